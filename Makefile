@@ -1,0 +1,54 @@
+SIZE ?= laptop
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+PROFILE ?= default
+STUDIES ?=
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/$(PROFILE)
+
+.PHONY: reproduce test lint unit smoke report benchmark lock schema clean
+
+reproduce: $(VENV)/installed
+	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)")
+	@echo "Report: results/$(SIZE)/report.html"
+
+test: lint unit smoke
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+unit: $(VENV)/installed
+	$(BIN)/pytest -n auto
+
+smoke: $(VENV)/installed
+	$(SNAKEMAKE) --config size=smoke
+	$(BIN)/symbench check-results --config config/smoke.yaml
+
+report: $(VENV)/installed
+	$(SNAKEMAKE) --config size=$(SIZE) --report results/$(SIZE)/snakemake_report.html
+
+benchmark: $(VENV)/installed
+	$(BIN)/python -m benchmarks
+
+lock:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
+		--extra test --no-header --output-file requirements.lock pyproject.toml
+
+schema: $(VENV)/installed
+	$(BIN)/symbench schema --output config/schema.yaml
+
+clean:
+	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,42 @@
+"""Errors that a user can act on: each message is one sentence that says what is wrong and where."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SymBenchError(Exception):
+    """Base of all errors whose message alone tells the user what to mend."""
+
+
+class ConfigError(SymBenchError):
+    """A key or value of the configuration is not allowed."""
+
+
+class DataError(SymBenchError):
+    """A data file is missing, truncated, foreign, or holds values that no model can use."""
+
+
+class CheckpointError(SymBenchError):
+    """Weights do not fit the model, or cannot be read safely."""
+
+
+class SymmetryError(SymBenchError):
+    """A group, an element or an action does not fit the data or the grid."""
+
+
+class AuditError(SymmetryError):
+    """A symmetry that was declared exact fails its audit."""
+
+
+class TrainingError(SymBenchError):
+    """Training cannot go on, for instance because the loss is not finite."""
+
+
+def choose(name: str, allowed: Iterable[str], what: str) -> str:
+    """Return `name` if it is among `allowed`, else raise a `ConfigError` that names the nearest."""
+    options = sorted(allowed)
+    if name in options:
+        return name
+    nearest = difflib.get_close_matches(name, options, n=1)
+    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+    raise ConfigError(f"Unknown {what} '{name}'; allowed: {', '.join(options)}.{hint}")

@@ -1,0 +1,234 @@
+"""The action of a grid group on scalar, vector and tensor fields, in physical units.
+
+A field of order n has one channel per tuple of n axes, in row-major order (The Well's layout).
+Under R it goes to T'[a1..an](x) = det(R)^p R[a1,b1]..R[an,bn] T[b1..bn](R^-1 x), with p = 1 for
+axial quantities (parity -1: vorticity, magnetic field). R is a signed permutation, so each output
+channel is one input channel, moved, and times +1 or -1.
+
+Networks see normalised channels, (value - mean) / std per channel. Such an affine map does not
+commute with swaps and signs, so the action denormalises, acts and normalises again, folded into
+one scale and one offset per element and channel.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from symbench.errors import SymmetryError
+from symbench.symmetry.isometries import GridGroup, GridIsometry, check_grid
+
+
+@dataclass(frozen=True)
+class Field:
+    """A physical field on a grid.
+
+    Attributes:
+        name: for messages and tables.
+        order: tensor order: 0 scalar, 1 vector, 2 matrix.
+        parity: +1 for true tensors, -1 for axial ones, which take a factor det(R).
+
+    """
+
+    name: str
+    order: int = 0
+    parity: int = 1
+
+    def __post_init__(self) -> None:
+        """Check order and parity."""
+        if self.order not in (0, 1, 2) or self.parity not in (1, -1):
+            raise SymmetryError(
+                f"Field '{self.name}' has order {self.order} and parity {self.parity}; "
+                "allowed are orders 0, 1, 2 and parities +1, -1."
+            )
+
+    def channels(self, dimension: int) -> int:
+        """Number of components in so many spatial dimensions."""
+        return int(dimension**self.order)
+
+    def component_names(self, dimension: int) -> list[str]:
+        """Names such as 'velocity_x', in channel order."""
+        indices = itertools.product("xyz"[:dimension], repeat=self.order)
+        return [self.name + ("_" + "".join(index) if index else "") for index in indices]
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """Affine map per channel, normalised = (physical - mean) / std.
+
+    Attributes:
+        mean: one value per channel of a frame, in the units of the channel.
+        std: the same.
+
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the map can be undone."""
+        if len(self.mean) != len(self.std):
+            raise SymmetryError("A normalizer needs as many means as standard deviations.")
+        if not all(np.isfinite(self.mean)) or not all(s > 0 and np.isfinite(s) for s in self.std):
+            raise SymmetryError("A normalizer needs finite means and positive finite stds.")
+
+    def __add__(self, other: "Normalizer") -> "Normalizer":
+        """The normalizer of channels put one after the other."""
+        return Normalizer(self.mean + other.mean, self.std + other.std)
+
+    def __mul__(self, steps: int) -> "Normalizer":
+        """The normalizer of several frames put one after the other."""
+        return Normalizer(self.mean * steps, self.std * steps)
+
+    def normalize(self, values: Tensor, channel_axis: int = 1) -> Tensor:
+        """Physical to normalised units, along `channel_axis`."""
+        mean, std = self._broadcast(values, channel_axis)
+        return (values - mean) / std
+
+    def denormalize(self, values: Tensor, channel_axis: int = 1) -> Tensor:
+        """Normalised to physical units, along `channel_axis`."""
+        mean, std = self._broadcast(values, channel_axis)
+        return values * std + mean
+
+    def _broadcast(self, values: Tensor, channel_axis: int) -> tuple[Tensor, Tensor]:
+        shape = [1] * values.ndim
+        shape[channel_axis] = len(self.mean)
+        return (
+            values.new_tensor(self.mean).reshape(shape),
+            values.new_tensor(self.std).reshape(shape),
+        )
+
+
+def channel_count(fields: Sequence[Field], dimension: int) -> int:
+    """Number of channels of one frame."""
+    return sum(field.channels(dimension) for field in fields)
+
+
+@dataclass(frozen=True)
+class ChannelMove:
+    """Where one output channel comes from: out = scale · moved input[source] + offset."""
+
+    source: int
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+def channel_moves(
+    fields: Sequence[Field], element: GridIsometry, normalizer: Normalizer | None = None
+) -> tuple[ChannelMove, ...]:
+    """The channel part of an element's action on one frame, one entry per output channel.
+
+    In physical units the scale is +1 or -1 and the offset 0; a normalizer is folded in:
+    x'_c = (s (std_p x_p + mean_p) - mean_c) / std_c for sign s and source p.
+    """
+    moves = []
+    start = 0
+    for field in fields:
+        factor = element.determinant if field.parity == -1 else 1
+        for index in itertools.product(range(element.dimension), repeat=field.order):
+            source, sign = 0, factor
+            for axis in index:
+                source = source * element.dimension + element.permutation[axis]
+                sign *= element.signs[axis]
+            moves.append(ChannelMove(start + source, float(sign)))
+        start += field.channels(element.dimension)
+    if normalizer is None:
+        return tuple(moves)
+    mean, std = normalizer.mean, normalizer.std
+    return tuple(
+        ChannelMove(
+            move.source,
+            move.scale * std[move.source] / std[c],
+            (move.scale * mean[move.source] - mean[c]) / std[c],
+        )
+        for c, move in enumerate(moves)
+    )
+
+
+class FieldAction:
+    """Action of a group on tensors of shape (batch, steps·channel, *space), by element index."""
+
+    def __init__(
+        self, group: GridGroup, fields: Sequence[Field], normalizer: Normalizer | None = None
+    ) -> None:
+        """Tabulate the channel moves.
+
+        Args:
+            group: the group.
+            fields: the fields of one frame, in channel order.
+            normalizer: the affine map that the tensors are normalised by, one entry per channel;
+                None if they are in physical units.
+
+        Raises:
+            SymmetryError: if the normalizer has another number of channels than the fields.
+
+        """
+        dimension = group.elements[0].dimension
+        self.group = group
+        self.fields = tuple(fields)
+        self.channels = channel_count(fields, dimension)
+        if normalizer and len(normalizer.mean) != self.channels:
+            raise SymmetryError(
+                f"The normalizer has {len(normalizer.mean)} channels, the fields have "
+                f"{self.channels}: {', '.join(field.name for field in fields)}."
+            )
+        self.moves = [channel_moves(fields, element, normalizer) for element in group.elements]
+
+    def __call__(self, index: int, values: Tensor) -> Tensor:
+        """Act with element `index`; every frame of the channel axis is treated alike.
+
+        Raises:
+            SymmetryError: if the channels are no whole number of frames, or if the grid cannot
+                carry the group.
+
+        """
+        if not self.channels or values.shape[1] % self.channels:
+            names = ", ".join(field.name for field in self.fields)
+            raise SymmetryError(
+                f"{values.shape[1]} channels are not a whole number of frames of "
+                f"{self.channels} channels ({names})."
+            )
+        check_grid(self.group, values.shape[2:])
+        frames = values.reshape(-1, self.channels, *values.shape[2:])
+        moved = torch.empty_like(frames, memory_format=torch.contiguous_format)
+        # Channel by channel, because each is then one pass over memory that stays in the cache.
+        for channel, move in enumerate(self.moves[index]):
+            _move(frames[:, move.source], self.group.elements[index], move, moved[:, channel])
+        return moved.reshape(values.shape)
+
+
+def _move(source: Tensor, element: GridIsometry, move: ChannelMove, target: Tensor) -> None:
+    """Write one channel, shape (frame, *space), into `target` of the same shape."""
+    values = source.permute(0, *(1 + axis for axis in element.permutation))
+    if any(element.flips):
+        values = values.flip([1 + axis for axis, flip in enumerate(element.flips) if flip])
+    if any(element.shift):
+        cells = [int(s * n) for s, n in zip(element.shift, values.shape[1:], strict=True)]
+        values = values.roll(cells, dims=list(range(1, values.ndim)))
+    if move.scale == 1.0:
+        target.copy_(values)
+    elif torch.is_grad_enabled():
+        target.copy_(values * move.scale)
+    else:
+        # One pass less, but autograd does not record functions with out=.
+        torch.mul(values, move.scale, out=target)
+    if move.offset:
+        target.add_(move.offset)
+
+
+class InputAction:
+    """Action on a history of frames followed by fields that do not change in time."""
+
+    def __init__(self, frames: FieldAction, constants: FieldAction) -> None:
+        """Combine the actions on frames and on constant fields."""
+        self.frames = frames
+        self.constants = constants
+
+    def __call__(self, index: int, values: Tensor) -> Tensor:
+        """Act with element `index` on (batch, steps·channel + constant channel, *space)."""
+        steps = values.shape[1] - self.constants.channels
+        history, constants = values[:, :steps], values[:, steps:]
+        return torch.cat([self.frames(index, history), self.constants(index, constants)], dim=1)
