@@ -1,0 +1,169 @@
+"""The commands behind the rules of the workflow; each can be run by hand in the same way."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from symbench import study as studies
+from symbench.errors import SymBenchError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+ConfigOption = Annotated[
+    list[Path], typer.Option("--config", help="A size file, then files that override parts of it.")
+]
+StudyOption = Annotated[str, typer.Option(help="Name of the study.")]
+TaskOption = Annotated[str, typer.Option(help="Name of the task in the study.")]
+ModelOption = Annotated[str, typer.Option(help="Name of the model in the study.")]
+TreatmentOption = Annotated[str, typer.Option(help="How the symmetry is imposed at training.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the cell.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of the task's data.")]
+
+
+def main() -> None:
+    """Run a command; an error that a user can mend is one sentence and exit code 1."""
+    try:
+        app()
+    except SymBenchError as error:
+        print(f"symbench: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"symbench: {error.strerror}: {error.filename or 'while writing'}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def fetch(config: ConfigOption, study: StudyOption, task: TaskOption, output: DataOption) -> None:
+    """Simulate or download the data of a task."""
+    from symbench import registry
+
+    settings = studies.read_configuration(config).study(study).settings.tasks[task]
+    family = registry.resolve("tasks", settings.family)
+    family(**settings.parameters).fetch(output)
+
+
+@app.command()
+def audit(
+    config: ConfigOption,
+    study: StudyOption,
+    task: TaskOption,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Table to write.")],
+) -> None:
+    """Decide whether the symmetry of a task holds; refuse one that does not."""
+    from symbench import stages
+
+    stages.audit(studies.read_configuration(config).study(study), task, data, output)
+
+
+@app.command()
+def train(
+    config: ConfigOption,
+    study: StudyOption,
+    task: TaskOption,
+    model: ModelOption,
+    treatment: TreatmentOption,
+    seed: SeedOption,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Folder for weights, history and state.")],
+    threads: Annotated[int, typer.Option(help="Threads of the CPU.")] = 1,
+) -> None:
+    """Train a model, or take its published weights."""
+    from symbench import stages
+
+    cell = studies.Cell(study, task, model, treatment, seed)
+    stages.train(studies.read_configuration(config).study(study), cell, data, output, threads)
+
+
+@app.command()
+def evaluate(
+    config: ConfigOption,
+    study: StudyOption,
+    task: TaskOption,
+    model: ModelOption,
+    treatment: TreatmentOption,
+    seed: SeedOption,
+    data: DataOption,
+    weights: Annotated[Path, typer.Option(help="Weights of the model.")],
+    output: Annotated[Path, typer.Option(help="Folder for <evaluation>/seed<k>.nc.")],
+    threads: Annotated[int, typer.Option(help="Threads of the CPU.")] = 1,
+) -> None:
+    """Evaluate a trained model in all ways that the study asks for."""
+    from symbench import stages
+
+    cell = studies.Cell(study, task, model, treatment, seed)
+    described = studies.read_configuration(config).study(study)
+    stages.evaluate(described, cell, data, weights, output, threads)
+
+
+@app.command()
+def compare(
+    config: ConfigOption,
+    study: StudyOption,
+    evaluations: Annotated[Path, typer.Option(help="Folder of the study's evaluations.")],
+    metrics: Annotated[Path, typer.Option(help="Table of metrics to write.")],
+    claims: Annotated[Path, typer.Option(help="Table of claims to write.")],
+) -> None:
+    """Compare the cells of a study and judge its claims."""
+    from symbench.comparison import compare_study
+
+    compare_study(studies.read_configuration(config).study(study), evaluations, metrics, claims)
+
+
+@app.command()
+def figure(
+    name: Annotated[str, typer.Argument(help="Name of the figure in the study.")],
+    config: ConfigOption,
+    study: StudyOption,
+    results: Annotated[Path, typer.Option(help="Folder of the study's results.")],
+    output: Annotated[Path, typer.Option(help="Path without suffix: .png and .pdf are written.")],
+) -> None:
+    """Draw one figure."""
+    from symbench.figures.draw import draw
+
+    draw(name, studies.read_configuration(config).study(study), results, output)
+
+
+@app.command()
+def report(
+    config: ConfigOption,
+    results: Annotated[Path, typer.Option(help="Folder of the results of a size.")],
+    output: Annotated[Path, typer.Option(help="Page to write.")],
+    study: Annotated[list[str], typer.Option(help="Studies to report on.")],
+) -> None:
+    """Write the report: one self-contained page."""
+    from symbench.report.build import build
+
+    build(studies.read_configuration(config, study), results, output)
+
+
+@app.command()
+def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
+    """Write the JSON schema of size files, as derived from the types."""
+    text = yaml.safe_dump(studies.schema(), sort_keys=False, width=100)
+    output.write_text("# Written by `make schema` from symbench.study; do not edit.\n" + text)
+
+
+@app.command("check-results")
+def check_results(config: ConfigOption) -> None:
+    """Check that a run left every artifact that its config promises."""
+    configuration = studies.read_configuration(config)
+    root = Path(configuration.results) / configuration.size
+    expected = [root / "report.html"]
+    for name, study in configuration.studies.items():
+        folder = root / name
+        expected += [folder / "metrics.csv", folder / "claims.csv"]
+        expected += [folder / "evaluations" / path for path in studies.evaluation_paths(study)]
+        for drawn in study.description.figures:
+            expected += [folder / "figures" / f"{drawn.name}.{suffix}" for suffix in ("png", "pdf")]
+    missing = [str(path) for path in expected if not path.is_file() or not path.stat().st_size]
+    if missing:
+        raise SymBenchError(
+            f"{len(missing)} of {len(expected)} artifacts are missing: {missing[0]}"
+        )
+    print(f"{len(expected)} passed, 0 failed")

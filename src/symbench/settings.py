@@ -1,0 +1,57 @@
+"""How to train and how to evaluate: plain settings, shared by the config and the loops."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; the protocol of The Well by default.
+
+    Attributes:
+        epochs: passes over the training windows.
+        batch_size: samples a step, over all processes.
+        learning_rate: peak of the schedule.
+        weight_decay: of AdamW.
+        warm_up_epochs: linear warm-up, followed by a cosine to zero.
+        windows_per_epoch: use a random part of the windows in each epoch; None for all.
+        validation_windows: evenly spaced windows that choose the best weights; None for all.
+        patience: stop after so many epochs without a better validation loss; None for never.
+        bfloat16: automatic mixed precision.
+        save_every: steps between two saved states.
+
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 1e-4
+    warm_up_epochs: int = 1
+    windows_per_epoch: int | None = None
+    validation_windows: int | None = None
+    patience: int | None = None
+    bfloat16: bool = False
+    save_every: int = 200
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How to evaluate.
+
+    Attributes:
+        windows_per_trajectory: evenly spaced one-step windows of each test trajectory; None for
+            all.
+        batch_size: samples in one call of the model.
+        rollout_trajectories: test trajectories that are rolled out; None for all.
+        rollout_steps: frames of a rollout.
+        rollout_group: a subgroup for the averaged rollouts, where the whole group costs too much;
+            None for the whole group.
+        chunk: group elements folded into one call of the model.
+
+    """
+
+    windows_per_trajectory: int | None = None
+    batch_size: int = 4
+    rollout_trajectories: int | None = None
+    rollout_steps: int = 30
+    rollout_group: str | None = None
+    chunk: int = 1

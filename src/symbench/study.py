@@ -1,0 +1,437 @@
+"""From config files to typed studies, cells, claims and figures; the only reader of config.
+
+A configuration is a size file (config/config.yaml for the laptop size, config/smoke.yaml,
+config/paper.yaml), optionally overlaid by your own files, and one file per study in
+config/studies/. Every mistake is reported as one sentence that names the key, the value, what is
+allowed and the file. Nothing here imports torch: the workflow plans thousands of jobs in seconds.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from symbench import registry
+from symbench.errors import ConfigError, SymmetryError, choose
+from symbench.settings import EvaluationSettings, TrainingSettings
+from symbench.symmetry.isometries import lowest_dimension, named_group
+
+Model = TypeVar("Model", bound=BaseModel)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskSettings(Strict):
+    """One task: where its data come from and which symmetry it is said to have."""
+
+    family: str
+    group: str
+    exact: bool = True
+    parameters: dict[str, Any] = {}
+    parity: dict[str, Literal[-1, 1]] = {}
+    input_steps: int = Field(4, ge=1)
+    evaluation: dict[str, Any] = {}
+
+
+class Checkpoint(Strict):
+    """Published weights: a Hub repository or a folder with config.json and model.safetensors."""
+
+    repository: str
+    revision: str | None = None
+
+
+class ModelSettings(Strict):
+    """One model: its architecture and settings, or the published weights that it takes."""
+
+    architecture: str
+    settings: dict[str, Any] = {}
+    per_task: dict[str, dict[str, Any]] = {}
+    training: dict[str, Any] = {}
+    checkpoints: dict[str, Checkpoint] = {}
+
+
+class CellBlock(Strict):
+    """A product of tasks, models and training treatments."""
+
+    tasks: list[Name]
+    models: list[Name]
+    treatments: list[Name] = ["none"]
+    seeds: list[int] | None = None
+
+
+class Resources(Strict):
+    """What one job may use, for schedulers."""
+
+    threads: int = Field(1, ge=1)
+    mem_mb: int = Field(2000, ge=1)
+    runtime: int = Field(60, ge=1, description="minutes")
+    gpus: int = Field(0, ge=0)
+
+
+class StudySize(Strict):
+    """What one size file says about one study."""
+
+    seeds: list[int] = Field(min_length=1)
+    evaluations: list[Literal["none", "average", "frame"]] = ["none", "average"]
+    tasks: dict[Name, TaskSettings]
+    models: dict[Name, ModelSettings]
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    cells: list[CellBlock]
+    resources: dict[Literal["fetch", "audit", "train", "evaluate", "compare"], Resources] = {}
+
+
+class Selection(Strict):
+    """Which numbers of which evaluation a claim is about."""
+
+    evaluation: Literal["none", "orbit_mean", "average", "frame"]
+    subgroup: str | None = None
+    horizon: Literal["1", "6:12", "13:30"] = "1"
+    operator: Literal["stepwise", "trajectory"] = "stepwise"
+
+
+class Expectation(Strict):
+    """What the claim expects of the interval: below, above or within bounds."""
+
+    below: float | None = None
+    above: float | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Expectation":
+        if self.below is None and self.above is None:
+            raise ValueError("an expectation needs 'below' or 'above', or both")
+        return self
+
+
+class Claim(Strict):
+    """A sentence of the paper as a comparison between cells."""
+
+    name: Name
+    statement: str
+    source: str = Field(description="where the sentence stands, and whether it was seen there")
+    paper_value: str = ""
+    measure: Literal[
+        "relative_change", "difference_of_changes", "forecast_over_gain", "largest_excess"
+    ]
+    of: Selection | None = None
+    against: Selection | None = None
+    where: dict[Literal["exact", "task", "model", "treatment"], bool | str] = {}
+    pick: Literal["every", "lowest"] = "every"
+    expect: Expectation
+    unmet: Literal["contradicted", "inconclusive"] = "contradicted"
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Claim":
+        if self.measure == "relative_change" and not (self.of and self.against):
+            raise ValueError("measure relative_change needs 'of' and 'against'")
+        return self
+
+
+class FigureSettings(Strict):
+    """One figure: the module that draws it, and its caption."""
+
+    name: Name
+    caption: str
+
+
+class StudyDescription(Strict):
+    """What the file of a study says: the paper, its claims, the figures."""
+
+    title: str
+    paper: str
+    question: str
+    not_comparable: list[str] = []
+    claims: list[Claim]
+    figures: list[FigureSettings]
+
+
+class SizeFile(Strict):
+    """A size file."""
+
+    size: Name
+    data: str = "data"
+    results: str = "results"
+    studies: dict[Name, StudySize] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the benchmark: a model trained on a task with a treatment and a seed."""
+
+    study: str
+    task: str
+    model: str
+    treatment: str
+    seed: int
+
+    @property
+    def family(self) -> str:
+        """The path of all its seeds: task/model/treatment."""
+        return f"{self.task}/{self.model}/{self.treatment}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study at one size."""
+
+    name: str
+    description: StudyDescription
+    settings: StudySize
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells, each once, in the order of the config."""
+        cells = {
+            Cell(self.name, task, model, treatment, seed): None
+            for block in self.settings.cells
+            for task, model, treatment in itertools.product(
+                block.tasks, block.models, block.treatments
+            )
+            for seed in self._seeds(block, task, model)
+        }
+        return list(cells)
+
+    def _seeds(self, block: CellBlock, task: str, model: str) -> list[int]:
+        # Published weights are one network: there is nothing to seed.
+        if task in self.settings.models[model].checkpoints:
+            return [0]
+        return block.seeds or self.settings.seeds
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks that some cell uses."""
+        return list(dict.fromkeys(cell.task for cell in self.cells))
+
+    def training(self, model: str) -> TrainingSettings:
+        """Training settings of a model: those of the study with its own on top."""
+        overrides = self.settings.models[model].training
+        return _overlay(self.settings.training, overrides, f"models.{model}.training")
+
+    def evaluation(self, task: str) -> EvaluationSettings:
+        """Evaluation settings of a task: those of the study with its own on top."""
+        overrides = self.settings.tasks[task].evaluation
+        return _overlay(self.settings.evaluation, overrides, f"tasks.{task}.evaluation")
+
+    def model_settings(self, task: str, model: str) -> dict[str, Any]:
+        """Settings of the architecture on a task."""
+        settings = self.settings.models[model]
+        return {**settings.settings, **settings.per_task.get(task, {})}
+
+    def resources(self, stage: str) -> Resources:
+        """Resources of the jobs of a stage."""
+        return {str(k): v for k, v in self.settings.resources.items()}.get(stage, Resources())
+
+    def data_fingerprint(self, task: str) -> str:
+        """Hash of all that decides the data of a task."""
+        settings = self.settings.tasks[task]
+        return _hash([settings.family, settings.parameters])
+
+    def audit_fingerprint(self, task: str) -> str:
+        """Hash of all that decides the audit of a task."""
+        return _hash(self.settings.tasks[task].model_dump(exclude={"evaluation"}))
+
+    def training_fingerprint(self, cell: Cell) -> str:
+        """Hash of all that decides the weights of a cell."""
+        model = self.settings.models[cell.model]
+        checkpoint = model.checkpoints.get(cell.task)
+        return _hash(
+            [
+                self.audit_fingerprint(cell.task),
+                model.architecture,
+                self.model_settings(cell.task, cell.model),
+                vars(self.training(cell.model)),
+                checkpoint.model_dump() if checkpoint else None,
+                cell.treatment,
+                cell.seed,
+            ]
+        )
+
+    def evaluation_fingerprint(self, cell: Cell) -> str:
+        """Hash of all that decides the evaluations of a cell."""
+        evaluation = vars(self.evaluation(cell.task))
+        return _hash([self.training_fingerprint(cell), evaluation, self.settings.evaluations])
+
+    def comparison_fingerprint(self) -> str:
+        """Hash of the whole study."""
+        return _hash([self.description.model_dump(), self.settings.model_dump()])
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that the config says, checked."""
+
+    size: str
+    data: str
+    results: str
+    studies: dict[str, Study]
+    files: tuple[Path, ...]
+
+    @property
+    def tasks(self) -> dict[str, Study]:
+        """Each task with a study that defines it."""
+        return {task: study for study in self.studies.values() for task in study.tasks}
+
+    def study(self, name: str) -> Study:
+        """A study by name; raises `ConfigError` if it is not in the configuration."""
+        return self.studies[choose(name, self.studies, "study")]
+
+
+def config_file(size: str, directory: Path = Path("config")) -> Path:
+    """The file of a size: config.yaml is the laptop's, the others have their own."""
+    sizes = {"laptop": "config.yaml", "smoke": "smoke.yaml", "paper": "paper.yaml"}
+    return directory / sizes[choose(size, sizes, "size")]
+
+
+def read_configuration(
+    files: Sequence[Path], studies: Sequence[str] | None = None
+) -> Configuration:
+    """Read and check config files.
+
+    Args:
+        files: a size file, then files that override parts of it.
+        studies: names of the studies to keep; None for those that the files name.
+
+    Raises:
+        ConfigError: for the first mistake found.
+
+    """
+    content: dict[str, Any] = {}
+    for file in files:
+        content = _merge(content, _read_yaml(file))
+    described = ", ".join(str(file) for file in files)
+    parsed = _validate(SizeFile, content, described)
+    directory = files[0].parent / "studies"
+    chosen = {}
+    for name in studies or parsed.studies:
+        choose(name, parsed.studies, "study")
+        path = directory / f"{name}.yaml"
+        description = _validate(StudyDescription, _read_yaml(path), str(path))
+        study = Study(name, description, parsed.studies[name])
+        try:
+            _check(study)
+        except (ConfigError, SymmetryError) as error:
+            raise ConfigError(f"{described}: {name}: {error}") from None
+        chosen[name] = study
+    return Configuration(parsed.size, parsed.data, parsed.results, chosen, tuple(files))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a size file."""
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **SizeFile.model_json_schema()}
+
+
+def _check(study: Study) -> None:
+    """Check names across parts of a study."""
+    settings = study.settings
+    for name, task in settings.tasks.items():
+        registry.check("tasks", task.family)
+        named_group(task.group, lowest_dimension(task.group))
+        study.evaluation(name)
+    for name, model in settings.models.items():
+        registry.check("models", model.architecture)
+        study.training(name)
+        for task_name in (*model.per_task, *model.checkpoints):
+            choose(task_name, settings.tasks, "task")
+    for block in settings.cells:
+        for task_name in block.tasks:
+            choose(task_name, settings.tasks, "task")
+        for model_name in block.models:
+            choose(model_name, settings.models, "model")
+        for treatment in block.treatments:
+            registry.check("treatments", treatment)
+
+
+def _overlay(settings: Any, overrides: Mapping[str, Any], where: str) -> Any:
+    for key in overrides:
+        if key not in vars(settings):
+            raise ConfigError(
+                f"{where}: unknown key '{key}'; allowed: {', '.join(sorted(vars(settings)))}."
+            )
+    return type(settings)(**{**vars(settings), **overrides})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"Config file {path} does not exist.") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}.")
+    return content
+
+
+def _validate(model: type[Model], content: Mapping[str, Any], where: str) -> Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        value = problem["input"]
+        shown = "" if isinstance(value, dict | list) else f" (value: {value!r})"
+        raise ConfigError(f"{where}: key '{key}': {_say(problem, model)}{shown}.") from None
+
+
+def _say(problem: Any, model: type[BaseModel]) -> str:
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown key; allowed here: {', '.join(_allowed(model, problem['loc'][:-1]))}"
+    message: str = problem["msg"]
+    return message[0].lower() + message[1:]
+
+
+def _allowed(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Keys that the schema allows at a place."""
+    full = model.model_json_schema()
+    node: Any = full
+    for part in location:
+        node = _follow(full, node)
+        if isinstance(part, int):
+            node = node["items"]
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        else:
+            node = node.get("additionalProperties", node)
+    return sorted(_follow(full, node).get("properties", {}))
+
+
+def _follow(full: Mapping[str, Any], node: Any) -> Any:
+    while "$ref" in node or "allOf" in node or "anyOf" in node:
+        if "$ref" in node:
+            node = full["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        else:
+            node = (node.get("allOf") or node["anyOf"])[0]
+    return node
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def evaluation_paths(study: Study) -> Iterator[str]:
+    """Paths of all evaluation files of a study, below its folder of evaluations."""
+    for cell in study.cells:
+        for evaluation in study.settings.evaluations:
+            yield f"{cell.family}/{evaluation}/seed{cell.seed}.nc"

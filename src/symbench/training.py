@@ -1,0 +1,295 @@
+"""The one training loop.
+
+Everything that is random comes from (seed, epoch, step), so that a run that was killed and resumed
+ends with the same numbers as one that was not.
+"""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from symbench.errors import TrainingError
+from symbench.files import write_whole
+from symbench.models.weights import tensors
+from symbench.settings import TrainingSettings
+from symbench.symmetry.reynolds import Symmetry
+
+Treatment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+class Untreated:
+    """Training treatment that leaves the samples as they are."""
+
+    def __init__(self, symmetry: Symmetry) -> None:
+        """Take the symmetry of the task, and do without."""
+
+    def __call__(
+        self, inputs: Tensor, targets: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the batch."""
+        return inputs, targets
+
+
+class Windows(Protocol):
+    """A split as the loop sees it: rows that name samples, and batches of them."""
+
+    @property
+    def windows(self) -> np.ndarray:
+        """All samples, one row each."""
+
+    def batch(self, rows: np.ndarray) -> Any:
+        """The samples of some rows, with `inputs`, `targets` and `to(device)`."""
+
+
+@dataclass
+class Progress:
+    """What a saved state remembers beside weights and optimiser."""
+
+    step: int = 0
+    epoch_loss: float = 0.0
+    best_loss: float = math.inf
+    best_epoch: int = -1
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The outcome: weights of the best epoch by validation loss, and the history."""
+
+    weights: dict[str, Tensor]
+    history: pd.DataFrame
+
+
+class Interrupted(SystemExit):
+    """SIGTERM came; the state was saved. Exit code 128 + 15, as the shell would give."""
+
+    def __init__(self) -> None:
+        """Carry the exit code."""
+        super().__init__(128 + signal.SIGTERM)
+
+
+def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warm_up = settings.warm_up_epochs * steps_per_epoch
+    total = settings.epochs * steps_per_epoch
+    if step < warm_up:
+        return settings.learning_rate * (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, total - warm_up)
+    return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+
+class Trainer:
+    """Trains one model; see `train`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Windows,
+        valid: Windows,
+        treatment: Treatment,
+        settings: TrainingSettings,
+        *,
+        seed: int,
+        state_path: Path,
+        fingerprint: str = "",
+    ) -> None:
+        """Set up processes, device and optimiser, and resume a saved state if there is one.
+
+        Args:
+            model: the network, initialised.
+            train: the training split.
+            valid: the split that chooses the weights.
+            treatment: how the symmetry is imposed on the samples.
+            settings: how to train.
+            seed: decides the order of samples and the treatment's elements.
+            state_path: where the state is saved and looked for.
+            fingerprint: a state with another fingerprint is of another run and is ignored.
+
+        """
+        self.rank = int(os.environ.get("RANK", 0))
+        self.processes = int(os.environ.get("WORLD_SIZE", 1))
+        self.device = _device(self.processes)
+        self.model = model.to(self.device)
+        self.network = _distribute(self.model, self.device, self.processes)
+        self.train_split = train
+        self.valid_split = valid
+        self.treatment = treatment
+        self.settings = settings
+        self.seed = seed
+        self.state_path = state_path
+        self.fingerprint = fingerprint
+        size = settings.windows_per_epoch or len(train.windows)
+        self.steps_per_epoch = max(1, min(size, len(train.windows)) // settings.batch_size)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), weight_decay=settings.weight_decay
+        )
+        self.progress = Progress()
+        self.best = _snapshot(self.model)
+        self.terminated = False
+        self._resume()
+
+    def run(self) -> Trained:
+        """Train to the end; raises `Interrupted` after SIGTERM and `TrainingError` on NaN."""
+        previous = signal.signal(signal.SIGTERM, self._on_sigterm)
+        first = self.progress.step // self.steps_per_epoch
+        bar = tqdm(range(first, self.settings.epochs), desc="training", unit="epoch", disable=None)
+        try:
+            for epoch in bar:
+                if self._out_of_patience(epoch):
+                    break
+                self._run_epoch(epoch)
+                bar.set_postfix(valid=f"{self.progress.history[-1]['valid_loss']:.3g}")
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+        return Trained(self.best, pd.DataFrame(self.progress.history))
+
+    def _run_epoch(self, epoch: int) -> None:
+        start = time.perf_counter()
+        self.network.train()
+        done = self.progress.step % self.steps_per_epoch
+        for rows in self._batches(epoch, done):
+            self.progress.epoch_loss += self._step(rows)
+            self.progress.step += 1
+            self._check_interruption()
+        valid_loss = self._validate()
+        self.progress.history.append(
+            {
+                "epoch": epoch,
+                "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
+                "valid_loss": valid_loss,
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        self.progress.epoch_loss = 0.0
+        if valid_loss < self.progress.best_loss:
+            self.progress.best_loss, self.progress.best_epoch = valid_loss, epoch
+            self.best = _snapshot(self.model)
+        self._save()
+
+    def _batches(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train_split.windows))
+        size = self.settings.batch_size
+        for step in range(skip, self.steps_per_epoch):
+            batch = order[step * size : (step + 1) * size]
+            yield self.train_split.windows[batch[self.rank :: self.processes]]
+
+    def _step(self, rows: np.ndarray) -> float:
+        step = self.progress.step
+        generator = torch.Generator().manual_seed(
+            int(np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0])
+        )
+        batch = self.train_split.batch(rows).to(self.device)
+        inputs, targets = self.treatment(batch.inputs, batch.targets, generator)
+        rate = learning_rate(self.settings, step, self.steps_per_epoch)
+        self.optimizer.param_groups[0]["lr"] = rate
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
+            prediction = self.network(inputs)
+        loss = nn.functional.mse_loss(prediction.float(), targets)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The training loss became {value} at step {step} (epoch "
+                f"{step // self.steps_per_epoch}); lower the learning rate, now {rate:.1e}."
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return value
+
+    @torch.inference_mode()
+    def _validate(self) -> float:
+        self.network.eval()
+        windows = self.valid_split.windows
+        count = min(self.settings.validation_windows or len(windows), len(windows))
+        windows = windows[np.linspace(0, len(windows) - 1, count).astype(int)]
+        total = 0.0
+        for rows in np.array_split(windows, math.ceil(count / self.settings.batch_size)):
+            batch = self.valid_split.batch(rows).to(self.device)
+            loss = nn.functional.mse_loss(self.model(batch.inputs).float(), batch.targets)
+            total += loss.item() * len(rows)
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"The validation loss became {total} after step {self.progress.step}; lower the "
+                f"learning rate, now at most {self.settings.learning_rate:.1e}."
+            )
+        return total / count
+
+    def _out_of_patience(self, epoch: int) -> bool:
+        patience = self.settings.patience
+        return patience is not None and epoch - 1 - self.progress.best_epoch >= patience
+
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        self.terminated = True
+
+    def _check_interruption(self) -> None:
+        if self.terminated:
+            self._save()
+            raise Interrupted
+        if self.progress.step % self.settings.save_every == 0:
+            self._save()
+
+    def _save(self) -> None:
+        if self.rank:
+            return
+        state = {
+            "fingerprint": self.fingerprint,
+            "model": _snapshot(self.model),
+            "best": self.best,
+            "optimizer": self.optimizer.state_dict(),
+            "progress": vars(self.progress),
+            "random": torch.get_rng_state(),
+        }
+        with write_whole(self.state_path) as temporary:
+            torch.save(state, temporary)
+
+    def _resume(self) -> None:
+        if not self.state_path.is_file():
+            return
+        state = torch.load(self.state_path, map_location=self.device, weights_only=True)
+        if state["fingerprint"] != self.fingerprint:
+            return
+        for key, value in tensors(self.model).items():
+            value.data.copy_(state["model"][key])
+        self.best = state["best"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(**state["progress"])
+        torch.set_rng_state(state["random"].cpu())
+
+
+def _snapshot(model: nn.Module) -> dict[str, Tensor]:
+    return {key: value.detach().clone() for key, value in tensors(model).items()}
+
+
+def _device(processes: int) -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    local = int(os.environ.get("LOCAL_RANK", 0)) if processes > 1 else 0
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
+
+
+def _distribute(model: nn.Module, device: torch.device, processes: int) -> nn.Module:
+    """Wrap for data-parallel training when torchrun started several processes."""
+    if processes == 1:
+        return model
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return DistributedDataParallel(model, device_ids=[device.index])
+    return DistributedDataParallel(model)

@@ -1,0 +1,52 @@
+# One rule per study, because the studies differ in the evaluations that one job writes.
+for study in CONFIGURATION.studies.values():
+
+    rule:
+        name:
+            f"evaluate_{study.name}"
+        input:
+            manifest=f"{DATA}/{{task}}/manifest.json",
+            audit=f"{RESULTS}/{study.name}/audits/{{task}}.csv",
+            weights=f"{RESULTS}/{study.name}/models/{{task}}/{{model}}/{{treatment}}/seed{{seed}}/weights.safetensors",
+        output:
+            expand(
+                f"{RESULTS}/{study.name}/evaluations/{{{{task}}}}/{{{{model}}}}/{{{{treatment}}}}/{{evaluation}}/seed{{{{seed}}}}.nc",
+                evaluation=study.settings.evaluations,
+            ),
+        log:
+            f"{RESULTS}/logs/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.tsv"
+        conda:
+            "../envs/symbench.yaml"
+        threads: study.resources("evaluate").threads
+        resources:
+            mem_mb=lambda wildcards, attempt, study=study: study.resources(
+                "evaluate"
+            ).mem_mb
+            * attempt,
+            runtime=lambda wildcards, attempt, study=study: study.resources(
+                "evaluate"
+            ).runtime
+            * attempt,
+            gpu=study.resources("evaluate").gpus,
+        params:
+            config=CONFIG_ARGUMENTS,
+            study=study.name,
+            fingerprint=lambda wildcards, study=study: study.evaluation_fingerprint(
+                Cell(
+                    study.name,
+                    wildcards.task,
+                    wildcards.model,
+                    wildcards.treatment,
+                    int(wildcards.seed),
+                )
+            ),
+            data=lambda wildcards: f"{DATA}/{wildcards.task}",
+            directory=lambda wildcards, output: Path(output[0]).parents[1],
+        shell:
+            "symbench evaluate {params.config} --study {params.study}"
+            " --task {wildcards.task} --model {wildcards.model}"
+            " --treatment {wildcards.treatment} --seed {wildcards.seed}"
+            " --data {params.data} --weights {input.weights} --output {params.directory}"
+            " --threads {threads} > {log} 2>&1"
