@@ -133,7 +133,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
                 data.split("train"),
                 data.split("valid"),
                 registry.resolve("treatments", cell.treatment)(symmetry),
-                study.training(cell.model),
+                study.training(cell.task, cell.model),
                 seed=cell.seed,
                 state_path=state_path,
                 fingerprint=fingerprint,

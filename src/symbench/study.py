@@ -41,6 +41,7 @@ class TaskSettings(Strict):
     parameters: dict[str, Any] = {}
     parity: dict[str, Literal[-1, 1]] = {}
     input_steps: int = Field(4, ge=1)
+    training: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
 
 
@@ -214,10 +215,13 @@ class Study:
         """Tasks that some cell uses."""
         return list(dict.fromkeys(cell.task for cell in self.cells))
 
-    def training(self, model: str) -> TrainingSettings:
-        """Training settings of a model: those of the study with its own on top."""
+    def training(self, task: str, model: str) -> TrainingSettings:
+        """Training settings of a cell: those of the study, its model's and its task's on top."""
+        settings = self.settings.training
         overrides = self.settings.models[model].training
-        return _overlay(self.settings.training, overrides, f"models.{model}.training")
+        settings = _overlay(settings, overrides, f"models.{model}.training")
+        overrides = self.settings.tasks[task].training
+        return _overlay(settings, overrides, f"tasks.{task}.training")
 
     def evaluation(self, task: str) -> EvaluationSettings:
         """Evaluation settings of a task: those of the study with its own on top."""
@@ -240,7 +244,7 @@ class Study:
 
     def audit_fingerprint(self, task: str) -> str:
         """Hash of all that decides the audit of a task."""
-        return _hash(self.settings.tasks[task].model_dump(exclude={"evaluation"}))
+        return _hash(self.settings.tasks[task].model_dump(exclude={"training", "evaluation"}))
 
     def training_fingerprint(self, cell: Cell) -> str:
         """Hash of all that decides the weights of a cell."""
@@ -251,7 +255,7 @@ class Study:
                 self.audit_fingerprint(cell.task),
                 model.architecture,
                 self.model_settings(cell.task, cell.model),
-                vars(self.training(cell.model)),
+                vars(self.training(cell.task, cell.model)),
                 checkpoint.model_dump() if checkpoint else None,
                 cell.treatment,
                 cell.seed,
@@ -342,7 +346,8 @@ def _check(study: Study) -> None:
         study.evaluation(name)
     for name, model in settings.models.items():
         registry.check("models", model.architecture)
-        study.training(name)
+        for task_name in settings.tasks:
+            study.training(task_name, name)
         for task_name in (*model.per_task, *model.checkpoints):
             choose(task_name, settings.tasks, "task")
     for block in settings.cells:

@@ -123,7 +123,8 @@ def audit_distribution(
     """
     action = FieldAction(group, fields)
     scale = _field_scale(frames, fields)
-    flat = (frames / scale).flatten(0, 1)
+    # In double precision, so that data that are moved back and forth tie exactly.
+    flat = (frames.double() / scale).flatten(0, 1)
     moved = torch.stack(
         [features(action(g, flat).reshape(frames.shape)) for g in range(group.order)]
     ).numpy()

@@ -1,0 +1,49 @@
+"""What a figure may draw from: the tables and evaluations of one study."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from symbench.cells import CellFamily, families
+from symbench.study import Study
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """The results of one study at one size.
+
+    Attributes:
+        study: the study.
+        directory: holds metrics.csv, claims.csv, evaluations/, models/ and audits/.
+
+    """
+
+    study: Study
+    directory: Path
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """The tidy table of metrics."""
+        return pd.read_csv(self.directory / "metrics.csv", dtype={"lead_time": str})
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """Claims with verdicts."""
+        return pd.read_csv(self.directory / "claims.csv")
+
+    @cached_property
+    def families(self) -> list[CellFamily]:
+        """All cell families with their evaluations."""
+        return families(self.study, self.directory / "evaluations")
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Training histories of all cells, with their coordinates."""
+        parts = []
+        for cell in self.study.cells:
+            path = self.directory / "models" / cell.family / f"seed{cell.seed}" / "history.csv"
+            coordinates = {"task": cell.task, "model": cell.model, "treatment": cell.treatment}
+            parts.append(pd.read_csv(path).assign(**coordinates, seed=cell.seed))
+        return pd.concat(parts, ignore_index=True)

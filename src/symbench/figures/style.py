@@ -1,0 +1,51 @@
+"""One look for all figures."""
+
+from collections.abc import Iterable
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+WIDTH = 9.0
+OPERATORS = {
+    "plain": "plain",
+    "stepwise": "averaged each step",
+    "trajectory": "averaged at the end",
+}
+COLOURS = dict(zip(OPERATORS.values(), ["0.25", "#0072b2", "#d55e00"], strict=True))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def apply_style() -> None:
+    """Fonts, palette and grid of every figure."""
+    mpl.use("Agg")
+    sns.set_theme(context="paper", style="whitegrid", palette="colorblind", font_scale=1.05)
+    mpl.rcParams |= {
+        "figure.constrained_layout.use": True,
+        "savefig.dpi": 140,
+        "axes.titlesize": "medium",
+        "legend.frameon": False,
+        # Fixed, so that the same numbers give the same file.
+        "svg.hashsalt": "symbench",
+        "pdf.fonttype": 42,
+    }
+
+
+def model_palette(models: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+    """One colour a model, the same in every figure."""
+    ordered = list(dict.fromkeys(models))
+    return dict(zip(ordered, sns.color_palette("colorblind", len(ordered)), strict=True))
+
+
+def task_markers(tasks: Iterable[str]) -> dict[str, str]:
+    """One marker a task."""
+    ordered = list(dict.fromkeys(tasks))
+    return {task: MARKERS[i % len(MARKERS)] for i, task in enumerate(ordered)}
+
+
+def legend_outside(figure: Figure, axes: Axes) -> None:
+    """Put the legend of some axes beside the whole figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside right upper")
