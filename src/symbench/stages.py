@@ -14,6 +14,7 @@ from symbench import registry
 from symbench.errors import ConfigError
 from symbench.evaluation import GridEvaluator
 from symbench.files import write_json, write_whole
+from symbench.memory import keep_freed_memory
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
 from symbench.study import Cell, Study
@@ -29,7 +30,7 @@ from symbench.tasks.grid_data import SPLITS, GridData
 from symbench.training import Trainer
 
 AUDITED_TRAJECTORIES = 64
-AUDITED_FRAMES = 6
+AUDITED_FRAMES = 3
 
 
 def open_data(study: Study, task: str, directory: Path) -> GridData:
@@ -114,6 +115,7 @@ def _published_arguments(published: dict[str, Any]) -> dict[str, Any]:
 
 def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int) -> None:
     """Train a cell, or take its published weights; writes weights, history and provenance."""
+    keep_freed_memory()
     torch.set_num_threads(threads)
     data = open_data(study, cell.task, directory)
     symmetry = task_symmetry(study, cell.task, data)

@@ -43,7 +43,8 @@ def draw(results: StudyResults) -> Figure:
                 linewidths=0.7,
             )
         counts = np.arange(1, order + 1)
-        axis.plot(counts, kept_gain(order, counts), color="black", linestyle="--", label="theory")
+        theory = kept_gain(order, counts.astype(float))
+        axis.plot(counts, theory, color="black", linestyle="--", label="theory")
         axis.set_xscale("log", base=2)
         axis.set_ylim(-0.35, 1.15)
         axis.set_title(task)

@@ -24,6 +24,7 @@ def draw(results: StudyResults) -> Figure:
         aspect=0.9,
         facet_kws={"sharey": False},
     )
+    grid.figure.set_layout_engine("constrained")
     grid.set(yscale="log", ylabel="validation loss (standardised MSE)")
     grid.set_titles("{col_name}")
     return grid.figure

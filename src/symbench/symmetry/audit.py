@@ -57,7 +57,7 @@ def audit_dynamics(
     group: GridGroup,
     state_fields: Sequence[Field],
     fields: Sequence[Field],
-    frames: int = 3,
+    frames: int = 2,
 ) -> list[float]:
     """Relative equivariance error of a simulator, one number per element of the group.
 

@@ -1,0 +1,1 @@
+"""The report: one self-contained page for all studies of a size."""

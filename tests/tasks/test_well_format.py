@@ -1,0 +1,192 @@
+"""Our files against The Well's own reader, and its files through ours."""
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from symbench.errors import DataError
+from symbench.symmetry.fields import Field
+from symbench.tasks.grid_data import GridData
+from symbench.tasks.well_format import (
+    read_constants,
+    read_frames,
+    read_header,
+    read_statistics,
+    write_file,
+    write_statistics,
+)
+
+FIELDS = (Field("s"), Field("v", 1), Field("T", 2))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three splits with a scalar, a vector and a matrix field in 2-D."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 3), ("valid", 1), ("test", 2)):
+        write_file(
+            tmp_path / split / "part.hdf5",
+            dataset="mixed",
+            fields=FIELDS,
+            values=rng.normal(2.0, 3.0, size=(count, 9, 7, 8, 8)).astype(np.float32),
+            extent=2.0,
+            time=np.arange(9) * 0.5,
+            parameters={"viscosity": 0.1},
+        )
+    write_statistics(tmp_path / "stats.yaml", [read_header(tmp_path / "train" / "part.hdf5")])
+    return tmp_path
+
+
+def well_dataset(folder, split, **options):
+    from the_well.data.datasets import WellDataset
+    from the_well.data.normalization import ZScoreNormalization
+
+    return WellDataset(
+        path=str(folder / split),
+        normalization_path=str(folder / "stats.yaml"),
+        n_steps_input=4,
+        n_steps_output=1,
+        use_normalization=True,
+        normalization_type=ZScoreNormalization,
+        **options,
+    )
+
+
+def test_the_well_opens_our_files_and_gives_the_same_windows(folder):
+    theirs = well_dataset(folder, "test")
+    ours = GridData(folder).split("test")
+    assert len(theirs) == len(ours.windows)
+    assert theirs.metadata.field_names == {0: ["s"], 1: ["v_x", "v_y"], 2: theirs_tensor(theirs)}
+    batch = ours.batch(ours.windows)
+    for index in range(len(theirs)):
+        item = theirs[index]
+        inputs = item["input_fields"].movedim(-1, 1).flatten(0, 1)
+        torch.testing.assert_close(batch.inputs[index], inputs)
+        torch.testing.assert_close(batch.targets[index], item["output_fields"][0].movedim(-1, 0))
+        assert (item["boundary_conditions"] == 2).all()
+
+
+def theirs_tensor(dataset):
+    names = dataset.metadata.field_names[2]
+    assert len(names) == 4
+    return names
+
+
+def test_header_says_what_the_file_holds(folder):
+    header = read_header(folder / "train" / "part.hdf5", parity={"s": -1})
+    assert header.fields == (Field("s", parity=-1), Field("v", 1), Field("T", 2))
+    assert header.shape == (8, 8)
+    assert header.extent == pytest.approx((2.0, 2.0))
+    assert header.boundary == ("PERIODIC", "PERIODIC")
+    assert (header.trajectories, header.steps, header.time_step) == (3, 9, 0.5)
+
+
+def test_reading_from_disk_and_from_memory_agree(folder):
+    loaded = GridData(folder).split("train")
+    streamed = GridData(folder, memory_limit=0).split("train")
+    assert loaded.in_memory
+    assert not streamed.in_memory
+    rows = loaded.windows[[0, 7, 3]]
+    for name in ("inputs", "targets"):
+        assert torch.equal(getattr(loaded.batch(rows), name), getattr(streamed.batch(rows), name))
+    assert torch.equal(loaded.inputs([1, 2]), streamed.inputs([1, 2]))
+
+
+def test_statistics_agree_with_numpy(folder):
+    values = np.concatenate(
+        [read_frames(read_header(folder / "train" / "part.hdf5"), t, 0, 9)[None] for t in range(3)]
+    ).astype(np.float64)
+    path = folder / "stats.yaml"
+    expected = {
+        "mean": values.mean(axis=(0, 1, 3, 4)),
+        "std": values.std(axis=(0, 1, 3, 4)),
+        "rms": np.sqrt((values**2).mean(axis=(0, 1, 3, 4))),
+        "mean_delta": np.diff(values, axis=1).mean(axis=(0, 1, 3, 4)),
+        "std_delta": np.diff(values, axis=1).std(axis=(0, 1, 3, 4)),
+    }
+    for key, row in expected.items():
+        np.testing.assert_allclose(read_statistics(path, FIELDS, key), row, rtol=1e-6, atol=1e-9)
+
+
+def test_the_wells_dummy_file_can_be_read(tmp_path):
+    from the_well.utils.dummy_data import write_dummy_data
+
+    path = tmp_path / "train" / "dummy.hdf5"
+    path.parent.mkdir()
+    write_dummy_data(str(path))
+    header = read_header(path)
+    assert header.trajectories == 2
+    assert header.fields
+    frames = read_frames(header, 1, 2, 5)
+    assert frames.shape[0] == 3
+    assert frames.shape[2:] == header.shape
+    if header.constant_fields:
+        assert read_constants(header, 0).shape[1:] == header.shape
+
+
+def test_truncated_file(folder):
+    path = folder / "train" / "part.hdf5"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"part\.hdf5 is truncated or no HDF5 file"):
+        GridData(folder)
+
+
+def test_foreign_file(folder):
+    with h5py.File(folder / "train" / "part.hdf5", "w") as file:
+        file["x"] = [1.0]
+    with pytest.raises(DataError, match="not in The Well's schema: it has no dimensions"):
+        GridData(folder)
+
+
+def test_missing_statistics(folder):
+    (folder / "stats.yaml").unlink()
+    with pytest.raises(DataError, match=r"stats\.yaml is missing"):
+        GridData(folder)
+
+
+def test_statistics_without_a_field(folder):
+    content = yaml.safe_load((folder / "stats.yaml").read_text())
+    del content["std"]["v"]
+    (folder / "stats.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(DataError, match="no 'std' of field 'v'"):
+        GridData(folder)
+
+
+@pytest.mark.parametrize("memory_limit", [0, 1e9])
+def test_nan_in_data(folder, memory_limit):
+    with h5py.File(folder / "train" / "part.hdf5", "a") as file:
+        file["t0_fields"]["s"][0, 0, 0, 0] = np.nan
+    split = GridData(folder, memory_limit=memory_limit).split("train")
+    with pytest.raises(DataError, match=r"part\.hdf5 holds values that are not finite"):
+        split.batch(split.windows[:1])
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(DataError, match="holds no HDF5 file"):
+        GridData(tmp_path)
+
+
+def test_trajectories_that_are_too_short(folder):
+    with pytest.raises(DataError, match="9 frames; 9 in and 1 out need 10"):
+        GridData(folder, input_steps=9).split("train")
+
+
+def test_parity_of_an_unknown_field(folder):
+    with pytest.raises(DataError, match="Parity is given for vorticity"):
+        GridData(folder, parity={"vorticity": -1})
+
+
+def test_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="reshape"):
+        write_file(
+            tmp_path / "x.hdf5",
+            dataset="broken",
+            fields=FIELDS,
+            values=np.zeros((1, 3, 5, 4, 4), np.float32),
+            extent=1.0,
+            time=np.arange(3.0),
+            parameters={},
+        )
+    assert list(tmp_path.iterdir()) == []
