@@ -1,0 +1,202 @@
+"""Training: same seed same numbers, resume after any interruption, and what stops it."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from symbench.errors import TrainingError
+from symbench.settings import TrainingSettings
+from symbench.symmetry.augment import Augment
+from symbench.symmetry.isometries import named_group
+from symbench.tasks.grid_data import GridData
+from symbench.training import Interrupted, Trainer, Untreated, learning_rate
+
+SETTINGS = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2, save_every=3)
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(12, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Tanh(), nn.Conv2d(8, 3, 1)
+    )
+
+
+def trainer(data, state, settings=SETTINGS, treatment="augment", model=None, **options):
+    symmetry = data.symmetry(named_group("D4", 2))
+    treatments = {"augment": Augment, "none": Untreated}
+    return Trainer(
+        model or network(),
+        data.split("train"),
+        data.split("valid"),
+        treatments[treatment](symmetry),
+        settings,
+        seed=5,
+        state_path=state,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(turbulence):
+    return GridData(turbulence)
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    return trainer(data, tmp_path_factory.mktemp("whole") / "state.pt").run()
+
+
+def same(trained, other):
+    return (
+        all(torch.equal(trained.weights[k], other.weights[k]) for k in trained.weights)
+        and (trained.history.drop(columns="seconds") == other.history.drop(columns="seconds"))
+        .all()
+        .all()
+    )
+
+
+def test_same_seed_same_numbers(data, finished, tmp_path):
+    assert same(trainer(data, tmp_path / "state.pt").run(), finished)
+
+
+def test_loss_falls(finished):
+    assert finished.history.valid_loss.iloc[-1] < finished.history.valid_loss.iloc[0]
+    assert len(finished.history) == 3
+
+
+class Interruption(Exception):
+    pass
+
+
+@pytest.mark.parametrize("step", [1, 4, 13, 20, 29])
+def test_resume_after_a_kill_at_any_step(data, finished, tmp_path, step):
+    """Whatever was not saved is done again, and the end is the same bit for bit."""
+    state = tmp_path / "state.pt"
+    first = trainer(data, state)
+    do_step = first._step
+
+    def step_or_die(rows):
+        if first.progress.step == step:
+            raise Interruption
+        return do_step(rows)
+
+    first._step = step_or_die
+    with pytest.raises(Interruption):
+        first.run()
+    assert same(trainer(data, state).run(), finished)
+
+
+def test_sigterm_saves_and_exits(data, finished, tmp_path):
+    state = tmp_path / "state.pt"
+    first = trainer(data, state)
+    do_step = first._step
+
+    def step_and_signal(rows):
+        if first.progress.step == 16:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return do_step(rows)
+
+    first._step = step_and_signal
+    with pytest.raises(Interrupted) as caught:
+        first.run()
+    assert caught.value.code == 143
+    second = trainer(data, state)
+    assert second.progress.step == 17
+    assert same(second.run(), finished)
+
+
+def test_state_of_other_settings_is_ignored(data, tmp_path):
+    state = tmp_path / "state.pt"
+    trainer(data, state, fingerprint="a").run()
+    assert trainer(data, state, fingerprint="a").progress.step > 0
+    assert trainer(data, state, fingerprint="b").progress.step == 0
+
+
+def test_nan_in_the_loss_stops(data, tmp_path):
+    model = network()
+    with torch.no_grad():
+        model[0].weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(TrainingError, match="loss became nan at step 0.*lower the learning rate"):
+        trainer(data, tmp_path / "state.pt", model=model).run()
+
+
+def test_early_stop_keeps_the_best(data, tmp_path):
+    settings = TrainingSettings(
+        epochs=30, batch_size=4, learning_rate=0.0, patience=2, warm_up_epochs=0
+    )
+    model = nn.Conv2d(12, 3, 1)
+    trained = trainer(data, tmp_path / "state.pt", settings, "none", model).run()
+    assert len(trained.history) == 3
+
+
+def test_schedule_is_warm_up_then_cosine():
+    settings = TrainingSettings(epochs=4, batch_size=1, learning_rate=1.0, warm_up_epochs=1)
+    rates = [learning_rate(settings, step, 10) for step in range(40)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert (np.diff(rates[10:]) <= 0).all()
+    assert rates[25] == pytest.approx(0.5)
+    assert rates[-1] < 0.01
+
+
+DISTRIBUTED = """
+import sys
+from pathlib import Path
+import torch, torch.distributed
+torch.set_num_threads(1)
+from torch import nn
+from symbench.settings import TrainingSettings
+from symbench.symmetry.isometries import named_group
+from symbench.tasks.grid_data import GridData
+from symbench.training import Trainer, Untreated
+data = GridData(Path(sys.argv[1]))
+torch.manual_seed(0)
+model = nn.Sequential(nn.Conv2d(12, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 3, 1)).double()
+class Wide:
+    def __init__(self, split): self.split, self.windows = split, split.windows
+    def batch(self, rows):
+        batch = self.split.batch(rows)
+        return type(batch)(batch.inputs.double(), batch.targets.double())
+class Double(nn.Module):
+    def __init__(self, inner): super().__init__(); self.inner = inner
+    def forward(self, x): return self.inner(x.double())
+trainer = Trainer(
+    Double(model), data.split("train"), data.split("valid"), Untreated(None),
+    TrainingSettings(epochs=2, batch_size=4, learning_rate=1e-2), seed=1,
+    state_path=Path(sys.argv[2]) / "state.pt",
+)
+trained = trainer.run()
+if trainer.rank == 0:
+    trained.history.to_csv(Path(sys.argv[2]) / "history.csv")
+if trainer.processes > 1:
+    torch.distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_train_like_one(turbulence, tmp_path):
+    """Data-parallel training under torchrun, on CPUs: the same validation losses."""
+    import pandas as pd
+
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(DISTRIBUTED))
+    torchrun = Path(sys.executable).parent / "torchrun"
+    launchers = {
+        "one": [sys.executable],
+        "two": [str(torchrun), "--standalone", "--nproc-per-node", "2"],
+    }
+    losses = {}
+    for name, launcher in launchers.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        command = [*launcher, str(script), str(turbulence), str(folder)]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+        losses[name] = pd.read_csv(folder / "history.csv").valid_loss
+    np.testing.assert_allclose(losses["one"], losses["two"], rtol=1e-6)
