@@ -32,7 +32,10 @@ def test_shipped_sizes_are_valid(size):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tasks": {"gray_scott": {"family": "gray_scot"}}}, "Unknown task 'gray_scot'.*gray_scott"),
+        (
+            {"tasks": {"gray_scott": {"family": "gray_scot"}}},
+            "Unknown task 'gray_scot'.*gray_scott",
+        ),
         ({"models": {"fno": {"architecture": "fnoo"}}}, "Unknown model 'fnoo'.*Did you mean 'fno'"),
         ({"tasks": {"gray_scott": {"group": "D5"}}}, "Unknown group 'D5'.*allowed: trivial"),
         (
@@ -58,7 +61,10 @@ def test_shipped_sizes_are_valid(size):
             "tasks.gray_scott.evaluation: unknown key 'rollouts'",
         ),
         ({"tasks": {"gray_scott": {"exact": "perhaps"}}}, r"gray_scott.exact': .*boolean"),
-        ({"evaluations": ["mean"]}, r"evaluations.0': input should be 'none', 'average' or 'frame'"),
+        (
+            {"evaluations": ["mean"]},
+            r"evaluations.0': input should be 'none', 'average' or 'frame'",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path, change, message):
@@ -131,6 +137,7 @@ def test_paths_of_evaluations():
 
 def test_a_class_by_its_path_is_accepted(tmp_path):
     change = {"models": {"mine": {"architecture": "my.package:Network"}}}
-    assert "mine" in read_configuration(overlay(tmp_path, change)).study(
-        "group_averaging"
-    ).settings.models
+    assert (
+        "mine"
+        in read_configuration(overlay(tmp_path, change)).study("group_averaging").settings.models
+    )

@@ -72,7 +72,7 @@ def test_loss_falls(finished):
     assert len(finished.history) == 3
 
 
-class Interruption(Exception):
+class KilledError(Exception):
     pass
 
 
@@ -85,11 +85,11 @@ def test_resume_after_a_kill_at_any_step(data, finished, tmp_path, step):
 
     def step_or_die(rows):
         if first.progress.step == step:
-            raise Interruption
+            raise KilledError
         return do_step(rows)
 
     first._step = step_or_die
-    with pytest.raises(Interruption):
+    with pytest.raises(KilledError):
         first.run()
     assert same(trainer(data, state).run(), finished)
 
@@ -124,7 +124,7 @@ def test_nan_in_the_loss_stops(data, tmp_path):
     model = network()
     with torch.no_grad():
         model[0].weight[0, 0, 0, 0] = torch.nan
-    with pytest.raises(TrainingError, match="loss became nan at step 0.*lower the learning rate"):
+    with pytest.raises(TrainingError, match=r"loss became nan at step 0.*lower the learning rate"):
         trainer(data, tmp_path / "state.pt", model=model).run()
 
 

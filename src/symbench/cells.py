@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 
 from symbench.errors import DataError
@@ -136,6 +137,11 @@ class CellFamily:
                 ("deviation", averaged.deviation),
             )
         }
+
+    def share_refused(self) -> float:
+        """Share of the elements of the group that fail their audit."""
+        audit = pd.read_csv(self.directory.parent / "audits" / f"{self.task}.csv")
+        return float(1 - audit.passed.mean())
 
     def largest_excess(self) -> float:
         """Largest VRMSE of the average above the orbit mean, over all samples (P2: below 0)."""

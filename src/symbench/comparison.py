@@ -244,6 +244,9 @@ def _measure(claim: Claim, family: CellFamily, found: Sequence[CellFamily]) -> E
     if claim.measure == "largest_excess":
         value = family.largest_excess()
         return Estimate(value, np.array([value]), family.open("average").sizes["sample"])
+    if claim.measure == "share_refused":
+        share = family.share_refused()
+        return Estimate(share, np.array([share]), family.group.order)
     if claim.measure == "forecast_over_gain":
         errors = {k: family.bootstrap.mean(v) for k, v in family.squared_errors().items()}
         return ratio(errors["forecast"], difference(errors["plain"], errors["averaged"]))

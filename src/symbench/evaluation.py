@@ -9,6 +9,7 @@ for each sample and channel, the Gram matrix of the errors over the group,
 from which the squared error of the average over any subset S follows: the mean of gram over S x S.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -106,8 +107,8 @@ class GridEvaluator:
         chosen = []
         for trajectory in range(self.split.trajectories):
             rows = self.split.windows[self.split.windows[:, 0] == trajectory]
-            picks = np.linspace(0, len(rows) - 1, min(per_trajectory, len(rows))).astype(int)
-            chosen.append(rows[picks])
+            count = min(per_trajectory, len(rows))
+            chosen.append(rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)])
         return np.concatenate(chosen)
 
     def _rollout_elements(self) -> list[int]:
@@ -129,9 +130,10 @@ class GridEvaluator:
         scores: dict[str, list[Tensor]] = {"vrmse": [], "mse": [], "variance": []}
         seconds = 0.0
         for inputs, target in self._batches():
-            with self._measure() as cost:
-                output = model(inputs)
-            seconds += cost.seconds
+            start = time.perf_counter()
+            output = model(inputs)
+            self._synchronise()
+            seconds += time.perf_counter() - start
             prediction = self.data.normalizer.denormalize(output)
             _append(scores, prediction, target)
         return self._samples(scores, seconds)
@@ -147,9 +149,10 @@ class GridEvaluator:
         }
         seconds = 0.0
         for inputs, target in self._batches():
-            with self._measure() as cost:
-                outputs = list(orbit(self.model, self.symmetry, inputs, chunk=self.settings.chunk))
-            seconds += cost.seconds
+            start = time.perf_counter()
+            outputs = list(orbit(self.model, self.symmetry, inputs, chunk=self.settings.chunk))
+            self._synchronise()
+            seconds += time.perf_counter() - start
             predictions = torch.stack(
                 [self.data.normalizer.denormalize(output) for _, output in outputs], dim=1
             ).double()
@@ -274,6 +277,10 @@ class GridEvaluator:
         dataset["rollout_seconds"].attrs["units"] = "s per trajectory"
         dataset["rollout_peak_memory"].attrs["units"] = "bytes"
         return dataset
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
     def _measure(self) -> AbstractContextManager[Cost]:
         return measure(gpu=self.device.type == "cuda")

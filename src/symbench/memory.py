@@ -17,3 +17,9 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         for parameter in (_TRIM_THRESHOLD, _MAP_THRESHOLD):
             libc.mallopt(parameter, 1 << 30)
+
+
+def release_freed_memory() -> None:
+    """Give what was freed back to the kernel, so that the memory of what follows can be measured."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

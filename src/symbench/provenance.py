@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from symbench.memory import release_freed_memory
+
 PACKAGES = ("symbench", "torch", "the_well", "neuraloperator", "exponax", "numpy", "snakemake")
 
 
@@ -53,6 +55,7 @@ def measure(gpu: bool = False) -> Iterator[Cost]:
 
 def _reset_peak_memory() -> None:
     """Let the kernel's high-water mark start anew, where it can (Linux)."""
+    release_freed_memory()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

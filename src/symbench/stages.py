@@ -158,6 +158,7 @@ def evaluate(
     study: Study, cell: Cell, directory: Path, weights: Path, output: Path, threads: int
 ) -> None:
     """Evaluate a cell and write one NetCDF file per evaluation."""
+    keep_freed_memory()
     torch.set_num_threads(threads)
     data = open_data(study, cell.task, directory)
     model, _ = build_model(study, cell, data)

@@ -123,7 +123,11 @@ class Claim(Strict):
     source: str = Field(description="where the sentence stands, and whether it was seen there")
     paper_value: str = ""
     measure: Literal[
-        "relative_change", "difference_of_changes", "forecast_over_gain", "largest_excess"
+        "relative_change",
+        "difference_of_changes",
+        "forecast_over_gain",
+        "largest_excess",
+        "share_refused",
     ]
     of: Selection | None = None
     against: Selection | None = None
@@ -408,6 +412,8 @@ def _allowed(model: type[BaseModel], location: Sequence[int | str]) -> list[str]
             node = node["items"]
         elif part in node.get("properties", {}):
             node = node["properties"][part]
+        elif "patternProperties" in node:
+            node = next(iter(node["patternProperties"].values()))
         else:
             node = node.get("additionalProperties", node)
     return sorted(_follow(full, node).get("properties", {}))

@@ -81,17 +81,17 @@ def audit_dynamics(
     return errors
 
 
-def features(frames: Tensor) -> Tensor:
+def features(frames: Tensor) -> list[Tensor]:
     """Statistics of trajectories that a symmetry of the law must leave alone.
 
     Means and covariances of the channels, mean squared slopes along each axis, and the mean field
-    on a coarse grid, each scaled to the same weight.
+    on a coarse grid.
 
     Args:
         frames: shape (trajectory, time, channel, *space), standardised per field.
 
     Returns:
-        Shape (trajectory, feature).
+        One tensor for each of the four kinds, shape (trajectory, feature).
 
     """
     space = list(range(3, frames.ndim))
@@ -105,8 +105,7 @@ def features(frames: Tensor) -> Tensor:
         size = profile.shape[axis]
         coarse = next(c for c in (16, 8, 4, 2, 1) if size % c == 0 and c ** len(space) <= 512)
         profile = profile.unflatten(axis, (coarse, size // coarse)).mean(dim=axis + 1)
-    parts = [part.flatten(1) for part in (mean, covariance, slopes, profile)]
-    return torch.cat([part / part.shape[1] ** 0.5 for part in parts], dim=1)
+    return [part.flatten(1) for part in (mean, covariance, slopes, profile)]
 
 
 def audit_distribution(
@@ -125,17 +124,26 @@ def audit_distribution(
     scale = _field_scale(frames, fields)
     # In double precision, so that data that are moved back and forth tie exactly.
     flat = (frames.double() / scale).flatten(0, 1)
-    moved = torch.stack(
-        [features(action(g, flat).reshape(frames.shape)) for g in range(group.order)]
-    ).numpy()
-    # Features of different size are put on one scale by their spread over trajectories and group.
-    moved = (moved - moved.mean(axis=(0, 1))) / (moved.std(axis=(0, 1)) + 1e-12)
+    kinds = zip(
+        *(features(action(g, flat).reshape(frames.shape)) for g in range(group.order)), strict=True
+    )
+    moved = np.concatenate([_standardise(torch.stack(kind).numpy()) for kind in kinds], axis=2)
     rng = np.random.default_rng(seed)
     draws = int(2 * group.order / FALSE_ALARM)
     results = [(0.0, 1.0)]
     for index in range(1, group.order):
         results.append(_randomisation_test(moved, _powers(group, index), rng, draws))
     return results
+
+
+def _standardise(moved: Array) -> Array:
+    """Give each feature of a kind the same spread, and each kind the same weight in the sum.
+
+    Without the second, hundreds of cells of the mean field drown a variance that differs between
+    two components.
+    """
+    centred = moved - moved.mean(axis=(0, 1))
+    return centred / (moved.std(axis=(0, 1)) + 1e-12) / moved.shape[2] ** 0.5
 
 
 def _powers(group: GridGroup, index: int) -> list[int]:
