@@ -1,0 +1,64 @@
+"""Run all benchmarks and write docs/benchmarks.md."""
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import torch
+from symbench.provenance import describe
+
+from benchmarks import action, averaging, loading
+
+PARTS = [
+    (
+        "Averaged evaluation",
+        "Budget: at most 1.05 times |G| plain passes at the same batch size, peak memory of the "
+        "process at most 1.3 times that of a plain pass. The peer is a plain loop over The Well's "
+        "own `RandomAxisFlip.flip` and `RandomAxisPermute.permute`.",
+        averaging.rows,
+    ),
+    (
+        "Averaged evaluation of scalar fields",
+        "The peer is ttach's `d4_transform`; both give the same numbers.",
+        averaging.scalar_rows,
+    ),
+    (
+        "The group action alone",
+        "Budget: at least 70 % of the bandwidth of a copy into new memory, mean over the group.",
+        action.rows,
+    ),
+    ("Data loading", "Budget: at least 5 times the peer.", loading.rows),
+    (
+        "The allocator",
+        "Why training keeps freed memory (`symbench.memory`).",
+        loading.allocator_rows,
+    ),
+]
+
+
+def main() -> None:
+    """Measure everything on one thread and write the page."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    record = describe("benchmarks")
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make benchmark`; do not edit. "
+        f"{record['processor']}, one thread, torch {record['packages']['torch']}, "
+        f"commit {record['commit']}, {record['made'][:10]}. Medians of calls in turns.",
+    ]
+    for title, text, rows in PARTS:
+        table = pd.DataFrame(rows())
+        print(f"\n{title}\n{table.to_string(index=False)}", flush=True)
+        lines += ["", f"## {title}", "", text, "", _markdown(table)]
+    Path("docs/benchmarks.md").write_text("\n".join(lines) + "\n")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    cells = [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row] for row in table.values]
+    rows = [list(table.columns), ["---"] * len(table.columns), *cells]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+main()

@@ -1,0 +1,38 @@
+"""The group action alone against copying the same memory."""
+
+from collections.abc import Iterator
+
+import torch
+from symbench import Field
+from symbench.symmetry.fields import FieldAction
+from symbench.symmetry.isometries import named_group
+
+from benchmarks.timing import in_turns
+
+
+def rows() -> Iterator[dict[str, object]]:
+    """Bandwidth of the action as a share of that of a copy into new memory."""
+    cases = [
+        ("D4", [Field("pressure"), Field("velocity", 1)], (64, 12, 256, 256)),
+        ("D4", [Field("pressure"), Field("velocity", 1)], (16, 12, 64, 64)),
+        ("O_h", [Field("velocity", 1)], (4, 12, 64, 64, 64)),
+    ]
+    for name, fields, shape in cases:
+        group = named_group(name, len(shape) - 2)
+        action = FieldAction(group, fields)
+        values = torch.randn(shape)
+        copy, ours = in_turns(
+            lambda values=values, group=group: [values.clone() for _ in range(group.order)],
+            lambda action=action, values=values, group=group: [
+                action(g, values) for g in range(group.order)
+            ],
+            rounds=5,
+        )
+        size = 2 * values.numel() * values.element_size() * group.order
+        yield {
+            "group": name,
+            "tensor": "x".join(map(str, shape)),
+            "copy (GB/s)": size / copy / 1e9,
+            "action (GB/s)": size / ours / 1e9,
+            "action / copy": copy / ours,
+        }

@@ -1,0 +1,123 @@
+"""The four families, the published forward pass, and the reading of weights."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from symbench.errors import CheckpointError, ConfigError
+from symbench.models import the_well
+from symbench.models.weights import load_weights, published_files, save_weights, tensors
+from symbench.registry import names, resolve
+
+SETTINGS = {
+    "fno": {"modes": 4, "hidden_channels": 4},
+    "tfno": {"modes": 4, "hidden_channels": 4},
+    "unet_classic": {"init_features": 2},
+    "unet_convnext": {"init_features": 4, "stages": 2},
+    "fno_published": {"modes": 4, "hidden_channels": 4},
+    "tfno_published": {"modes": 4, "hidden_channels": 4},
+}
+
+
+def build(name, dimension=2):
+    torch.manual_seed(0)
+    model = resolve("models", name)(
+        dim_in=8,
+        dim_out=2,
+        n_spatial_dims=dimension,
+        spatial_resolution=(16,) * dimension,
+        **SETTINGS[name],
+    )
+    return model.eval()
+
+
+def influenced(model, dimension=2):
+    """Share of output cells that change with one input cell."""
+    inputs = torch.zeros(1, 8, *(16,) * dimension)
+    changed = inputs.clone()
+    changed[(0, 0, *(5,) * dimension)] = 1.0
+    with torch.no_grad():
+        difference = (model(changed) - model(inputs)).abs().amax(dim=1)[0]
+    return float((difference > 1e-9).double().mean()), difference
+
+
+@pytest.mark.parametrize("name", ["fno", "tfno", "unet_classic", "unet_convnext"])
+def test_a_cell_influences_others(name):
+    """The published wrapper once dropped its spectral blocks, and no test asked."""
+    assert influenced(build(name))[0] > 0.3
+
+
+@pytest.mark.parametrize("name", ["fno_published", "tfno_published"])
+def test_published_networks_are_pointwise(name):
+    share, difference = influenced(build(name))
+    assert share == 1 / 256
+    assert difference[5, 5] > 0
+
+
+@pytest.mark.parametrize("name", ["fno", "unet_classic", "unet_convnext"])
+def test_three_dimensions(name):
+    assert build(name, 3)(torch.zeros(1, 8, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
+
+
+def test_published_weights_keep_their_names():
+    """A checkpoint of The Well's class loads into the pointwise network of the same name."""
+    theirs = the_well.fno(
+        dim_in=8, dim_out=2, n_spatial_dims=2, spatial_resolution=(16, 16), **SETTINGS["fno"]
+    )
+    assert set(tensors(theirs)) == set(tensors(build("fno_published")))
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_weights_survive_a_round_trip(name, tmp_path):
+    model, other = build(name), build(name)
+    with torch.no_grad():
+        for value in tensors(other).values():
+            value.zero_()
+    save_weights(tmp_path / "weights.safetensors", tensors(model))
+    load_weights(other, tmp_path / "weights.safetensors")
+    inputs = torch.randn(1, 8, 16, 16)
+    assert torch.equal(other(inputs), model(inputs))
+
+
+def test_checkpoint_of_another_shape(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, nn.Conv2d(3, 4, 3).state_dict())
+    with pytest.raises(CheckpointError, match=r"weight of shape \(4, 3, 3, 3\), the model has"):
+        load_weights(nn.Conv2d(3, 5, 3), path)
+
+
+def test_checkpoint_of_another_model(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r"another model: 2 tensors are missing.*1 unknown"):
+        load_weights(nn.Conv2d(3, 5, 3), path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x80\x04pickle"])
+def test_damaged_or_pickled_checkpoint(tmp_path, content):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="truncated or not in safetensors"):
+        load_weights(nn.Conv2d(3, 5, 3), path)
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_weights(nn.Conv2d(3, 5, 3), tmp_path / "none")
+
+
+def test_published_folder(tmp_path):
+    with pytest.raises(CheckpointError, match=r"lacks config\.json or model\.safetensors"):
+        published_files(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"dim_in": 8}))
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert published_files(str(tmp_path))[0] == {"dim_in": 8}
+
+
+def test_registry():
+    assert {"fno", "fno_published", "unet_classic"} <= set(names("models"))
+    assert resolve("models", "torch.nn:Conv2d") is nn.Conv2d
+    with pytest.raises(ConfigError, match="Cannot import model 'torch.nn:Conv9d'"):
+        resolve("models", "torch.nn:Conv9d")
+    with pytest.raises(ConfigError, match="Unknown treatment 'mixup'; allowed: augment, none"):
+        resolve("treatments", "mixup")
