@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/$(PROFILE)
 
-.PHONY: reproduce test lint unit smoke report benchmark lock schema clean
+.PHONY: reproduce test lint unit smoke report benchmark reference lock schema clean
 
 reproduce: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)")
@@ -34,6 +34,10 @@ report: $(VENV)/installed
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks
+
+reference: reproduce
+	$(BIN)/symbench reference --config config/config.yaml --output results/reference
+	cp results/laptop/group_averaging/figures/gain.png docs/figures/group_averaging_gain.png
 
 lock:
 	$(PYTHON) -m venv $(VENV)

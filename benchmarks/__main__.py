@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from symbench.provenance import describe
 
 from benchmarks import action, averaging, loading
+from symbench.provenance import describe
 
 PARTS = [
     (

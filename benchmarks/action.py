@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import torch
+
+from benchmarks.timing import in_turns
 from symbench import Field
 from symbench.symmetry.fields import FieldAction
 from symbench.symmetry.isometries import named_group
-
-from benchmarks.timing import in_turns
 
 
 def rows() -> Iterator[dict[str, object]]:

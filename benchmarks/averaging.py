@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 
 import torch
 import ttach
-from symbench import Field, symmetrize
-from symbench.models import the_well
-from symbench.provenance import measure
-from symbench.symmetry.isometries import named_group
 from the_well.data.augmentation import RandomAxisFlip, RandomAxisPermute
 from torch import Tensor, nn
 
 from benchmarks.timing import in_turns
+from symbench import Field, symmetrize
+from symbench.models import the_well
+from symbench.provenance import measure
+from symbench.symmetry.isometries import named_group
 
 PLANAR = [Field("pressure"), Field("velocity", order=1)]
 SPATIAL = [Field("velocity", order=1)]

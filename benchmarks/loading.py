@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from symbench.memory import keep_freed_memory
-from symbench.models.the_well import fno
-from symbench.symmetry.fields import Field
-from symbench.tasks.grid_data import GridData
-from symbench.tasks.well_format import read_header, write_file, write_statistics
 from the_well.data.datasets import WellDataset
 from the_well.data.normalization import ZScoreNormalization
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import in_turns
+from symbench.memory import keep_freed_memory
+from symbench.models.the_well import fno
+from symbench.symmetry.fields import Field
+from symbench.tasks.grid_data import GridData
+from symbench.tasks.well_format import read_header, write_file, write_statistics
 
 BATCH = 16
 

@@ -62,12 +62,17 @@ def test_gram_matrix_gives_every_subset_and_the_decomposition(evaluator):
     dataset = evaluator.evaluate("average")
     gram = dataset.error_gram
     np.testing.assert_allclose(gram.mean(("element", "element_b")), dataset.mse, rtol=1e-4)
-    diagonal = np.sqrt(np.diagonal(gram.values, axis1=2, axis2=3) / dataset.variance.values[..., None])
+    diagonal = np.sqrt(
+        np.diagonal(gram.values, axis1=2, axis2=3) / dataset.variance.values[..., None]
+    )
     elements = dataset.element_vrmse.transpose("sample", "channel", "element")
     np.testing.assert_allclose(diagonal, elements, rtol=1e-4)
     orbit_mean = np.diagonal(gram.values, axis1=2, axis2=3).mean(axis=2)
     np.testing.assert_allclose(orbit_mean, dataset.mse + dataset.orbit_variance, rtol=1e-4)
-    rotations = [0, *(i for i, e in enumerate(evaluator.symmetry.group.elements) if i and e.determinant == 1)]
+    rotations = [
+        0,
+        *(i for i, e in enumerate(evaluator.symmetry.group.elements) if i and e.determinant == 1),
+    ]
     batch = evaluator.split.batch(evaluator.windows)
     normalizer = evaluator.data.normalizer
     with torch.inference_mode():

@@ -149,6 +149,19 @@ def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None
     output.write_text("# Written by `make schema` from symbench.study; do not edit.\n" + text)
 
 
+@app.command()
+def reference(
+    config: ConfigOption, output: Annotated[Path, typer.Option(help="Folder to write to.")]
+) -> None:
+    """Keep the small tables of a run, for users to compare theirs with."""
+    from symbench.comparison import reference_tables
+
+    configuration = studies.read_configuration(config)
+    for name in configuration.studies:
+        results = Path(configuration.results) / configuration.size / name
+        reference_tables(results, output / configuration.size / name)
+
+
 @app.command("check-results")
 def check_results(config: ConfigOption) -> None:
     """Check that a run left every artifact that its config promises."""

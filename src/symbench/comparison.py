@@ -62,6 +62,20 @@ def compare_study(study: Study, evaluations: Path, metrics: Path, claims: Path) 
     _write_table(claims, pd.DataFrame(judged, columns=CLAIM_COLUMNS), record)
 
 
+def reference_tables(results: Path, output: Path) -> None:
+    """Copy the claims, and the VRMSE of each evaluation as mean and standard deviation of seeds."""
+    metrics = pd.read_csv(results / "metrics.csv", dtype={"lead_time": str})
+    chosen = metrics.query(
+        "metric == 'vrmse' and field == 'mean' and lead_time in ('1', '6:12', '13:30')"
+    )
+    chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
+    keys = ["task", "model", "treatment", "evaluation", "lead_time"]
+    summary = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
+    output.mkdir(parents=True, exist_ok=True)
+    summary.round(6).to_csv(output / "vrmse.csv", index=False)
+    pd.read_csv(results / "claims.csv").round(6).to_csv(output / "claims.csv", index=False)
+
+
 def _write_table(path: Path, table: pd.DataFrame, record: dict[str, Any]) -> None:
     with write_whole(path) as temporary:
         table.to_csv(temporary, index=False)

@@ -20,6 +20,6 @@ def keep_freed_memory() -> None:
 
 
 def release_freed_memory() -> None:
-    """Give what was freed back to the kernel, so that the memory of what follows can be measured."""
+    """Give what was freed back to the kernel, so that a peak that follows can be measured."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -117,7 +117,7 @@ def test_published_folder(tmp_path):
 def test_registry():
     assert {"fno", "fno_published", "unet_classic"} <= set(names("models"))
     assert resolve("models", "torch.nn:Conv2d") is nn.Conv2d
-    with pytest.raises(ConfigError, match="Cannot import model 'torch.nn:Conv9d'"):
+    with pytest.raises(ConfigError, match=r"Cannot import model 'torch\.nn:Conv9d'"):
         resolve("models", "torch.nn:Conv9d")
     with pytest.raises(ConfigError, match="Unknown treatment 'mixup'; allowed: augment, none"):
         resolve("treatments", "mixup")

@@ -35,7 +35,15 @@ def test_own_model_goes_through_the_workflow(tmp_path):
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "PYTHONPATH": str(tmp_path),
     }
-    command = [binaries / "snakemake", "--cores", "1", "--configfile", config, "--config", "size=smoke"]
+    command = [
+        binaries / "snakemake",
+        "--cores",
+        "1",
+        "--configfile",
+        config,
+        "--config",
+        "size=smoke",
+    ]
     command += ["--directory", tmp_path, "--snakefile", ROOT / "Snakefile", "--until", "compare"]
     result = subprocess.run(
         list(map(str, command)),
