@@ -40,11 +40,9 @@ def main() -> None:
 @app.command()
 def fetch(config: ConfigOption, study: StudyOption, task: TaskOption, output: DataOption) -> None:
     """Simulate or download the data of a task."""
-    from symbench import registry
+    from symbench import stages
 
-    settings = studies.read_configuration(config).study(study).settings.tasks[task]
-    family = registry.resolve("tasks", settings.family)
-    family(**settings.parameters).fetch(output)
+    stages.fetch(studies.read_configuration(config).study(study), task, output)
 
 
 @app.command()
@@ -76,8 +74,9 @@ def train(
     """Train a model, or take its published weights."""
     from symbench import stages
 
-    cell = studies.Cell(study, task, model, treatment, seed)
-    stages.train(studies.read_configuration(config).study(study), cell, data, output, threads)
+    described = studies.read_configuration(config).study(study)
+    cell = described.check(studies.Cell(study, task, model, treatment, seed))
+    stages.train(described, cell, data, output, threads)
 
 
 @app.command()
@@ -96,8 +95,8 @@ def evaluate(
     """Evaluate a trained model in all ways that the study asks for."""
     from symbench import stages
 
-    cell = studies.Cell(study, task, model, treatment, seed)
     described = studies.read_configuration(config).study(study)
+    cell = described.check(studies.Cell(study, task, model, treatment, seed))
     stages.evaluate(described, cell, data, weights, output, threads)
 
 

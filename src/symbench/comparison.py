@@ -210,7 +210,7 @@ def _cost_rows(family: CellFamily) -> Iterator[Row]:
 def judge(claim: Claim, study: str, found: Sequence[CellFamily]) -> Iterator[Row]:
     """One row per (task, model) that the claim is about, then one for the claim as a whole."""
     cases = {
-        f"{claim.name}[{family.task},{family.model}]": estimate
+        f"{claim.name}[{_case(claim, family)}]": estimate
         for family in found
         if _is_meant(claim, family) and (estimate := _measure(claim, family, found)) is not None
     }
@@ -242,6 +242,12 @@ def judge(claim: Claim, study: str, found: Sequence[CellFamily]) -> Iterator[Row
         "verdict": verdict_of_all([r["verdict"] for r in rows]),
     }
     yield from rows
+
+
+def _case(claim: Claim, family: CellFamily) -> str:
+    """Name of a case; the treatment is told where the claim does not fix it."""
+    names = [family.task, family.model]
+    return ",".join(names if "treatment" in claim.where else [*names, family.treatment])
 
 
 def _numbers(estimate: Estimate) -> Row:

@@ -33,9 +33,26 @@ AUDITED_TRAJECTORIES = 64
 AUDITED_FRAMES = 3
 
 
+def build_task(study: Study, name: str) -> Any:
+    """The task family of a task, built from its parameters."""
+    settings = study.task(name)
+    family = registry.resolve("tasks", settings.family)
+    try:
+        return family(**settings.parameters)
+    except TypeError as error:
+        raise ConfigError(
+            f"Task '{name}' ({settings.family}) does not take these parameters: {error}."
+        ) from None
+
+
+def fetch(study: Study, name: str, output: Path) -> None:
+    """Simulate or download the data of a task."""
+    build_task(study, name).fetch(output)
+
+
 def open_data(study: Study, task: str, directory: Path) -> GridData:
     """The data of a task."""
-    settings = study.settings.tasks[task]
+    settings = study.task(task)
     return GridData(directory, input_steps=settings.input_steps, parity=settings.parity)
 
 
@@ -52,13 +69,12 @@ def audit(study: Study, task: str, directory: Path, output: Path) -> None:
         AuditError: if the symmetry is declared exact and fails.
 
     """
-    settings = study.settings.tasks[task]
+    settings = study.task(task)
     data = open_data(study, task, directory)
     group: GridGroup = task_symmetry(study, task, data).group
-    family = registry.resolve("tasks", settings.family)
+    simulator = build_task(study, task)
     dynamics = None
-    if hasattr(family, "solve"):
-        simulator = family(**settings.parameters)
+    if hasattr(simulator, "solve"):
         starts = simulator.simulate_start(1)
         fields = (simulator.state_fields, simulator.fields)
         dynamics = audit_dynamics(simulator.solve, starts, group, *fields)

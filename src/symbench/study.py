@@ -219,6 +219,17 @@ class Study:
         """Tasks that some cell uses."""
         return list(dict.fromkeys(cell.task for cell in self.cells))
 
+    def task(self, name: str) -> TaskSettings:
+        """Settings of a task; raises `ConfigError` if the study has none of that name."""
+        return self.settings.tasks[choose(name, self.settings.tasks, "task")]
+
+    def check(self, cell: Cell) -> Cell:
+        """Return a cell whose names exist; raises `ConfigError` for one that does not."""
+        self.task(cell.task)
+        choose(cell.model, self.settings.models, "model")
+        registry.check("treatments", cell.treatment)
+        return cell
+
     def training(self, task: str, model: str) -> TrainingSettings:
         """Training settings of a cell: those of the study, its model's and its task's on top."""
         settings = self.settings.training

@@ -85,7 +85,7 @@ def test_weights_survive_a_round_trip(name, tmp_path):
 def test_checkpoint_of_another_shape(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, nn.Conv2d(3, 4, 3).state_dict())
-    with pytest.raises(CheckpointError, match=r"weight of shape \(4, 3, 3, 3\), the model has"):
+    with pytest.raises(CheckpointError, match=r"of shape \(4.*\), the model has \(5"):
         load_weights(nn.Conv2d(3, 5, 3), path)
 
 

@@ -154,6 +154,35 @@ def test_settings_that_a_model_does_not_take(turbulence, tmp_path):
     assert "Model 'fno' (fno) does not take these settings" in sentence(result)
 
 
+def test_parameters_that_a_task_does_not_take(tmp_path):
+    path = overlay(tmp_path, {"tasks": {"gray_scott": {"parameters": {"resolutoin": 16}}}})
+    arguments = [
+        "--study",
+        "group_averaging",
+        "--task",
+        "gray_scott",
+        "--output",
+        tmp_path / "data",
+    ]
+    result = symbench("fetch", "--config", path, *arguments)
+    assert "Task 'gray_scott' (gray_scott) does not take these parameters" in sentence(result)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("study", "quantum", "Unknown study 'quantum'; allowed: group_averaging"),
+        ("task", "gray_scot", "Did you mean 'gray_scott'?"),
+        ("model", "unet", "Unknown model 'unet'; allowed: fno, tfno"),
+        ("treatment", "mixup", "Unknown treatment 'mixup'; allowed: augment, none"),
+    ],
+)
+def test_unknown_names(tmp_path, option, value, message):
+    arguments = train_arguments(tmp_path, tmp_path / "out")
+    arguments[arguments.index(f"--{option}") + 1] = value
+    assert message in sentence(symbench("train", *arguments))
+
+
 def test_checkpoint_of_another_width(turbulence, tmp_path):
     first = symbench("train", *train_arguments(turbulence, tmp_path / "out"))
     assert first.returncode == 0, first.stderr
