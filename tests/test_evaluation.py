@@ -188,6 +188,6 @@ def test_published_weights_are_evaluated_without_training(study, turbulence, tmp
 
 
 def _checkpoint(folder):
-    from symbench.study import Checkpoint
+    from symbench.schema import Checkpoint
 
     return Checkpoint(repository=str(folder))

@@ -10,8 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from symbench.errors import DataError
+from symbench.schema import Selection
 from symbench.statistics import Estimate, PairedBootstrap
-from symbench.study import Selection, Study
+from symbench.study import Study
 from symbench.symmetry.groups import FiniteGroup
 from symbench.symmetry.isometries import GridIsometry, named_group
 

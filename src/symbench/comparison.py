@@ -11,6 +11,7 @@ import xarray as xr
 from symbench.cells import HORIZONS, CellFamily, families
 from symbench.files import write_json, write_whole
 from symbench.provenance import describe
+from symbench.schema import Claim, Selection
 from symbench.statistics import (
     Estimate,
     difference,
@@ -20,7 +21,7 @@ from symbench.statistics import (
     verdict,
     verdict_of_all,
 )
-from symbench.study import Claim, Selection, Study
+from symbench.study import Study
 
 METRIC_COLUMNS = [
     "study",

@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, model_palette
+from symbench.schema import Selection
 from symbench.statistics import relative_change
-from symbench.study import Selection
 
 
 def draw(results: StudyResults) -> Figure:

@@ -15,8 +15,9 @@ import yaml
 from symbench.figures.results import StudyResults
 from symbench.files import write_whole
 from symbench.provenance import describe
+from symbench.schema import Selection
 from symbench.statistics import relative_change
-from symbench.study import Configuration, Selection, Study
+from symbench.study import Configuration, Study
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,154 @@
+"""The types of the config: what a size file and a study's file may hold."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from symbench.settings import EvaluationSettings, TrainingSettings
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskSettings(Strict):
+    """One task: where its data come from and which symmetry it is said to have."""
+
+    family: str
+    group: str
+    exact: bool = True
+    parameters: dict[str, Any] = {}
+    parity: dict[str, Literal[-1, 1]] = {}
+    input_steps: int = Field(4, ge=1)
+    training: dict[str, Any] = {}
+    evaluation: dict[str, Any] = {}
+
+
+class Checkpoint(Strict):
+    """Published weights: a Hub repository or a folder with config.json and model.safetensors."""
+
+    repository: str
+    revision: str | None = None
+
+
+class ModelSettings(Strict):
+    """One model: its architecture and settings, or the published weights that it takes."""
+
+    architecture: str
+    settings: dict[str, Any] = {}
+    per_task: dict[str, dict[str, Any]] = {}
+    training: dict[str, Any] = {}
+    checkpoints: dict[str, Checkpoint] = {}
+
+
+class CellBlock(Strict):
+    """A product of tasks, models and training treatments."""
+
+    tasks: list[Name]
+    models: list[Name]
+    treatments: list[Name] = ["none"]
+    seeds: list[int] | None = None
+
+
+class Resources(Strict):
+    """What one job may use, for schedulers."""
+
+    threads: int = Field(1, ge=1)
+    mem_mb: int = Field(2000, ge=1)
+    runtime: int = Field(60, ge=1, description="minutes")
+    gpus: int = Field(0, ge=0)
+
+
+class StudySize(Strict):
+    """What one size file says about one study."""
+
+    seeds: list[int] = Field(min_length=1)
+    evaluations: list[Literal["none", "average", "frame"]] = ["none", "average"]
+    tasks: dict[Name, TaskSettings]
+    models: dict[Name, ModelSettings]
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    cells: list[CellBlock]
+    resources: dict[Literal["fetch", "audit", "train", "evaluate", "compare"], Resources] = {}
+
+
+class Selection(Strict):
+    """Which numbers of which evaluation a claim is about."""
+
+    evaluation: Literal["none", "orbit_mean", "average", "frame"]
+    subgroup: str | None = None
+    horizon: Literal["1", "6:12", "13:30"] = "1"
+    operator: Literal["stepwise", "trajectory"] = "stepwise"
+
+
+class Expectation(Strict):
+    """What the claim expects of the interval: below, above or within bounds."""
+
+    below: float | None = None
+    above: float | None = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Expectation":
+        if self.below is None and self.above is None:
+            raise ValueError("an expectation needs 'below' or 'above', or both")
+        return self
+
+
+class Claim(Strict):
+    """A sentence of the paper as a comparison between cells."""
+
+    name: Name
+    statement: str
+    source: str = Field(description="where the sentence stands, and whether it was seen there")
+    paper_value: str = ""
+    measure: Literal[
+        "relative_change",
+        "difference_of_changes",
+        "forecast_over_gain",
+        "largest_excess",
+        "share_refused",
+    ]
+    of: Selection | None = None
+    against: Selection | None = None
+    where: dict[Literal["exact", "task", "model", "treatment"], bool | str] = {}
+    pick: Literal["every", "lowest"] = "every"
+    expect: Expectation
+    unmet: Literal["contradicted", "inconclusive"] = "contradicted"
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Claim":
+        if self.measure == "relative_change" and not (self.of and self.against):
+            raise ValueError("measure relative_change needs 'of' and 'against'")
+        return self
+
+
+class FigureSettings(Strict):
+    """One figure: the module that draws it, and its caption."""
+
+    name: Name
+    caption: str
+
+
+class StudyDescription(Strict):
+    """What the file of a study says: the paper, its claims, the figures."""
+
+    title: str
+    paper: str
+    question: str
+    not_comparable: list[str] = []
+    claims: list[Claim]
+    figures: list[FigureSettings]
+
+
+class SizeFile(Strict):
+    """A size file."""
+
+    size: Name
+    data: str = "data"
+    results: str = "results"
+    studies: dict[Name, StudySize] = Field(min_length=1)
