@@ -10,8 +10,8 @@ _MAP_THRESHOLD = -3
 def keep_freed_memory() -> None:
     """Let the process keep what it frees, on Linux with glibc; elsewhere do nothing.
 
-    Training on a CPU frees and takes the same large blocks at every step; given back to the
-    kernel, each costs page faults: 20 to 25 % of the time of an FNO step (benchmarks/).
+    Networks free and take the same large blocks at every step; blocks over 32 MiB are given back
+    to the kernel and cost page faults each time (measured in benchmarks/loading.py).
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -21,6 +21,9 @@ from torch import Tensor
 from symbench.errors import SymmetryError
 from symbench.symmetry.isometries import GridGroup, GridIsometry, check_grid
 
+# Cells of one channel that are moved at once: 128 KiB in single precision.
+_BLOCK = 2**15
+
 
 @dataclass(frozen=True)
 class Field:
@@ -194,9 +197,12 @@ class FieldAction:
         check_grid(self.group, values.shape[2:])
         frames = values.reshape(-1, self.channels, *values.shape[2:])
         moved = torch.empty_like(frames, memory_format=torch.contiguous_format)
-        # Channel by channel, because each is then one pass over memory that stays in the cache.
-        for channel, move in enumerate(self.moves[index]):
-            _move(frames[:, move.source], self.group.elements[index], move, moved[:, channel])
+        # In blocks of one channel that fit in the cache, where flipping and scaling are then two
+        # passes over the cache and one over memory.
+        rows = max(1, _BLOCK // frames[0, 0].numel())
+        for source, target in zip(frames.split(rows), moved.split(rows), strict=True):
+            for channel, move in enumerate(self.moves[index]):
+                _move(source[:, move.source], self.group.elements[index], move, target[:, channel])
         return moved.reshape(values.shape)
 
 
