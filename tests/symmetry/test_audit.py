@@ -93,11 +93,14 @@ def test_false_alarms_are_rare():
 
 @pytest.mark.parametrize("name", ["D4", "O_h"])
 def test_one_weak_component_is_refused(name):
-    """The trap: a solver that damped one component by a quarter once passed the audit."""
+    """The trap: a solver that damped one component by a quarter once passed the audit.
+
+    Twenty trajectories, because an element of order two needs 2^n arrangements to stand out.
+    """
     dimension = 2 if name == "D4" else 3
     group = named_group(name, dimension)
     noise = torch.randn(
-        10, 3, dimension, *[8] * dimension, generator=torch.Generator().manual_seed(0)
+        20, 3, dimension, *[8] * dimension, generator=torch.Generator().manual_seed(0)
     )
     noise[:, :, 0] *= 0.75
     audits = judge(group, None, audit_distribution(noise, group, [Field("v", 1)]))
