@@ -200,9 +200,11 @@ class FieldAction:
         # In blocks of one channel that fit in the cache, where flipping and scaling are then two
         # passes over the cache and one over memory.
         rows = max(1, _BLOCK // frames[0, 0].numel())
-        for source, target in zip(frames.split(rows), moved.split(rows), strict=True):
+        for start in range(0, len(frames), rows):
+            block = slice(start, start + rows)
             for channel, move in enumerate(self.moves[index]):
-                _move(source[:, move.source], self.group.elements[index], move, target[:, channel])
+                source, target = frames[block, move.source], moved[block, channel]
+                _move(source, self.group.elements[index], move, target)
         return moved.reshape(values.shape)
 
 
