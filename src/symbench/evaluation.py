@@ -10,7 +10,7 @@ from which the squared error of the average over any subset S follows: the mean 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -253,10 +253,7 @@ class GridEvaluator:
                 "rollout_seconds": (("operator",), [cost.seconds / predicted.shape[1]]),
                 "rollout_peak_memory": (("operator",), [cost.peak_memory]),
                 **{
-                    key: (
-                        ("operator", "panel_lead", "channel", "x", "y"),
-                        value.cpu().numpy()[None],
-                    )
+                    key: (("operator", "panel_lead", "channel", "x", "y"), _row(value))
                     for key, value in panels.items()
                 },
                 **{
@@ -284,12 +281,6 @@ class GridEvaluator:
 
     def _measure(self) -> AbstractContextManager[Cost]:
         return measure(gpu=self.device.type == "cuda")
-
-
-def subset_squared_error(gram: xr.DataArray, elements: Sequence[int]) -> xr.DataArray:
-    """Squared error of the average over some elements, from the Gram matrix of the errors."""
-    chosen = gram.isel(element=list(elements), element_b=list(elements))
-    return chosen.mean(dim=("element", "element_b"))
 
 
 def _append(scores: dict[str, list[Tensor]], prediction: Tensor, target: Tensor) -> None:

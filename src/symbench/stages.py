@@ -187,7 +187,6 @@ def evaluate(
         with measure(gpu=torch.cuda.is_available()) as spent:
             dataset = evaluator.evaluate(evaluation)
         record = describe(study.evaluation_fingerprint(cell), cell.seed)
-        record["packages"] = json.dumps(record["packages"])
         dataset.attrs |= {
             **{
                 key: json.dumps(value) if isinstance(value, dict) else value

@@ -11,10 +11,10 @@ CONFIG_FILES = [
 ]
 CHOSEN = config["studies"].split() if isinstance(config.get("studies"), str) else None
 CONFIGURATION = read_configuration(CONFIG_FILES, CHOSEN)
-for file in CONFIG_FILES[:1]:
-    validate(
-        yaml.safe_load(file.read_text()), Path(workflow.basedir, "config/schema.yaml")
-    )
+validate(
+    yaml.safe_load(CONFIG_FILES[0].read_text()),
+    Path(workflow.basedir, "config/schema.yaml"),
+)
 
 DATA = f"{CONFIGURATION.data}/{CONFIGURATION.size}"
 RESULTS = f"{CONFIGURATION.results}/{CONFIGURATION.size}"

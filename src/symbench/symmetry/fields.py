@@ -178,6 +178,8 @@ class FieldAction:
                 f"The normalizer has {len(normalizer.mean)} channels, the fields have "
                 f"{self.channels}: {', '.join(field.name for field in fields)}."
             )
+        # The check goes through the whole group: once for each grid, not for each element.
+        self._checked_shape: torch.Size | None = None
         self.moves = [channel_moves(fields, element, normalizer) for element in group.elements]
 
     def __call__(self, index: int, values: Tensor) -> Tensor:
@@ -194,7 +196,9 @@ class FieldAction:
                 f"{values.shape[1]} channels are not a whole number of frames of "
                 f"{self.channels} channels ({names})."
             )
-        check_grid(self.group, values.shape[2:])
+        if values.shape[2:] != self._checked_shape:
+            check_grid(self.group, values.shape[2:])
+            self._checked_shape = values.shape[2:]
         frames = values.reshape(-1, self.channels, *values.shape[2:])
         moved = torch.empty_like(frames, memory_format=torch.contiguous_format)
         # In blocks of one channel that fit in the cache, where flipping and scaling are then two

@@ -13,18 +13,13 @@ import exponax as ex
 import jax
 import jax.numpy as jnp
 
-from symbench.symmetry.fields import Field
-from symbench.tasks.decaying_turbulence import pressure_and_velocity
-from symbench.tasks.simulation import SimulatedTask, band_limited_noise
+from symbench.tasks.decaying_turbulence import DecayingTurbulence
 
 
-class KolmogorovFlow(SimulatedTask):
-    """Velocity and pressure of the driven flow in a box of side 2π."""
+class KolmogorovFlow(DecayingTurbulence):
+    """The fields and random starts of decaying turbulence, driven by the force."""
 
     name: ClassVar[str] = "kolmogorov_flow"
-    dimension: ClassVar[int] = 2
-    fields: ClassVar[tuple[Field, ...]] = (Field("pressure"), Field("velocity", order=1))
-    state_fields: ClassVar[tuple[Field, ...]] = (Field("vorticity", parity=-1),)
 
     @staticmethod
     def regimes() -> dict[str, dict[str, float]]:
@@ -61,14 +56,9 @@ class KolmogorovFlow(SimulatedTask):
         """
         return shift_along_y(state, -0.5)
 
-    def start(self, key: jax.Array, physics: Mapping[str, float]) -> jax.Array:
-        """Band-limited random vorticity."""
-        noise = band_limited_noise(key, self.dimension, self.resolution, waves=5)
-        return physics["start_vorticity"] * noise
-
     def observe(self, state: jax.Array) -> jax.Array:
         """Pressure and velocity at cell centres."""
-        return pressure_and_velocity(shift_along_y(state, 0.5), self.extent)
+        return super().observe(shift_along_y(state, 0.5))
 
 
 def shift_along_y(values: jax.Array, cells: float) -> jax.Array:
