@@ -5,6 +5,8 @@ STUDIES ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The jobs of the workflow call `symbench`, so they need the environment on their path too.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/$(PROFILE)
 
 .PHONY: reproduce test lint unit smoke report benchmark reference lock schema clean
