@@ -156,9 +156,9 @@ def reference(
     from symbench.comparison import reference_tables
 
     configuration = studies.read_configuration(config)
-    for name in configuration.studies:
+    for name, study in configuration.studies.items():
         results = Path(configuration.results) / configuration.size / name
-        reference_tables(results, output / configuration.size / name)
+        reference_tables(study, results, output / configuration.size / name)
 
 
 @app.command("check-results")

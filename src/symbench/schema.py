@@ -79,7 +79,10 @@ class StudySize(Strict):
 class Selection(Strict):
     """Which numbers of which evaluation a claim is about."""
 
-    evaluation: Literal["none", "orbit_mean", "average", "frame"]
+    evaluation: Literal["none", "orbit_mean", "average", "frame"] = "none"
+    metric: str = "vrmse"
+    model: Name | None = Field(None, description="of the case itself by default")
+    treatment: Name | None = Field(None, description="of the case itself by default")
     subgroup: str | None = None
     horizon: Literal["1", "6:12", "13:30"] = "1"
     operator: Literal["stepwise", "trajectory"] = "stepwise"
@@ -106,6 +109,8 @@ class Claim(Strict):
     source: str = Field(description="where the sentence stands, and whether it was seen there")
     paper_value: str = ""
     measure: Literal[
+        "value",
+        "difference",
         "relative_change",
         "difference_of_changes",
         "forecast_over_gain",
@@ -114,7 +119,7 @@ class Claim(Strict):
     ]
     of: Selection | None = None
     against: Selection | None = None
-    where: dict[Literal["exact", "task", "model", "treatment"], bool | str] = {}
+    where: dict[Literal["exact", "task", "model", "treatment"], bool | str | list[str]] = {}
     pick: Literal["every", "lowest"] = "every"
     expect: Expectation
     unmet: Literal["contradicted", "inconclusive"] = "contradicted"
@@ -122,8 +127,11 @@ class Claim(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> "Claim":
-        if self.measure == "relative_change" and not (self.of and self.against):
-            raise ValueError("measure relative_change needs 'of' and 'against'")
+        compared = ("difference", "relative_change", "difference_of_changes")
+        if self.measure in ("value", *compared) and not self.of:
+            raise ValueError(f"measure {self.measure} needs 'of'")
+        if self.measure in compared and not self.against:
+            raise ValueError(f"measure {self.measure} needs 'against'")
         return self
 
 
@@ -141,6 +149,7 @@ class StudyDescription(Strict):
     paper: str
     question: str
     not_comparable: list[str] = []
+    reference_metrics: list[str] = Field(description="metrics of the tables in results/reference")
     claims: list[Claim]
     figures: list[FigureSettings]
 
@@ -151,4 +160,7 @@ class SizeFile(Strict):
     size: Name
     data: str = "data"
     results: str = "results"
+    only_tasks: list[Name] | None = Field(
+        None, description="leave out all other tasks; for an overlay"
+    )
     studies: dict[Name, StudySize] = Field(min_length=1)

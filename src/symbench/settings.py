@@ -1,6 +1,7 @@
 """How to train and how to evaluate: plain settings, shared by the config and the loops."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class TrainingSettings:
         batch_size: samples a step, over all processes.
         learning_rate: peak of the schedule.
         weight_decay: of AdamW.
-        warm_up_epochs: linear warm-up, followed by a cosine to zero.
+        warm_up_epochs: linear warm-up, followed by the schedule.
+        schedule: "cosine" to zero, or "constant".
         windows_per_epoch: use a random part of the windows in each epoch; None for all.
         validation_windows: evenly spaced windows that choose the best weights; None for all.
         patience: stop after so many epochs without a better validation loss; None for never.
@@ -26,6 +28,7 @@ class TrainingSettings:
     learning_rate: float
     weight_decay: float = 1e-4
     warm_up_epochs: int = 1
+    schedule: Literal["cosine", "constant"] = "cosine"
     windows_per_epoch: int | None = None
     validation_windows: int | None = None
     patience: int | None = None
@@ -46,6 +49,7 @@ class EvaluationSettings:
         rollout_group: a subgroup for the averaged rollouts, where the whole group costs too much;
             None for the whole group.
         chunk: group elements folded into one call of the model.
+        elements: elements drawn from a group that is infinite or too large to average over.
 
     """
 
@@ -55,3 +59,4 @@ class EvaluationSettings:
     rollout_steps: int = 30
     rollout_group: str | None = None
     chunk: int = 1
+    elements: int = 8

@@ -12,25 +12,15 @@ from torch import nn
 
 from symbench import registry
 from symbench.errors import ConfigError
-from symbench.evaluation import GridEvaluator
+from symbench.evaluation import evaluator
 from symbench.files import write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
 from symbench.study import Cell, Study
-from symbench.symmetry.audit import (
-    audit_distribution,
-    audit_dynamics,
-    judge,
-    refuse_broken,
-)
-from symbench.symmetry.isometries import GridGroup, named_group
+from symbench.symmetry.audit import refuse_broken
 from symbench.symmetry.reynolds import Symmetry
-from symbench.tasks.grid_data import SPLITS, GridData
 from symbench.training import Trainer
-
-AUDITED_TRAJECTORIES = 64
-AUDITED_FRAMES = 3
 
 
 def build_task(study: Study, name: str) -> Any:
@@ -50,16 +40,19 @@ def fetch(study: Study, name: str, output: Path) -> None:
     build_task(study, name).fetch(output)
 
 
-def open_data(study: Study, task: str, directory: Path) -> GridData:
-    """The data of a task."""
-    settings = study.task(task)
-    return GridData(directory, input_steps=settings.input_steps, parity=settings.parity)
+def open_data(study: Study, task: str, directory: Path, seed: int = 0) -> Any:
+    """The data of a task, in the format that its manifest names (The Well's by default)."""
+    manifest = directory / "manifest.json"
+    described = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    data_format = registry.resolve("formats", described.get("format", "well"))
+    return data_format.open(directory, study.task(task), seed)
 
 
-def task_symmetry(study: Study, task: str, data: GridData) -> Symmetry:
+def task_symmetry(study: Study, task: str, data: Any) -> Symmetry:
     """The symmetry that the config declares for a task."""
-    settings = study.settings.tasks[task]
-    return data.symmetry(named_group(settings.group, data.dimension), settings.exact)
+    settings = study.task(task)
+    symmetry: Symmetry = data.symmetry(settings.group, settings.exact)
+    return symmetry
 
 
 def audit(study: Study, task: str, directory: Path, output: Path) -> None:
@@ -71,35 +64,15 @@ def audit(study: Study, task: str, directory: Path, output: Path) -> None:
     """
     settings = study.task(task)
     data = open_data(study, task, directory)
-    group: GridGroup = task_symmetry(study, task, data).group
-    simulator = build_task(study, task)
-    dynamics = None
-    if hasattr(simulator, "solve"):
-        starts = simulator.simulate_start(1)
-        fields = (simulator.state_fields, simulator.fields)
-        dynamics = audit_dynamics(simulator.solve, starts, group, *fields)
-    distribution = audit_distribution(_audit_sample(data), group, data.header.fields)
-    audits = judge(group, dynamics, distribution)
+    audits = data.audit(settings.group, build_task(study, task))
     if settings.exact:
-        refuse_broken(task, group, audits)
+        refuse_broken(task, settings.group, audits)
     table = pd.DataFrame([vars(element) for element in audits])
     with write_whole(output) as temporary:
         table.to_csv(temporary, index=False)
 
 
-def _audit_sample(data: GridData) -> torch.Tensor:
-    """A few evenly spaced frames of trajectories, shape (trajectory, time, channel, *space)."""
-    split = data.split(next(s for s in SPLITS if any((data.directory / s).glob("*.h*5"))))
-    chosen = range(min(split.trajectories, AUDITED_TRAJECTORIES))
-    steps = min(split.steps)
-    picks = torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps)).long()
-    frames = [
-        torch.cat([split.frames(t, int(step), int(step) + 1) for step in picks]) for t in chosen
-    ]
-    return data.normalizer.denormalize(torch.stack(frames), channel_axis=2)
-
-
-def build_model(study: Study, cell: Cell, data: GridData) -> tuple[nn.Module, Path | None]:
+def build_model(study: Study, cell: Cell, data: Any) -> tuple[nn.Module, Path | None]:
     """The network of a cell, initialised from its seed, and its published weights if any."""
     settings = study.settings.models[cell.model]
     factory: Callable[..., nn.Module] = registry.resolve("models", settings.architecture)
@@ -133,13 +106,15 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
     """Train a cell, or take its published weights; writes weights, history and provenance."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(study, cell.task, directory)
+    data = open_data(study, cell.task, directory, cell.seed)
     symmetry = task_symmetry(study, cell.task, data)
     model, published = build_model(study, cell, data)
     fingerprint = study.training_fingerprint(cell)
     state_path = output / "state.pt"
-    if published is not None:
-        load_weights(model, published)
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if published is not None or not parameters:
+        if published is not None:
+            load_weights(model, published)
         save_weights(output / "weights.safetensors", model.state_dict())
         history = pd.DataFrame(columns=["epoch", "train_loss", "valid_loss"])
         cost = {}
@@ -164,7 +139,6 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
         cost = vars(spent)
     with write_whole(output / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     record = {**describe(fingerprint, cell.seed), **cost, "parameters": parameters}
     write_json(output / "provenance.json", record)
     state_path.unlink(missing_ok=True)
@@ -176,22 +150,22 @@ def evaluate(
     """Evaluate a cell and write one NetCDF file per evaluation."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(study, cell.task, directory)
+    data = open_data(study, cell.task, directory, cell.seed)
     model, _ = build_model(study, cell, data)
     load_weights(model, weights)
-    evaluator = GridEvaluator(
-        model, data, task_symmetry(study, cell.task, data), study.evaluation(cell.task)
-    )
+    symmetry = task_symmetry(study, cell.task, data)
+    chosen = evaluator(model, data, symmetry, study.evaluation(cell.task))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     for evaluation in study.settings.evaluations:
         with measure(gpu=torch.cuda.is_available()) as spent:
-            dataset = evaluator.evaluate(evaluation)
+            dataset = chosen.evaluate(evaluation)
         record = describe(study.evaluation_fingerprint(cell), cell.seed)
         dataset.attrs |= {
             **{
                 key: json.dumps(value) if isinstance(value, dict) else value
                 for key, value in record.items()
             },
+            "kind": data.kind,
             **{key: getattr(cell, key) for key in ("study", "task", "model", "treatment", "seed")},
             "evaluation": evaluation,
             "parameters": parameters,

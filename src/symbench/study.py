@@ -28,7 +28,7 @@ from symbench.schema import (
     TaskSettings,
 )
 from symbench.settings import EvaluationSettings, TrainingSettings
-from symbench.symmetry.isometries import lowest_dimension, named_group
+from symbench.symmetry.names import check_group_name
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -56,6 +56,7 @@ class Study:
     name: str
     description: StudyDescription
     settings: StudySize
+    only_tasks: tuple[str, ...] | None = None
 
     @property
     def cells(self) -> list[Cell]:
@@ -66,6 +67,7 @@ class Study:
             for task, model, treatment in itertools.product(
                 block.tasks, block.models, block.treatments
             )
+            if self.only_tasks is None or task in self.only_tasks
             for seed in self._seeds(block, task, model)
         }
         return list(cells)
@@ -146,7 +148,8 @@ class Study:
 
     def comparison_fingerprint(self) -> str:
         """Hash of the whole study."""
-        return _hash([self.description.model_dump(), self.settings.model_dump()])
+        content = (self.description.model_dump(), self.settings.model_dump(), self.only_tasks)
+        return _hash(content)
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,8 @@ def read_configuration(
         choose(name, parsed.studies, "study")
         path = directory / f"{name}.yaml"
         description = _validate(StudyDescription, _read_yaml(path), str(path))
-        study = Study(name, description, parsed.studies[name])
+        only = tuple(parsed.only_tasks) if parsed.only_tasks else None
+        study = Study(name, description, parsed.studies[name], only)
         try:
             _check(study)
         except (ConfigError, SymmetryError) as error:
@@ -219,7 +223,7 @@ def _check(study: Study) -> None:
     settings = study.settings
     for name, task in settings.tasks.items():
         registry.check("tasks", task.family)
-        named_group(task.group, lowest_dimension(task.group))
+        check_group_name(task.group)
         study.evaluation(name)
     for name, model in settings.models.items():
         registry.check("models", model.architecture)

@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -27,8 +27,9 @@ from symbench.files import write_whole
 from symbench.models.weights import tensors
 from symbench.settings import TrainingSettings
 from symbench.symmetry.reynolds import Symmetry
+from symbench.tasks.batch import Batch
 
-Treatment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+Treatment = Callable[[Any, Tensor, int, torch.Generator], tuple[Any, Tensor]]
 
 
 class Untreated:
@@ -38,21 +39,27 @@ class Untreated:
         """Take the symmetry of the task, and do without."""
 
     def __call__(
-        self, inputs: Tensor, targets: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[Any, Tensor]:
         """Return the batch."""
         return inputs, targets
 
 
-class Windows(Protocol):
-    """A split as the loop sees it: rows that name samples, and batches of them."""
+class Split(Protocol):
+    """A split as the loop sees it: rows that name samples, batches of them, and a loss."""
 
     @property
     def windows(self) -> np.ndarray:
         """All samples, one row each."""
 
-    def batch(self, rows: np.ndarray) -> Any:
-        """The samples of some rows, with `inputs`, `targets` and `to(device)`."""
+    def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch:
+        """The samples of some rows; what is drawn anew in each epoch comes from the generator."""
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The training loss, a scalar."""
+
+    def validation_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """What chooses the best weights: a scalar, lower is better."""
 
 
 @dataclass
@@ -83,11 +90,13 @@ class Interrupted(SystemExit):
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
+    """Linear warm-up, then half a cosine to zero, or constant."""
     warm_up = settings.warm_up_epochs * steps_per_epoch
     total = settings.epochs * steps_per_epoch
     if step < warm_up:
         return settings.learning_rate * (step + 1) / warm_up
+    if settings.schedule == "constant":
+        return settings.learning_rate
     progress = (step - warm_up) / max(1, total - warm_up)
     return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
@@ -98,8 +107,8 @@ class Trainer:
     def __init__(
         self,
         model: nn.Module,
-        train: Windows,
-        valid: Windows,
+        train: Split,
+        valid: Split,
         treatment: Treatment,
         settings: TrainingSettings,
         *,
@@ -193,13 +202,13 @@ class Trainer:
         generator = torch.Generator().manual_seed(
             int(np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0])
         )
-        batch = self.train_split.batch(rows).to(self.device)
-        inputs, targets = self.treatment(batch.inputs, batch.targets, generator)
+        batch = self.train_split.batch(rows, generator).to(self.device)
+        inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
         rate = learning_rate(self.settings, step, self.steps_per_epoch)
         self.optimizer.param_groups[0]["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
             prediction = self.network(inputs)
-        loss = nn.functional.mse_loss(prediction.float(), targets)
+        loss = self.train_split.loss(prediction.float(), replace(batch, targets=targets))
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
@@ -220,7 +229,7 @@ class Trainer:
         total = 0.0
         for rows in np.array_split(windows, math.ceil(count / self.settings.batch_size)):
             batch = self.valid_split.batch(rows).to(self.device)
-            loss = nn.functional.mse_loss(self.model(batch.inputs).float(), batch.targets)
+            loss = self.valid_split.validation_loss(self.model(batch.inputs).float(), batch)
             total += loss.item() * len(rows)
         if not math.isfinite(total):
             raise TrainingError(

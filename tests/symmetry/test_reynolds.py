@@ -12,7 +12,7 @@ from symbench import symmetrize
 from symbench.errors import SymmetryError
 from symbench.symmetry.augment import Augment
 from symbench.symmetry.fields import Field, FieldAction, Normalizer
-from symbench.symmetry.frames import CanonicalShift, canonical_shift, roll_each
+from symbench.symmetry.frames.shifts import CanonicalShift, canonical_shift, roll_each
 from symbench.symmetry.isometries import named_group
 from symbench.symmetry.reynolds import Symmetry, average, field_symmetry, orbit
 from symbench.symmetry.rollouts import rollout, trajectory_average
@@ -229,7 +229,7 @@ def test_augmentation_moves_input_and_target_alike():
     symmetry = field_symmetry(group, [Field("v", 1)])
     action = FieldAction(group, [Field("v", 1)])
     inputs = torch.randn(64, 4, 5, 5)
-    moved, targets = Augment(symmetry)(inputs, inputs[:, -2:], torch.Generator().manual_seed(3))
+    moved, targets = Augment(symmetry)(inputs, inputs[:, -2:], 64, torch.Generator().manual_seed(3))
     assert torch.equal(moved[:, -2:], targets)
     used = set()
     for sample, original in zip(moved, inputs, strict=True):
@@ -237,7 +237,7 @@ def test_augmentation_moves_input_and_target_alike():
         assert len(matches) == 1
         used.add(matches[0])
     assert used == set(range(8))
-    again, _ = Augment(symmetry)(inputs, inputs[:, -2:], torch.Generator().manual_seed(3))
+    again, _ = Augment(symmetry)(inputs, inputs[:, -2:], 64, torch.Generator().manual_seed(3))
     assert torch.equal(moved, again)
 
 

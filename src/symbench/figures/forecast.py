@@ -11,7 +11,7 @@ from symbench.statistics import difference
 
 def draw(results: StudyResults) -> Figure:
     """One point for each task, model and treatment with an exact symmetry."""
-    shown = [family for family in results.families if family.exact]
+    shown = [family for family in results.grid_families if family.exact]
     palette = model_palette([family.model for family in shown])
     markers = task_markers([family.task for family in shown])
     figure, axis = plt.subplots(figsize=(6.2, 4.2))

@@ -14,15 +14,15 @@ from symbench.statistics import relative_change
 def draw(results: StudyResults) -> Figure:
     """One panel a task; points with 95 % intervals."""
     tasks = results.study.tasks
-    palette = model_palette([family.model for family in results.families])
-    treatments = list(dict.fromkeys(family.treatment for family in results.families))
+    palette = model_palette([family.model for family in results.grid_families])
+    treatments = list(dict.fromkeys(family.treatment for family in results.grid_families))
     figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 2.9), sharey=True, squeeze=False)
     for axis, task in zip(axes[0], tasks, strict=True):
-        shown = [family for family in results.families if family.task == task]
+        shown = [family for family in results.grid_families if family.task == task]
         for position, family in enumerate(shown):
             change = relative_change(
-                family.estimate(Selection(evaluation="average")),
-                family.estimate(Selection(evaluation="none")),
+                family.one_step(Selection(evaluation="average")),
+                family.one_step(Selection(evaluation="none")),
             )
             low, high = change.interval
             hollow = family.treatment != "none"

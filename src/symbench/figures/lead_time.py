@@ -12,7 +12,7 @@ from symbench.figures.style import COLOURS, OPERATORS, WIDTH
 
 def draw(results: StudyResults) -> Figure:
     """A panel for each task and model; median and middle half over trajectories and seeds."""
-    shown = [family for family in results.families if family.treatment == "none"]
+    shown = [family for family in results.grid_families if family.treatment == "none"]
     tasks = list(dict.fromkeys(family.task for family in shown))
     models = list(dict.fromkeys(family.model for family in shown))
     figure, axes = plt.subplots(

@@ -12,7 +12,7 @@ COLUMNS = ("truth", "plain", "averaged each step", "error, plain", "error, avera
 
 def draw(results: StudyResults) -> Figure:
     """A block of rows for each task, with the last of its models; the first channel is shown."""
-    chosen = {f.task: f for f in results.families if f.treatment == "none"}
+    chosen = {f.task: f for f in results.grid_families if f.treatment == "none"}
     leads = {task: family.open("none").panel_lead.values for task, family in chosen.items()}
     rows = sum(len(values) for values in leads.values())
     figure, axes = plt.subplots(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from symbench.cells import CellFamily, families
+from symbench.cells import CellFamily, GridFamily, SampleFamily, families
 from symbench.study import Study
 
 
@@ -37,6 +37,16 @@ class StudyResults:
     def families(self) -> list[CellFamily]:
         """All cell families with their evaluations."""
         return families(self.study, self.directory / "evaluations")
+
+    @property
+    def grid_families(self) -> list[GridFamily]:
+        """Those of surrogates on a grid."""
+        return [family for family in self.families if isinstance(family, GridFamily)]
+
+    @property
+    def sample_families(self) -> list[SampleFamily]:
+        """Those of graphs, point clouds and eigenvectors."""
+        return [family for family in self.families if isinstance(family, SampleFamily)]
 
     @cached_property
     def history(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from symbench.figures.style import COLOURS, OPERATORS, WIDTH
 
 def draw(results: StudyResults) -> Figure:
     """A row for each task, with the last of its models; a column for each lead time."""
-    chosen = {f.task: f for f in results.families if f.treatment == "none"}
+    chosen = {f.task: f for f in results.grid_families if f.treatment == "none"}
     most = max(family.open("none").sizes["panel_lead"] for family in chosen.values())
     figure, axes = plt.subplots(
         len(chosen), most, figsize=(WIDTH, 0.8 + 1.9 * len(chosen)), squeeze=False, sharey="row"

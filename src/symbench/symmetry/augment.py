@@ -1,9 +1,11 @@
 """Augmentation: a random group element for each training sample, in physical units."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.reynolds import Action, Symmetry
 
 
 class Augment:
@@ -14,14 +16,23 @@ class Augment:
         self.symmetry = symmetry
 
     def __call__(
-        self, inputs: Tensor, targets: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Transform a batch of shape (batch, ...); the generator alone decides the elements."""
-        elements = torch.randint(self.symmetry.group.order, (len(inputs),), generator=generator)
-        moved_inputs, moved_targets = torch.empty_like(inputs), torch.empty_like(targets)
-        # One action per element, not per sample: large batches share it.
-        for element in sorted(set(elements.tolist())):
-            chosen = (elements == element).to(inputs.device)
-            moved_inputs[chosen] = self.symmetry.act_on_input(element, inputs[chosen])
-            moved_targets[chosen] = self.symmetry.act_on_output(element, targets[chosen])
-        return moved_inputs, moved_targets
+        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[Any, Tensor]:
+        """Move a batch of so many samples; the generator alone decides the elements."""
+        elements = self.symmetry.group.sample(samples, generator)
+        return (
+            _act_on_each(self.symmetry.act_on_input, elements, inputs),
+            _act_on_each(self.symmetry.act_on_output, elements, targets),
+        )
+
+
+def _act_on_each(action: Action, elements: Any, values: Any) -> Any:
+    """Act on each sample with its own element."""
+    if isinstance(elements, Tensor):
+        return action(elements, values)
+    moved = torch.empty_like(values)
+    # One action per element of a list, not per sample: large batches share it.
+    for element in sorted(set(elements)):
+        chosen = torch.tensor([other == element for other in elements], device=values.device)
+        moved[chosen] = action(element, values[chosen])
+    return moved

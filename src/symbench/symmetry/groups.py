@@ -1,14 +1,47 @@
-"""Finite groups as explicit lists of elements, with products, inverses and subgroup lattice."""
+"""Groups, and finite ones as explicit lists with products, inverses and subgroup lattice."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from symbench.errors import SymmetryError
+
+
+class Group(Protocol):
+    """What averaging, augmentation and tests need of a group, finite or not.
+
+    They name elements by what the group's actions take: an index in a `FiniteGroup`, an array in
+    the groups of `matrix_groups`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in config and messages."""
+
+    @property
+    def order(self) -> int | None:
+        """Number of elements; None if infinite."""
+
+    @property
+    def identity(self) -> Any:
+        """The element that changes nothing."""
+
+    def inverse(self, element: Any) -> Any:
+        """The element that undoes this one."""
+
+    def sample(self, count: int, generator: torch.Generator) -> Any:
+        """So many uniform elements."""
+
+    def listed(self) -> Any:
+        """All elements, the identity first; raises `SymmetryError` if there are too many."""
+
+    def check(self, elements: Any) -> Any:
+        """Return the elements; raises `SymmetryError` unless all are of this group."""
 
 
 class Element(Protocol):
@@ -62,6 +95,33 @@ class FiniteGroup(Generic[E]):
     def inverses(self) -> tuple[int, ...]:
         """Index of the inverse of each element."""
         return tuple(self.index(element.inverse()) for element in self.elements)
+
+    @property
+    def identity(self) -> int:
+        """Index of the identity."""
+        return 0
+
+    def inverse(self, element: int) -> int:
+        """Index of the inverse of an element."""
+        return self.inverses[element]
+
+    def sample(self, count: int, generator: torch.Generator) -> list[int]:
+        """Indices of uniform elements."""
+        drawn: list[int] = torch.randint(self.order, (count,), generator=generator).tolist()
+        return drawn
+
+    def listed(self) -> range:
+        """Indices of all elements."""
+        return range(self.order)
+
+    def check(self, elements: Sequence[int]) -> tuple[int, ...]:
+        """Return indices; raises `SymmetryError` for one that is not in the group."""
+        if not elements or not all(0 <= i < self.order for i in elements):
+            raise SymmetryError(
+                f"Elements {list(elements)} are not all in {self}: allowed are indices "
+                f"0 to {self.order - 1}, at least one."
+            )
+        return tuple(elements)
 
     def closure(self, indices: Iterable[int]) -> frozenset[int]:
         """Indices of the smallest subgroup that holds the given elements."""

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.fields import Field, FieldAction, InputAction, Normalizer
-from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.groups import FiniteGroup, Group
 from symbench.symmetry.isometries import GridGroup, lowest_dimension, named_group
 
-Model = Callable[[Tensor], Tensor]
-Action = Callable[[int, Tensor], Tensor]
+Model = Callable[[Any], Tensor]
+Action = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,25 @@ class Symmetry:
     """A group, how it acts on the inputs and on the outputs of a model, and whether it is exact.
 
     Attributes:
-        group: the group; actions take the index of an element in it.
-        act_on_input: phi, applied as `act_on_input(index, values)`.
-        act_on_output: psi, the same.
+        group: the group; actions take its elements: an index in a `FiniteGroup`, an array in the
+            groups of `matrix_groups`.
+        act_on_input: phi, applied as `act_on_input(element, inputs)`.
+        act_on_output: psi, applied as `act_on_output(element, outputs)`.
         exact: whether dynamics and data distribution are both invariant.
+        frame: the elements that move each sample to its canonical poses, shape (frame, sample,
+            ...), for groups of `matrix_groups`; None where there is no frame. See `frames`.
 
     """
 
-    group: FiniteGroup[Any]
+    group: Group
     act_on_input: Action
     act_on_output: Action
     exact: bool = True
+    frame: Callable[[Any], Tensor] | None = None
 
-    def restrict(self, indices: Sequence[int]) -> tuple[int, ...]:
-        """Check element indices; raises `SymmetryError` for one that is not in the group."""
-        if not indices or not all(0 <= i < self.group.order for i in indices):
-            raise SymmetryError(
-                f"Elements {list(indices)} are not all in {self.group}: allowed are indices "
-                f"0 to {self.group.order - 1}, at least one."
-            )
-        return tuple(indices)
+    def choose(self, elements: Any = None) -> Any:
+        """Elements of the group, checked; all of them by default."""
+        return self.group.check(self.group.listed() if elements is None else elements)
 
 
 def field_symmetry(
@@ -88,29 +87,30 @@ class OrbitMoments(NamedTuple):
 def orbit(
     model: Model,
     symmetry: Symmetry,
-    values: Tensor,
-    elements: Sequence[int] | None = None,
+    values: Any,
+    elements: Any = None,
     chunk: int = 1,
-) -> Iterator[tuple[int, Tensor]]:
+) -> Iterator[tuple[Any, Tensor]]:
     """Yield each element with its prediction pulled back, psi(g)^-1 f(phi(g) x).
 
     Args:
-        model: any callable on (batch, ...) tensors; a module should be in eval mode.
+        model: any callable from inputs to a tensor; a module should be in eval mode.
         symmetry: the group and its actions.
-        values: one batch of inputs, shape (batch, ...).
-        elements: indices of the elements, all of the group by default.
-        chunk: how many elements are folded into the batch of one call of the model. More use
-            more memory; they help where one batch does not fill the machine.
+        values: one batch of inputs: a tensor of shape (batch, ...), or what the actions take.
+        elements: elements of the group, all of them by default.
+        chunk: how many elements are folded into the batch of one call of the model, where the
+            inputs are tensors. More use more memory; they help where one batch does not fill the
+            machine.
 
     """
-    indices = symmetry.restrict(range(symmetry.group.order) if elements is None else elements)
-    for start in range(0, len(indices), chunk):
-        part = indices[start : start + chunk]
+    chosen = symmetry.choose(elements)
+    for start in range(0, len(chosen), chunk):
+        part = chosen[start : start + chunk]
         moved = [symmetry.act_on_input(g, values) for g in part]
         outputs = model(moved[0] if len(moved) == 1 else torch.cat(moved))
         del moved
         for g, output in zip(part, outputs.chunk(len(part)), strict=True):
-            yield g, symmetry.act_on_output(symmetry.group.inverses[g], output)
+            yield g, symmetry.act_on_output(symmetry.group.inverse(g), output)
 
 
 class Averaged(nn.Module):
@@ -120,19 +120,17 @@ class Averaged(nn.Module):
         self,
         model: Model,
         symmetry: Symmetry,
-        elements: Sequence[int] | None = None,
+        elements: Any = None,
         chunk: int = 1,
     ) -> None:
         """Wrap a model; see `average`."""
         super().__init__()
         self.model = model
         self.symmetry = symmetry
-        self.elements = symmetry.restrict(
-            range(symmetry.group.order) if elements is None else elements
-        )
+        self.elements = symmetry.choose(elements)
         self.chunk = chunk
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Any) -> Tensor:
         """The mean of the pulled-back predictions, accumulated in at least single precision."""
         total: Tensor | None = None
         for _, output in orbit(self.model, self.symmetry, values, self.elements, self.chunk):
@@ -141,7 +139,7 @@ class Averaged(nn.Module):
         assert total is not None
         return total.div_(len(self.elements)).to(output.dtype)
 
-    def moments(self, values: Tensor) -> OrbitMoments:
+    def moments(self, values: Any) -> OrbitMoments:
         """Mean and variance over the orbit at the price of the mean (Welford's update)."""
         mean = squares = torch.zeros(())
         outputs = orbit(self.model, self.symmetry, values, self.elements, self.chunk)
@@ -160,7 +158,7 @@ def average(
     model: Model,
     symmetry: Symmetry,
     *,
-    elements: str | int | Sequence[int] = "all",
+    elements: Any = "all",
     seed: int = 0,
     chunk: int | None = None,
 ) -> Averaged:
@@ -169,9 +167,10 @@ def average(
     Args:
         model: the model, unchanged and unaware.
         symmetry: the group and its actions on the model's inputs and outputs.
-        elements: "all" (exactly equivariant); the indices of a subgroup (exact for it); or a
-            number n: a random subset without replacement that holds the identity, which gives
-            the share 1 - (|G| - n) / (n (|G| - 1)) of the gain on average (P5).
+        elements: "all" (exactly equivariant); the elements of a subgroup (exact for it); or a
+            number n: the identity and n - 1 random elements. From a `FiniteGroup` they are drawn
+            without replacement, which gives the share 1 - (|G| - n) / (n (|G| - 1)) of the gain
+            on average (P5); from other groups independently, which gives 1 - 1/n.
         seed: draws the subset.
         chunk: elements folded into one batch; 1 by default, the least memory.
 
@@ -179,21 +178,32 @@ def average(
         SymmetryError: if elements or chunk do not fit the group.
 
     """
-    order = symmetry.group.order
-    indices: Sequence[int]
+    chosen = elements
     if isinstance(elements, str):
         if elements != "all":
-            raise SymmetryError(f"elements='{elements}': give 'all', a number, or indices.")
-        indices = range(order)
+            raise SymmetryError(f"elements='{elements}': give 'all', a number, or elements.")
+        chosen = None
     elif isinstance(elements, int):
-        if not 1 <= elements <= order:
-            raise SymmetryError(f"A subset of {symmetry.group} has 1 to {order} elements.")
-        indices = [0, *sorted(random.Random(seed).sample(range(1, order), elements - 1))]
-    else:
-        indices = elements
+        chosen = random_elements(symmetry.group, elements, seed)
     if chunk is not None and chunk < 1:
         raise SymmetryError(f"chunk={chunk}: fold at least one element into a batch.")
-    return Averaged(model, symmetry, indices, chunk or 1)
+    return Averaged(model, symmetry, chosen, chunk or 1)
+
+
+def random_elements(group: Group, count: int, seed: int = 0) -> Any:
+    """The identity and count - 1 random elements; see `average`.
+
+    Raises:
+        SymmetryError: if the group has fewer elements.
+
+    """
+    if count < 1 or (group.order is not None and count > group.order):
+        most = f"1 to {group.order} elements" if group.order else "at least 1 element"
+        raise SymmetryError(f"A subset of {group} has {most}.")
+    if isinstance(group, FiniteGroup):
+        return [0, *sorted(random.Random(seed).sample(range(1, group.order), count - 1))]
+    others = group.sample(count - 1, torch.Generator().manual_seed(seed))
+    return torch.cat([group.identity[None], others])
 
 
 def symmetrize(

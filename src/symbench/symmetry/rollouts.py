@@ -10,7 +10,8 @@ Two operators that are easily confused (P7):
 Stepwise is `rollout` of an averaged model; both cost |G| times a plain rollout.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,7 @@ def trajectory_average(
     inputs: Tensor,
     steps: int,
     *,
-    elements: Sequence[int] | None = None,
+    elements: Any = None,
     constant_channels: int = 0,
     chunk: int = 1,
 ) -> Tensor:
@@ -63,14 +64,14 @@ def trajectory_average(
         chunk: how many elements are rolled out in one batch.
 
     """
-    indices = symmetry.restrict(range(symmetry.group.order) if elements is None else elements)
+    indices = symmetry.choose(elements)
     total: list[Tensor | None] = [None] * steps
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
         moved = torch.cat([symmetry.act_on_input(g, inputs) for g in part])
         for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
             for g, piece in zip(part, frame.chunk(len(part)), strict=True):
-                pulled_back = symmetry.act_on_output(symmetry.group.inverses[g], piece)
+                pulled_back = symmetry.act_on_output(symmetry.group.inverse(g), piece)
                 so_far = total[step]
                 total[step] = pulled_back if so_far is None else so_far.add_(pulled_back)
     return torch.stack([frame for frame in total if frame is not None]).div_(len(indices))

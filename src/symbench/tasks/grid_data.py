@@ -5,18 +5,20 @@ read window by window. Both give the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from symbench.errors import DataError
+from symbench.symmetry.audit import ElementAudit, audit_distribution, audit_dynamics, judge
 from symbench.symmetry.fields import Field, Normalizer, channel_count
-from symbench.symmetry.isometries import GridGroup, check_grid
+from symbench.symmetry.isometries import GridGroup, check_grid, named_group
 from symbench.symmetry.reynolds import Symmetry, field_symmetry
+from symbench.tasks.batch import Batch
 from symbench.tasks.well_format import (
     WellFile,
     read_constants,
@@ -27,30 +29,17 @@ from symbench.tasks.well_format import (
 
 SPLITS = ("train", "valid", "test")
 
+AUDITED_TRAJECTORIES = 64
+AUDITED_FRAMES = 3
+
 # The Well clips standard deviations from below, so that constant components stay finite.
 SMALLEST_STD = 1e-4
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Inputs and targets in normalised units.
-
-    Attributes:
-        inputs: shape (sample, steps·channel + constant channel, *space).
-        targets: shape (sample, channel, *space), the next frame.
-
-    """
-
-    inputs: Tensor
-    targets: Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        """The batch on another device."""
-        return Batch(self.inputs.to(device), self.targets.to(device))
-
-
 class GridData:
     """The data of one task: fields, grid, normalisation and the three splits."""
+
+    kind = "grid"
 
     def __init__(
         self,
@@ -132,13 +121,20 @@ class GridData:
             "spatial_resolution": self.header.shape,
         }
 
-    def symmetry(self, group: GridGroup, exact: bool = True) -> Symmetry:
+    @classmethod
+    def open(cls, directory: Path, settings: Any, seed: int) -> "GridData":
+        """Open what the config says; all seeds share the data."""
+        return cls(directory, input_steps=settings.input_steps, parity=settings.parity)
+
+    def symmetry(self, group: str | GridGroup, exact: bool = True) -> Symmetry:
         """The symmetry of the next-frame map on normalised tensors.
 
         Raises:
             SymmetryError: if the grid, the box or its boundaries cannot carry the group.
 
         """
+        if isinstance(group, str):
+            group = named_group(group, self.dimension)
         check_grid(group, self.header.shape, self.header.extent, self.header.boundary)
         return field_symmetry(
             group,
@@ -148,6 +144,27 @@ class GridData:
             constant_normalizer=self.constant_normalizer,
             exact=exact,
         )
+
+    def audit(self, group: str, task: Any) -> list[ElementAudit]:
+        """Audit a group on the simulator, if the task has one, and on a sample of the data."""
+        elements = named_group(group, self.dimension)
+        dynamics = None
+        if hasattr(task, "solve"):
+            starts = task.simulate_start(1)
+            dynamics = audit_dynamics(task.solve, starts, elements, task.state_fields, task.fields)
+        distribution = audit_distribution(self._audit_sample(), elements, self.header.fields)
+        return judge(elements, dynamics, distribution)
+
+    def _audit_sample(self) -> Tensor:
+        """A few evenly spaced frames of trajectories, shape (trajectory, time, channel, *space)."""
+        split = self.split(next(s for s in SPLITS if any((self.directory / s).glob("*.h*5"))))
+        chosen = range(min(split.trajectories, AUDITED_TRAJECTORIES))
+        steps = min(split.steps)
+        picks = torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps)).long()
+        frames = [
+            torch.cat([split.frames(t, int(step), int(step) + 1) for step in picks]) for t in chosen
+        ]
+        return self.normalizer.denormalize(torch.stack(frames), channel_axis=2)
 
     def split(self, name: str) -> "GridSplit":
         """One of train, valid, test."""
@@ -202,16 +219,27 @@ class GridSplit:
         stop = start + self.data.input_steps
         return torch.stack([self._input(self.frames(t, start, stop), t) for t in trajectories])
 
-    def batch(self, rows: np.ndarray) -> Batch:
-        """The windows of the given rows (trajectory, first frame)."""
+    def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch:
+        """The windows of the given rows (trajectory, first frame); nothing in them is random.
+
+        Inputs have the shape (sample, steps·channel + constant channel, *space), targets
+        (sample, channel, *space): the next frame. Both are normalised.
+        """
         span = self.data.input_steps + 1
         if self.in_memory and self._stacked is not None and not self.data.constant_channels:
             trajectory, start = torch.from_numpy(rows).unbind(1)
             chosen = self._stacked[trajectory[:, None], start[:, None] + torch.arange(span)]
-            return Batch(chosen[:, :-1].flatten(1, 2), chosen[:, -1])
+            return Batch(chosen[:, :-1].flatten(1, 2), chosen[:, -1], len(rows))
         windows = [self.frames(t, s, s + span) for t, s in rows.tolist()]
         inputs = [self._input(w[:-1], t) for w, t in zip(windows, rows[:, 0].tolist(), strict=True)]
-        return Batch(torch.stack(inputs), torch.stack([window[-1] for window in windows]))
+        targets = torch.stack([window[-1] for window in windows])
+        return Batch(torch.stack(inputs), targets, len(rows))
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Mean squared error of normalised fields, the protocol of The Well."""
+        return nn.functional.mse_loss(prediction, batch.targets)
+
+    validation_loss = loss
 
     def _input(self, frames: Tensor, trajectory: int) -> Tensor:
         history = frames.flatten(0, 1)

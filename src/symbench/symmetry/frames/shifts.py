@@ -1,8 +1,7 @@
-"""Frames: equivariance in one pass, by moving each input to a canonical pose and back.
+"""Canonical periodic shifts of a grid.
 
-On a grid only periodic shifts have a cheap frame of grid elements; rotations and flips of pixels
-would need resampling or a choice that jumps (P9).
-Source: Puny et al., arXiv 2110.03336; Kaba et al., arXiv 2211.06489.
+Only shifts have a cheap frame of grid elements; rotations and flips of pixels would need
+resampling or a choice that jumps (P9).
 """
 
 import math

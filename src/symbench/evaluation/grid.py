@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from symbench.metrics import mean_squared_error, power_spectrum, target_variance, vrmse
 from symbench.provenance import Cost, measure
 from symbench.settings import EvaluationSettings
-from symbench.symmetry.frames import CanonicalShift
-from symbench.symmetry.isometries import named_group
+from symbench.symmetry.frames.shifts import CanonicalShift
+from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.isometries import GridGroup, named_group
 from symbench.symmetry.reynolds import Symmetry, average, orbit
 from symbench.symmetry.rollouts import rollout, trajectory_average
 from symbench.tasks.grid_data import GridData, GridSplit
@@ -57,6 +58,8 @@ class GridEvaluator:
         self.model = model.to(self.device).eval()
         self.data = data
         self.symmetry = symmetry
+        assert isinstance(symmetry.group, FiniteGroup)
+        self.group: GridGroup = symmetry.group
         self.settings = settings
         self.split: GridSplit = data.split(split)
         self.windows = self._choose_windows()
@@ -113,11 +116,10 @@ class GridEvaluator:
 
     def _rollout_elements(self) -> list[int]:
         name = self.settings.rollout_group
-        group = self.symmetry.group
         if name is None:
-            return list(range(group.order))
+            return list(self.group.listed())
         subgroup = named_group(name, self.data.dimension)
-        return [group.index(element) for element in subgroup.elements]
+        return [self.group.index(element) for element in subgroup.elements]
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised inputs and physical targets."""
@@ -172,7 +174,7 @@ class GridEvaluator:
         dataset["error_gram"] = ((*channel, "element", "element_b"), _join(extra["error_gram"]))
         dataset["orbit_variance"] = (channel, _join(extra["orbit_variance"]))
         dataset["deviation"] = (channel, _join(extra["deviation"]))
-        names = [str(element) for element in self.symmetry.group.elements]
+        names = [str(element) for element in self.group.elements]
         return dataset.assign_coords(element=names, element_b=names)
 
     def _samples(self, scores: dict[str, list[Tensor]], seconds: float) -> xr.Dataset:

@@ -1,0 +1,125 @@
+"""All seeds of a task, model and treatment: what is common to every kind of data."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from symbench.errors import DataError
+from symbench.schema import Selection
+from symbench.statistics import Estimate
+from symbench.study import Study
+
+Array = npt.NDArray[np.floating]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellFamily(ABC):
+    """All seeds of one (task, model, treatment).
+
+    Attributes:
+        study: the study.
+        task: name of the task.
+        model: name of the model.
+        treatment: how the symmetry was imposed at training.
+        seeds: of its cells.
+        directory: the folder of evaluations of the study.
+
+    """
+
+    study: Study
+    task: str
+    model: str
+    treatment: str
+    seeds: tuple[int, ...]
+    directory: Path
+
+    @property
+    def exact(self) -> bool:
+        """Whether the symmetry of the task is declared exact."""
+        return self.study.settings.tasks[self.task].exact
+
+    def open(self, evaluation: str) -> xr.Dataset:
+        """All seeds of one evaluation, with a dimension `seed`."""
+        return self._datasets[evaluation]
+
+    @cached_property
+    def _datasets(self) -> dict[str, xr.Dataset]:
+        opened: dict[str, xr.Dataset] = {}
+        for evaluation in self.study.settings.evaluations:
+            parts = [read(self.directory, self, evaluation, seed) for seed in self.seeds]
+            opened[evaluation] = xr.concat(
+                parts,
+                dim=xr.Variable("seed", list(self.seeds)),
+                data_vars="all",
+                coords="minimal",
+                compat="override",
+                join="exact",
+            )
+        return opened
+
+    @abstractmethod
+    def estimate(self, selection: Selection) -> Estimate | None:
+        """The mean of a metric over samples and seeds; None where it was not evaluated."""
+
+    @abstractmethod
+    def metric_rows(self) -> Iterator[Row]:
+        """All metrics, one value a row."""
+
+    def measure(self, name: str) -> Estimate:
+        """A measure that only this kind of data has."""
+        measured: Estimate = getattr(self, name)()
+        return measured
+
+    def share_refused(self) -> Estimate:
+        """Share of the elements of the group that fail their audit."""
+        audit = pd.read_csv(self.directory.parent / "audits" / f"{self.task}.csv")
+        share = float(1 - audit.passed.mean())
+        return Estimate(share, np.array([share]), len(audit))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Training histories of all seeds, with a column `seed`."""
+        folder = self.directory.parent / "models" / self.task / self.model / self.treatment
+        return pd.concat(
+            [
+                pd.read_csv(folder / f"seed{seed}" / "history.csv").assign(seed=seed)
+                for seed in self.seeds
+            ],
+            ignore_index=True,
+        )
+
+    def row(self, seed: int, evaluation: str, metric: str, value: Any, **at: Any) -> Row:
+        """One row of the table of metrics."""
+        return {
+            "study": self.study.name,
+            "task": self.task,
+            "model": self.model,
+            "treatment": self.treatment,
+            "evaluation": evaluation,
+            "seed": seed,
+            "split": "test",
+            "lead_time": at.get("lead_time", "1"),
+            "field": at.get("field", "mean"),
+            "metric": metric,
+            "value": float(value),
+            "unit": at.get("unit", "1"),
+        }
+
+
+def read(directory: Path, family: Any, evaluation: str, seed: int) -> xr.Dataset:
+    """One evaluation of one cell; raises `DataError` if it is not there or cannot be read."""
+    path = directory / family.task / family.model / family.treatment / evaluation
+    path = path / f"seed{seed}.nc"
+    try:
+        return xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from None

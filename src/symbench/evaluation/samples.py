@@ -1,0 +1,118 @@
+"""The evaluation loop for samples without a grid: graphs, point clouds, eigenvectors.
+
+The data say what is scored; here is what is common: the same samples with the plain model, its
+average over the group and its frame, the equivariance error of each, and what each costs.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from symbench.settings import EvaluationSettings
+from symbench.symmetry.frames.averaged import FrameAveraged
+from symbench.symmetry.reynolds import Model, Symmetry, average
+from symbench.tasks.batch import Batch
+
+# Elements that the equivariance error is the mean over.
+PROBES = 4
+# Calls of the model that are timed; the median counts.
+TIMED_CALLS = 5
+
+
+class SampleEvaluator:
+    """Evaluates one trained model on the test split of one task."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Any,
+        symmetry: Symmetry,
+        settings: EvaluationSettings,
+        split: str = "test",
+    ) -> None:
+        """Choose device and samples.
+
+        Args:
+            model: the trained network.
+            data: the data of the task.
+            symmetry: the group to average over, and its frame.
+            settings: how much to evaluate.
+            split: which split.
+
+        """
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.to(self.device).eval()
+        self.data = data
+        self.symmetry = symmetry
+        self.settings = settings
+        self.split = data.split(split)
+
+    def evaluate(self, evaluation: str) -> xr.Dataset:
+        """One of "none", "average" and "frame", as a dataset with named dimensions."""
+        build: dict[str, Callable[[], Model]] = {
+            "none": lambda: self.model,
+            "average": self._averaged,
+            "frame": lambda: FrameAveraged(self.model, self.symmetry),
+        }
+        with torch.inference_mode():
+            return self._score(build[evaluation]())
+
+    def _averaged(self) -> Model:
+        order = self.symmetry.group.order
+        whole = order is not None and order <= self.settings.elements
+        return average(
+            self.model, self.symmetry, elements="all" if whole else self.settings.elements
+        )
+
+    def _score(self, model: Model) -> xr.Dataset:
+        scores: dict[str, list[Tensor]] = {}
+        errors: list[Tensor] = []
+        rows = self.split.windows
+        batches = max(1, len(rows) // self.settings.batch_size)
+        seconds = []
+        for number, part in enumerate(np.array_split(rows, batches)):
+            batch = self.split.batch(part).to(self.device)
+            calls = [self._timed(model, batch) for _ in range(1 if number else TIMED_CALLS)]
+            output = calls[0][0]
+            if not number:
+                seconds = [taken / batch.samples for _, taken in calls]
+            for name, values in self.split.scores(output, batch).items():
+                scores.setdefault(name, []).append(values)
+            errors.append(self._equivariance_error(model, batch, output, number))
+        dataset = xr.Dataset(
+            {
+                name: (("sample",), torch.cat(values).cpu().numpy())
+                for name, values in {**scores, "equivariance_error": errors}.items()
+            }
+        )
+        for name, unit in self.data.units.items():
+            dataset[name].attrs["units"] = unit
+        dataset["equivariance_error"].attrs["units"] = "1"
+        dataset["seconds_per_sample"] = float(np.median(seconds))
+        dataset["seconds_per_sample"].attrs["units"] = "s"
+        return dataset
+
+    def _timed(self, model: Model, batch: Batch) -> tuple[Tensor, float]:
+        start = time.perf_counter()
+        output = model(batch.inputs)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return output, time.perf_counter() - start
+
+    def _equivariance_error(
+        self, model: Model, batch: Batch, output: Tensor, number: int
+    ) -> Tensor:
+        """Relative size of f(phi(g) x) - psi(g) f(x), per sample, over random elements."""
+        generator = torch.Generator().manual_seed(number)
+        violation = torch.zeros(batch.samples, device=output.device)
+        for element in self.symmetry.group.sample(PROBES, generator):
+            moved = model(self.symmetry.act_on_input(element, batch.inputs))
+            difference = moved - self.symmetry.act_on_output(element, output)
+            violation += batch.mean_per_sample(difference.square())
+        size = batch.mean_per_sample(output.square())
+        return (violation / PROBES / size.clamp(min=1e-30)).sqrt()

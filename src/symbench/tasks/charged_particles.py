@@ -1,0 +1,369 @@
+"""Charged particles that attract and repel each other: simulator, data, loss and symmetry.
+
+Particles of charge ±1 feel sum_j q_i q_j (x_i - x_j) / |x_i - x_j|^3, in any dimension (in d
+dimensions Coulomb's law would be 1/r^(d-1); the same law everywhere keeps tasks comparable). The
+protocol, with its integrator and its clipped forces, is that of the "charged5" data of EGNN
+(Satorras et al., arXiv 2102.09844): predict positions 1,000 steps ahead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from symbench.errors import ConfigError, DataError, SymmetryError
+from symbench.files import sha256, write_json, write_whole
+from symbench.symmetry.audit import ElementAudit, audit_moved_features
+from symbench.symmetry.frames.principal_axes import principal_frame, relative_gap
+from symbench.symmetry.matrix_groups import OrthogonalGroup
+from symbench.symmetry.points import rotate
+from symbench.symmetry.reynolds import Symmetry
+from symbench.tasks.batch import Batch
+
+Array = npt.NDArray[np.floating]
+
+TIME_STEP = 1e-3
+LARGEST_FORCE = 100.0
+BOX = 5.0
+SPEED = 0.5
+# Trajectories advanced together: their arrays stay in the cache.
+_TOGETHER = 256
+_AUDITED_ELEMENTS = 6
+_AUDITED_TRAJECTORIES = 200
+_SPLITS = ("train", "valid", "test")
+
+
+class Start(NamedTuple):
+    """Where particles start.
+
+    Attributes:
+        positions: shape (trajectory, particle, axis).
+        velocities: the same.
+        charges: ±1, shape (trajectory, particle).
+
+    """
+
+    positions: Array
+    velocities: Array
+    charges: Array
+
+
+def random_start(rng: np.random.Generator, count: int, particles: int, dimension: int) -> Start:
+    """Normal positions, velocities of fixed norm, random charges.
+
+    Positions have the standard deviation (n/5)^(1/3) and are reflected at the walls of a box that
+    they seldom reach; velocities have random directions and norm 0.5.
+    """
+    charges = rng.choice([-1.0, 1.0], size=(count, particles))
+    positions = rng.normal(size=(count, particles, dimension)) * (particles / 5) ** (1 / 3)
+    velocities = rng.normal(size=positions.shape)
+    velocities *= SPEED / np.linalg.norm(velocities, axis=-1, keepdims=True)
+    outside = np.abs(positions) > BOX
+    wall = np.sign(positions)
+    positions = np.where(outside, 2 * BOX * wall - positions, positions)
+    velocities = np.where(outside, -wall * np.abs(velocities), velocities)
+    return Start(positions, velocities, charges)
+
+
+def forces(positions: Array, charge_products: Array) -> Array:
+    """Force on each particle, clipped component by component, shape (..., particle, axis).
+
+    Args:
+        positions: shape (trajectory, particle, axis).
+        charge_products: q_i q_j, zero for i = j, shape (trajectory, particle, particle).
+
+    """
+    difference = positions[:, :, None] - positions[:, None]
+    squared = np.einsum("tijd,tijd->tij", difference, difference)
+    # The distance of a particle to itself is no distance: its charge product is zero.
+    diagonal = np.arange(positions.shape[1])
+    squared[:, diagonal, diagonal] = 1.0
+    strength = charge_products / (squared * np.sqrt(squared))
+    total: Array = np.einsum("tij,tijd->tid", strength, difference)
+    return np.clip(total, -LARGEST_FORCE, LARGEST_FORCE, out=total)
+
+
+def simulate(start: Start, steps: tuple[int, ...]) -> tuple[Array, Array]:
+    """Positions and velocities after some numbers of steps.
+
+    One kick, then drift and kick in turns (symplectic Euler), as in the published generator:
+    stored velocities are those of half a step earlier.
+
+    Args:
+        start: where the particles start.
+        steps: ascending numbers of drifts; stored before the kick that follows.
+
+    Returns:
+        Two arrays of shape (step, trajectory, particle, axis).
+
+    """
+    parts = [
+        _simulate_together(Start(*(values[first : first + _TOGETHER] for values in start)), steps)
+        for first in range(0, len(start.charges), _TOGETHER)
+    ]
+    positions, velocities = zip(*parts, strict=True)
+    return np.concatenate(positions, axis=1), np.concatenate(velocities, axis=1)
+
+
+def _simulate_together(start: Start, steps: tuple[int, ...]) -> tuple[Array, Array]:
+    products = start.charges[:, :, None] * start.charges[:, None]
+    diagonal = np.arange(products.shape[1])
+    products[:, diagonal, diagonal] = 0.0
+    x = start.positions.copy()
+    v = start.velocities + TIME_STEP * forces(x, products)
+    stored_x, stored_v = [], []
+    for step in range(1, steps[-1] + 1):
+        x += TIME_STEP * v
+        if step in steps:
+            stored_x.append(x.copy())
+            stored_v.append(v.copy())
+        v += TIME_STEP * forces(x, products)
+    return np.stack(stored_x), np.stack(stored_v)
+
+
+class ChargedParticles:
+    """The simulated task."""
+
+    def __init__(
+        self,
+        *,
+        trajectories: Mapping[str, int],
+        dimension: int = 3,
+        particles: int | None = None,
+        input_step: int = 3100,
+        target_step: int = 4100,
+        seed: int = 0,
+    ) -> None:
+        """Set the size.
+
+        Args:
+            trajectories: number per split: train, valid, test.
+            dimension: of space.
+            particles: five at least, and two more than axes, by default.
+            input_step: step whose positions and velocities a model sees.
+            target_step: step whose positions it predicts.
+            seed: seed of all starts.
+
+        Raises:
+            ConfigError: for splits or steps that make no sense.
+
+        """
+        if set(trajectories) != set(_SPLITS) or min(trajectories.values()) < 1:
+            raise ConfigError(
+                f"trajectories of charged_particles: give at least 1 for each of "
+                f"{', '.join(_SPLITS)}."
+            )
+        if not 0 < input_step < target_step:
+            raise ConfigError(f"Steps must ascend: 0 < {input_step} < {target_step}.")
+        self.trajectories = dict(trajectories)
+        self.dimension = dimension
+        self.particles = particles or max(5, dimension + 2)
+        self.steps = (input_step, target_step)
+        self.seed = seed
+
+    def starts(self, stream: int, count: int) -> Start:
+        """Random starts of a stream; see `random_start`."""
+        rng = np.random.default_rng([self.seed, stream])
+        return random_start(rng, count, self.particles, self.dimension)
+
+    def fetch(self, directory: Path) -> None:
+        """Simulate every split and write files and manifest."""
+        directory.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for stream, split in enumerate(_SPLITS):
+            start = self.starts(stream, self.trajectories[split])
+            positions, velocities = simulate(start, self.steps)
+            path = directory / f"{split}.hdf5"
+            with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
+                file["positions"], file["velocities"] = positions[0], velocities[0]
+                file["targets"], file["charges"] = positions[1], start.charges
+            paths.append(path)
+        write_json(
+            directory / "manifest.json",
+            {
+                "format": "particles",
+                "source": "simulated by symbench",
+                "generator": f"{type(self).__module__}:{type(self).__qualname__}",
+                "parameters": {
+                    "trajectories": self.trajectories,
+                    "dimension": self.dimension,
+                    "particles": self.particles,
+                    "steps": self.steps,
+                    "time_step": TIME_STEP,
+                    "seed": self.seed,
+                },
+                "licence": "CC0-1.0",
+                "sha256": {path.name: sha256(path) for path in paths},
+            },
+        )
+
+
+@dataclass(frozen=True)
+class ParticleInputs:
+    """What a model sees.
+
+    Attributes:
+        positions: shape (sample, particle, axis).
+        velocities: the same.
+        charges: shape (sample, particle).
+
+    """
+
+    positions: Tensor
+    velocities: Tensor
+    charges: Tensor
+
+    def to(self, device: torch.device) -> "ParticleInputs":
+        """The inputs on another device."""
+        return ParticleInputs(*(getattr(self, key).to(device) for key in self.__dataclass_fields__))
+
+
+class ParticleData:
+    """The data of one task; targets are positions."""
+
+    kind = "samples"
+    units: ClassVar[dict[str, str]] = {"mse": "length squared", "relative_gap": "1"}
+
+    def __init__(self, directory: Path) -> None:
+        """Open a folder; raises `DataError` if it holds no particles."""
+        self.directory = directory
+        _, self.particles, self.dimension = self._read("test")["positions"].shape
+
+    @classmethod
+    def open(cls, directory: Path, settings: Any, seed: int) -> "ParticleData":
+        """Open what the config says; all seeds share the data."""
+        return cls(directory)
+
+    def _read(self, split: str) -> dict[str, Array]:
+        path = self.directory / f"{split}.hdf5"
+        try:
+            with h5py.File(path) as file:
+                arrays = {key: value[()] for key, value in file.items()}
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error}.") from None
+        for key, value in arrays.items():
+            if not np.isfinite(value).all():
+                raise DataError(f"{path}: {key} holds values that are not finite.")
+        return arrays
+
+    def model_arguments(self) -> dict[str, object]:
+        """Dimension of space."""
+        return {"dimension": self.dimension}
+
+    def symmetry(self, group: str, exact: bool = True) -> Symmetry:
+        """O(d) on positions, velocities and predictions; its frames are principal axes.
+
+        Raises:
+            SymmetryError: if the group does not act on so many axes.
+
+        """
+        groups = [OrthogonalGroup(self.dimension, proper) for proper in (False, True)]
+        named = {each.name: each for each in groups}
+        if group not in named:
+            raise SymmetryError(
+                f"Group '{group}' does not act on points in {self.dimension} dimensions: "
+                f"{', '.join(named)}."
+            )
+        return Symmetry(
+            named[group],
+            act_on_input=lambda g, inputs: replace(
+                inputs,
+                positions=rotate(g, inputs.positions),
+                velocities=rotate(g, inputs.velocities),
+            ),
+            act_on_output=rotate,
+            exact=exact,
+            frame=lambda inputs: principal_frame(inputs.positions),
+        )
+
+    def audit(self, group: str, task: Any) -> list[ElementAudit]:
+        """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
+        symmetry = self.symmetry(group)
+        axes = symmetry.group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
+        start = task.starts(len(_SPLITS), 8)
+        solution = simulate(start, (50,))[0]
+        data = self._read("train")
+        audits = []
+        for number, basis in enumerate(axes.numpy()):
+            reflects = number % 2 == 0 and group.startswith("O")
+            element = basis @ _standard_element(self.dimension, reflects) @ basis.T
+            turned = Start(start.positions @ element.T, start.velocities @ element.T, start.charges)
+            moved = simulate(turned, (50,))[0]
+            expected = solution @ element.T
+            error = float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
+            powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflects else 4)]
+            features = np.stack([_features(data, power) for power in powers])
+            asymmetry, p_value = audit_moved_features(features, len(axes), seed=number)
+            kind = "reflection" if reflects else "quarter turn"
+            name = f"{kind} {number}"
+            audits.append(ElementAudit.judged(name, error, asymmetry, p_value, len(axes)))
+        return audits
+
+    def split(self, name: str) -> "ParticleSplit":
+        """One of train, valid, test."""
+        return ParticleSplit(self._read(name))
+
+
+def _standard_element(dimension: int, reflects: bool) -> Array:
+    """A reflection of the first axis, or a quarter turn of the first two."""
+    element = np.eye(dimension)
+    if reflects:
+        element[0, 0] = -1.0
+    else:
+        element[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
+    return element
+
+
+def _features(data: Mapping[str, Array], element: Array) -> Array:
+    """First and second moments of moved trajectories, shape (trajectory, feature)."""
+    kinds = [data[key][:_AUDITED_TRAJECTORIES] @ element.T for key in ("positions", "velocities")]
+    means = [kind.mean(axis=1) for kind in kinds]
+    seconds = [
+        np.einsum("tia,tib->tab", a, b).reshape(len(a), -1) / a.shape[1]
+        for a, b in ((kinds[0], kinds[0]), (kinds[1], kinds[1]), (kinds[0], kinds[1]))
+    ]
+    return np.concatenate([*means, *seconds], axis=1)
+
+
+class ParticleSplit:
+    """The trajectories of one split, in memory."""
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        """Take the arrays of a file."""
+        tensors = {key: torch.from_numpy(value).float() for key, value in arrays.items()}
+        self.targets = tensors.pop("targets")
+        self.inputs = ParticleInputs(**tensors)
+
+    @property
+    def windows(self) -> npt.NDArray[np.int64]:
+        """One row for each trajectory."""
+        return np.arange(len(self.targets))[:, None]
+
+    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
+        """Some trajectories; nothing in them is random."""
+        index = torch.from_numpy(rows[:, 0])
+        inputs = ParticleInputs(
+            self.inputs.positions[index],
+            self.inputs.velocities[index],
+            self.inputs.charges[index],
+        )
+        return Batch(inputs, self.targets[index], len(rows))
+
+    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """Mean squared error of all coordinates."""
+        return nn.functional.mse_loss(prediction, batch.targets)
+
+    validation_loss = loss
+
+    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Squared error, and how well the principal axes are told apart; shape (sample,)."""
+        return {
+            "mse": batch.mean_per_sample((prediction - batch.targets).square()),
+            "relative_gap": relative_gap(batch.inputs.positions),
+        }

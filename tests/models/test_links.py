@@ -1,0 +1,66 @@
+"""The five models of link prediction: sizes, symmetries."""
+
+import numpy as np
+import pytest
+import torch
+
+from symbench.models.links import (
+    ConstantGraphNetwork,
+    LearnedDecoder,
+    PlainGraphNetwork,
+    RawDecoder,
+    SignEquivariantLinks,
+    SignNetLinks,
+)
+from symbench.symmetry.testing import equivariance_error
+from symbench.tasks.link_prediction import LinkData, auc
+from symbench.tasks.near_copies import NearCopies
+
+PARAMETERS = {
+    ConstantGraphNetwork: 25024,
+    SignNetLinks: 26056,
+    RawDecoder: 0,
+    LearnedDecoder: 24717,
+    SignEquivariantLinks: 24544,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("links")
+    NearCopies(graph="erdos_renyi", trials=1, nodes=50, parameter=0.3, extra_edges=30).fetch(folder)
+    return LinkData.open(folder, None, 0)
+
+
+@pytest.mark.parametrize(("model", "count"), PARAMETERS.items())
+def test_parameter_counts_are_those_of_the_public_code(model, count):
+    assert sum(p.numel() for p in model(columns=16).parameters()) == count
+
+
+def test_the_plain_network_is_of_the_same_size():
+    count = sum(p.numel() for p in PlainGraphNetwork(columns=16).parameters())
+    assert 24000 < count < 26100
+
+
+@pytest.mark.parametrize("model", [*PARAMETERS, PlainGraphNetwork])
+@pytest.mark.parametrize("canonical", [None, "largest_entry", "laplacian"])
+def test_auc_does_not_move_under_sign_flips_where_that_is_promised(data, model, canonical):
+    if canonical and model is not PlainGraphNetwork:
+        pytest.skip("only the plain network takes canonical signs")
+    torch.manual_seed(0)
+    options = {"canonical": canonical} if canonical else {}
+    network = model(columns=16, **options).eval()
+    batch = data.split("test").batch(np.zeros((1, 1), int))
+    symmetry = data.symmetry("signs(16)")
+    promised = model is not PlainGraphNetwork or canonical is not None
+    with torch.no_grad():
+        plain = auc(network(batch.inputs), batch.targets)
+        moved = [
+            auc(network(symmetry.act_on_input(signs, batch.inputs)), batch.targets)
+            for signs in symmetry.group.sample(6, torch.Generator().manual_seed(0))
+        ]
+    change = max(abs(score - plain) for score in moved)
+    assert change < 1e-6 if promised else change > 1e-6
+    elements = symmetry.group.sample(6, torch.Generator().manual_seed(1))
+    error = equivariance_error(network, symmetry, batch.inputs, elements)
+    assert (error < 1e-5) == promised

@@ -1,0 +1,114 @@
+"""Networks for charged particles: which symmetries they have, exactly."""
+
+import pytest
+import torch
+
+from symbench.models.particles import (
+    EGNN,
+    Framed,
+    GraphNeuralNetwork,
+    SignEquivariantParticles,
+)
+from symbench.symmetry.matrix_groups import OrthogonalGroup, PermutationGroup
+from symbench.symmetry.points import rotate
+from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from symbench.tasks.charged_particles import ParticleInputs
+
+MODELS = {
+    "egnn": lambda d: EGNN(d, hidden=8, layers=2),
+    "frame_averaging": lambda d: Framed(d, hidden=8, layers=2),
+    "minimal_frame": lambda d: Framed(d, hidden=8, layers=2, frame="minimal"),
+    "sign_equivariant": lambda d: SignEquivariantParticles(d, channels=3, hidden=8, layers=2),
+    "sign_equivariant, charges only": lambda d: SignEquivariantParticles(
+        d, channels=3, hidden=8, layers=2, pair_invariants=False
+    ),
+}
+
+
+def inputs(dimension, samples=3):
+    generator = torch.Generator().manual_seed(dimension)
+    shape = (samples, dimension + 2, dimension)
+    positions, velocities = (
+        torch.randn(shape, dtype=torch.float64, generator=generator) for _ in range(2)
+    )
+    charges = 1.0 - 2 * torch.randint(2, shape[:2], generator=generator).double()
+    return ParticleInputs(positions, velocities, charges)
+
+
+def rotation(dimension):
+    def act(g, values):
+        return ParticleInputs(
+            rotate(g, values.positions), rotate(g, values.velocities), values.charges
+        )
+
+    return Symmetry(OrthogonalGroup(dimension), act, rotate)
+
+
+def build(name, dimension):
+    torch.manual_seed(0)
+    model = MODELS[name](dimension).double()
+    for parameter in model.parameters():
+        # The last layers start small: give every part of the network a say.
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 5])
+@pytest.mark.parametrize("name", MODELS)
+def test_rotations_and_reflections(name, dimension):
+    symmetry = rotation(dimension)
+    elements = symmetry.group.sample(6, torch.Generator().manual_seed(1))
+    assert (torch.linalg.det(elements) < 0).any()
+    assert_equivariant(build(name, dimension), symmetry, inputs(dimension), 1e-9, elements)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_translations(name):
+    values = inputs(3)
+    offset = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    moved = ParticleInputs(values.positions + offset, values.velocities, values.charges)
+    model = build(name, 3)
+    torch.testing.assert_close(model(moved), model(values) + offset, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("name", [*MODELS, "gnn"])
+def test_order_of_particles(name):
+    def act(g, values):
+        return ParticleInputs(*(v[:, g] for v in vars(values).values()))
+
+    symmetry = Symmetry(PermutationGroup(5), act, lambda g, outputs: outputs[:, g])
+    model = GraphNeuralNetwork(3, 8, 2).double() if name == "gnn" else build(name, 3)
+    elements = symmetry.group.sample(5, torch.Generator().manual_seed(1))
+    assert_equivariant(model, symmetry, inputs(3), 1e-9, elements)
+
+
+def test_the_plain_network_is_not_equivariant():
+    torch.manual_seed(0)
+    symmetry = rotation(3)
+    elements = symmetry.group.sample(3, torch.Generator().manual_seed(1))
+    model = GraphNeuralNetwork(3, 8, 2).double()
+    assert equivariance_error(model, symmetry, inputs(3), elements) > 0.05
+
+
+def test_frame_averaging_is_of_the_published_size():
+    """The backbone of frame averaging in the public code has 92,103 parameters; ours is close."""
+    count = sum(p.numel() for p in Framed(3).parameters())
+    ours = sum(p.numel() for p in SignEquivariantParticles(3).parameters())
+    assert abs(count - 92103) < 0.1 * 92103
+    assert ours < 1.25 * 92103
+
+
+def test_messages_from_a_particle_to_itself_do_not_count():
+    values = inputs(3, samples=1)
+    alone = ParticleInputs(*(v[:, :1] for v in vars(values).values()))
+    model = build("egnn", 3)
+    moved = (model(alone) - alone.positions).detach()
+    cross = torch.linalg.cross(moved, alone.velocities)
+    assert float(cross.norm()) < 1e-12
+
+
+def test_egnn_works_in_every_dimension_with_the_same_weights():
+    assert sum(p.numel() for p in EGNN(2).parameters()) == sum(
+        p.numel() for p in EGNN(8).parameters()
+    )

@@ -1,0 +1,136 @@
+"""Frames of O(d) and canonical signs: equivariant where they are unique, and how they fail."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symbench.errors import ConfigError, SymmetryError
+from symbench.symmetry.frames.averaged import FrameAveraged
+from symbench.symmetry.frames.principal_axes import (
+    minimal_frame,
+    principal_axes,
+    principal_frame,
+    relative_gap,
+    sign_patterns,
+)
+from symbench.symmetry.frames.signs import canonical_signs, laplacian_signs, largest_entry_signs
+from symbench.symmetry.matrix_groups import OrthogonalGroup
+from symbench.symmetry.points import rotate
+from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.testing import assert_equivariant, equivariance_error
+
+
+def cloud(dimension, points=None, samples=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (samples, points or dimension + 2, dimension)
+    return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+
+def model_of(dimension):
+    """A network on single points with no symmetry at all."""
+    torch.manual_seed(1)
+    return torch.nn.Sequential(
+        torch.nn.Linear(dimension, 16), torch.nn.Tanh(), torch.nn.Linear(16, dimension)
+    ).double()
+
+
+@given(st.integers(2, 6), st.integers(0, 100))
+def test_frames_of_principal_axes_make_any_model_equivariant(dimension, seed):
+    symmetry = Symmetry(OrthogonalGroup(dimension), rotate, rotate, frame=principal_frame)
+    points = cloud(dimension, seed=seed)
+    model = FrameAveraged(model_of(dimension), symmetry)
+    elements = symmetry.group.sample(4, torch.Generator().manual_seed(seed))
+    error = equivariance_error(model, symmetry, points, elements)
+    assert error < 1e-9 / float(relative_gap(points).min())
+
+
+@given(st.integers(2, 6), st.integers(0, 100))
+def test_minimal_frame_has_one_element_and_is_equivariant(dimension, seed):
+    symmetry = Symmetry(OrthogonalGroup(dimension), rotate, rotate, frame=minimal_frame)
+    points = cloud(dimension, seed=seed)
+    assert minimal_frame(points).shape == (1, 3, dimension, dimension)
+    elements = symmetry.group.sample(4, torch.Generator().manual_seed(seed))
+    assert_equivariant(
+        FrameAveraged(model_of(dimension), symmetry), symmetry, points, 1e-8, elements
+    )
+
+
+def test_frames_do_not_see_order_or_position_of_points():
+    points = cloud(3, 6)
+    moved = points[:, torch.randperm(6)] + torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+    for frame in (principal_frame, minimal_frame):
+        first, second = frame(points), frame(moved)
+        # The sign of each axis is arbitrary in the first; the set of all patterns is the same.
+        distance = (first[:, None] - second[None]).abs().amax(dim=(3, 4))
+        assert float(distance.amin(dim=1).max()) < 1e-9
+
+
+def test_the_frame_holds_all_patterns_and_one_is_a_canonicalisation():
+    points = cloud(3)
+    assert principal_frame(points).shape == (8, 3, 3, 3)
+    assert principal_frame(points, sign_patterns(3)[3:4]).shape == (1, 3, 3, 3)
+    variances, _ = principal_axes(points)
+    assert (variances[:, :-1] >= variances[:, 1:]).all()
+    pose = rotate(principal_frame(points)[0], points)
+    centred = pose - pose.mean(dim=1, keepdim=True)
+    covariance = centred.mT @ centred / points.shape[1]
+    torch.testing.assert_close(covariance, torch.diag_embed(variances), atol=1e-10, rtol=0)
+
+
+def test_principal_axes_jump_where_the_gap_closes():
+    """The discontinuity is real: an ever smaller move of points turns the axes by 45°."""
+    base = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]], dtype=torch.float64)
+    turned, gaps = [], []
+    for size in (1e-2, 1e-4, 1e-6):
+        stretched = base * torch.tensor([1 + size, 1.0], dtype=torch.float64)
+        sheared = base @ torch.tensor([[1.0, size], [size, 1.0]], dtype=torch.float64)
+        axes = [principal_axes(points[None])[1][0, :, 0] for points in (stretched, sheared)]
+        turned.append(float((axes[0] @ axes[1]).abs()))
+        gaps.append(float(relative_gap(stretched[None])))
+    assert gaps[0] > gaps[1] > gaps[2]
+    assert all(abs(cosine - 0.5**0.5) < 1e-3 for cosine in turned)
+
+
+def test_minimal_frame_needs_enough_points():
+    with pytest.raises(SymmetryError, match="at least 4 points"):
+        minimal_frame(cloud(3, 3))
+
+
+@pytest.mark.parametrize("rule", ["largest_entry", "laplacian"])
+@given(st.integers(0, 200))
+def test_canonical_signs_do_not_see_signs_or_order(rule, seed):
+    generator = torch.Generator().manual_seed(seed)
+    vectors = torch.randn(9, 4, dtype=torch.float64, generator=generator)
+    flips = 1 - 2 * torch.randint(2, (4,), generator=generator).double()
+    order = torch.randperm(9, generator=generator)
+    signs = canonical_signs(rule)
+    canonical = vectors * signs(vectors)
+    torch.testing.assert_close(vectors * flips * signs(vectors * flips), canonical)
+    torch.testing.assert_close(signs(vectors[order]), signs(vectors))
+
+
+def test_laplacian_canonisation_decides_where_the_largest_entries_cancel():
+    """+1 and -1 are as large: the first class cancels, the second decides."""
+    column = torch.tensor([[1.0], [-1.0], [-0.5], [-0.5]])
+    assert float(laplacian_signs(column)) == -1
+    assert float(largest_entry_signs(column)) == 1
+    assert float(laplacian_signs(-column)) == 1
+    # No rule can tell this column from its negative.
+    symmetric = torch.tensor([[1.0], [-1.0], [0.5], [-0.5]])
+    assert float(laplacian_signs(symmetric)) == float(laplacian_signs(-symmetric)) == 1
+
+
+def test_signs_of_batches_and_unknown_rules():
+    vectors = torch.randn(5, 7, 3)
+    batched = largest_entry_signs(vectors)
+    for graph, signs in zip(vectors, batched, strict=True):
+        assert torch.equal(largest_entry_signs(graph), signs)
+    with pytest.raises(ConfigError, match="largest_entry"):
+        canonical_signs("largest")
+
+
+def test_no_frame_no_frame_averaging():
+    symmetry = Symmetry(OrthogonalGroup(3), rotate, rotate)
+    with pytest.raises(SymmetryError, match=r"no frame for O\(3\)"):
+        FrameAveraged(model_of(3), symmetry)
