@@ -1,5 +1,6 @@
 """Names in the config and the code behind them: entry points, or `package.module:Name`."""
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from symbench.errors import ConfigError, choose
 
 
+@cache
 def names(kind: str) -> list[str]:
     """Registered names of a kind: "tasks", "models" or "treatments"."""
     return sorted(entry_points(group=f"symbench.{kind}").names)

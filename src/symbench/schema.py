@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from symbench.settings import EvaluationSettings, TrainingSettings
 
+Evaluation = Literal["none", "average", "frame"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -42,6 +43,9 @@ class ModelSettings(Strict):
     settings: dict[str, Any] = {}
     per_task: dict[str, dict[str, Any]] = {}
     training: dict[str, Any] = {}
+    evaluations: list[Evaluation] | None = Field(
+        None, description="of the study by default; an equivariant model gains nothing by averaging"
+    )
     checkpoints: dict[str, Checkpoint] = {}
 
 
@@ -67,9 +71,11 @@ class StudySize(Strict):
     """What one size file says about one study."""
 
     seeds: list[int] = Field(min_length=1)
-    evaluations: list[Literal["none", "average", "frame"]] = ["none", "average"]
+    evaluations: list[Evaluation] = ["none", "average"]
     tasks: dict[Name, TaskSettings]
-    models: dict[Name, ModelSettings]
+    models: dict[Name, ModelSettings] = Field(
+        {}, description="on top of those that the file of the study shares among sizes"
+    )
     training: TrainingSettings
     evaluation: EvaluationSettings
     cells: list[CellBlock]

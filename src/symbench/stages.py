@@ -156,7 +156,7 @@ def evaluate(
     symmetry = task_symmetry(study, cell.task, data)
     chosen = evaluator(model, data, symmetry, study.evaluation(cell.task))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    for evaluation in study.settings.evaluations:
+    for evaluation in study.evaluations(cell.model):
         with measure(gpu=torch.cuda.is_available()) as spent:
             dataset = chosen.evaluate(evaluation)
         record = describe(study.evaluation_fingerprint(cell), cell.seed)

@@ -107,6 +107,10 @@ class Study:
         overrides = self.settings.tasks[task].evaluation
         return _overlay(self.settings.evaluation, overrides, f"tasks.{task}.evaluation")
 
+    def evaluations(self, model: str) -> list[str]:
+        """Evaluations of a model: its own, or those of the study."""
+        return list(self.settings.models[model].evaluations or self.settings.evaluations)
+
     def model_settings(self, task: str, model: str) -> dict[str, Any]:
         """Settings of the architecture on a task."""
         settings = self.settings.models[model]
@@ -144,7 +148,8 @@ class Study:
     def evaluation_fingerprint(self, cell: Cell) -> str:
         """Hash of all that decides the evaluations of a cell."""
         evaluation = vars(self.evaluation(cell.task))
-        return _hash([self.training_fingerprint(cell), evaluation, self.settings.evaluations])
+        evaluations = self.evaluations(cell.model)
+        return _hash([self.training_fingerprint(cell), evaluation, evaluations])
 
     def comparison_fingerprint(self) -> str:
         """Hash of the whole study."""
@@ -195,13 +200,23 @@ def read_configuration(
     for file in files:
         content = _merge(content, _read_yaml(file))
     described = ", ".join(str(file) for file in files)
-    parsed = _validate(SizeFile, content, described)
     directory = files[0].parent / "studies"
+    descriptions = {}
+    named = content.get("studies")
+    for name, settings in named.items() if isinstance(named, dict) else ():
+        if (path := directory / f"{name}.yaml").is_file() and isinstance(settings, dict):
+            descriptions[name] = _read_yaml(path)
+            # What all sizes share lies below what each of them says.
+            shared = {"models": descriptions[name].pop("models", {})}
+            content["studies"][name] = _merge(shared, settings)
+    parsed = _validate(SizeFile, content, described)
     chosen = {}
     for name in studies or parsed.studies:
         choose(name, parsed.studies, "study")
         path = directory / f"{name}.yaml"
-        description = _validate(StudyDescription, _read_yaml(path), str(path))
+        if name not in descriptions:
+            raise ConfigError(f"Config file {path} does not exist.")
+        description = _validate(StudyDescription, descriptions[name], str(path))
         only = tuple(parsed.only_tasks) if parsed.only_tasks else None
         study = Study(name, description, parsed.studies[name], only)
         try:
@@ -321,5 +336,15 @@ def _hash(content: Any) -> str:
 def evaluation_paths(study: Study) -> Iterator[str]:
     """Paths of all evaluation files of a study, below its folder of evaluations."""
     for cell in study.cells:
-        for evaluation in study.settings.evaluations:
+        for evaluation in study.evaluations(cell.model):
             yield f"{cell.family}/{evaluation}/seed{cell.seed}.nc"
+
+
+def evaluation_sets(configuration: Configuration) -> Iterator[tuple[Study, list[str], list[str]]]:
+    """Each study with each list of evaluations in it, and the models that have it."""
+    for study in configuration.studies.values():
+        models: dict[tuple[str, ...], list[str]] = {}
+        for model in dict.fromkeys(cell.model for cell in study.cells):
+            models.setdefault(tuple(study.evaluations(model)), []).append(model)
+        for evaluations, sharing in models.items():
+            yield study, list(evaluations), sharing

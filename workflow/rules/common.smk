@@ -2,7 +2,13 @@ from pathlib import Path
 
 import yaml
 
-from symbench.study import Cell, config_file, evaluation_paths, read_configuration
+from symbench.study import (
+    Cell,
+    config_file,
+    evaluation_paths,
+    evaluation_sets,
+    read_configuration,
+)
 
 # --config size=… studies=… choose; --configfile adds files that override parts of the size's.
 CONFIG_FILES = [

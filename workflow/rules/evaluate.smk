@@ -1,9 +1,9 @@
-# One rule per study, because the studies differ in the evaluations that one job writes.
-for study in CONFIGURATION.studies.values():
+# One rule per study and set of evaluations, because one job writes them all.
+for study, evaluations, models in evaluation_sets(CONFIGURATION):
 
     rule:
         name:
-            f"evaluate_{study.name}"
+            f"evaluate_{study.name}_{'_'.join(evaluations)}"
         input:
             manifest=f"{DATA}/{{task}}/manifest.json",
             audit=f"{RESULTS}/{study.name}/audits/{{task}}.csv",
@@ -11,12 +11,14 @@ for study in CONFIGURATION.studies.values():
         output:
             expand(
                 f"{RESULTS}/{study.name}/evaluations/{{{{task}}}}/{{{{model}}}}/{{{{treatment}}}}/{{evaluation}}/seed{{{{seed}}}}.nc",
-                evaluation=study.settings.evaluations,
+                evaluation=evaluations,
             ),
         log:
             f"{RESULTS}/logs/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.log",
         benchmark:
             f"{RESULTS}/benchmarks/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.tsv"
+        wildcard_constraints:
+            model="|".join(models),
         conda:
             "../envs/symbench.yaml"
         threads: study.resources("evaluate").threads

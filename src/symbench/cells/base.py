@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from symbench.errors import DataError
+from symbench.errors import ConfigError, DataError
 from symbench.schema import Selection
 from symbench.statistics import Estimate
 from symbench.study import Study
@@ -43,18 +43,28 @@ class CellFamily(ABC):
     directory: Path
 
     @property
+    def evaluations(self) -> list[str]:
+        """What was evaluated."""
+        return self.study.evaluations(self.model)
+
+    @property
     def exact(self) -> bool:
         """Whether the symmetry of the task is declared exact."""
         return self.study.settings.tasks[self.task].exact
 
     def open(self, evaluation: str) -> xr.Dataset:
         """All seeds of one evaluation, with a dimension `seed`."""
+        if evaluation not in self.evaluations:
+            raise ConfigError(
+                f"{self.study.name}: '{evaluation}' of {self.task}/{self.model} is needed, but not "
+                f"among its evaluations: {', '.join(self.evaluations)}."
+            )
         return self._datasets[evaluation]
 
     @cached_property
     def _datasets(self) -> dict[str, xr.Dataset]:
         opened: dict[str, xr.Dataset] = {}
-        for evaluation in self.study.settings.evaluations:
+        for evaluation in self.evaluations:
             parts = [read(self.directory, self, evaluation, seed) for seed in self.seeds]
             opened[evaluation] = xr.concat(
                 parts,

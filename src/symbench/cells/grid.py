@@ -130,9 +130,7 @@ def _per_seed(
 
 
 def _one_step_rows(family: GridFamily) -> Iterator[Row]:
-    scores: dict[str, xr.DataArray] = {
-        name: family.open(name).vrmse for name in family.study.settings.evaluations
-    }
+    scores: dict[str, xr.DataArray] = {name: family.open(name).vrmse for name in family.evaluations}
     averaged = family.open("average")
     scores["orbit_mean"] = averaged.element_vrmse.mean("element")
     for evaluation, values in scores.items():
@@ -184,7 +182,7 @@ def _subset_rows(family: GridFamily) -> Iterator[Row]:
 
 
 def _rollout_rows(family: GridFamily) -> Iterator[Row]:
-    for evaluation in family.study.settings.evaluations:
+    for evaluation in family.evaluations:
         dataset = family.open(evaluation)
         if "rollout_vrmse" not in dataset:
             continue
@@ -208,7 +206,7 @@ def _rollout_rows(family: GridFamily) -> Iterator[Row]:
 
 
 def _cost_rows(family: GridFamily) -> Iterator[Row]:
-    for evaluation in family.study.settings.evaluations:
+    for evaluation in family.evaluations:
         dataset = family.open(evaluation)
         for seed in family.seeds:
             one = dataset.sel(seed=seed)

@@ -23,7 +23,7 @@ class SampleFamily(CellFamily):
 
     def estimate(self, selection: Selection) -> Estimate | None:
         """Mean of a metric over samples and seeds; None where it was not evaluated."""
-        if selection.evaluation not in self.study.settings.evaluations:
+        if selection.evaluation not in self.evaluations:
             return None
         dataset = self.open(selection.evaluation)
         if selection.metric not in dataset:
@@ -36,7 +36,7 @@ class SampleFamily(CellFamily):
 
     def metric_rows(self) -> Iterator[Row]:
         """All metrics, one value a row."""
-        for evaluation in self.study.settings.evaluations:
+        for evaluation in self.evaluations:
             dataset = self.open(evaluation)
             for metric, values in dataset.data_vars.items():
                 unit = values.attrs.get("units", "1")

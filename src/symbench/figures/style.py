@@ -1,6 +1,8 @@
 """One look for all figures."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -14,6 +16,22 @@ OPERATORS = {
     "trajectory": "averaged at the end",
 }
 COLOURS = dict(zip(OPERATORS.values(), ["0.25", "#0072b2", "#d55e00"], strict=True))
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an evaluation is drawn."""
+
+    label: str
+    marker: str
+    colour: str
+
+
+EVALUATIONS = {
+    "none": Look("plain", "o", "0.25"),
+    "average": Look("averaged", "s", "#0072b2"),
+    "frame": Look("canonical pose or frame", "^", "#d55e00"),
+}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -36,6 +54,13 @@ def model_palette(models: Iterable[str]) -> dict[str, tuple[float, float, float]
     """One colour a model, the same in every figure."""
     ordered = list(dict.fromkeys(models))
     return dict(zip(ordered, sns.color_palette("colorblind", len(ordered)), strict=True))
+
+
+def family_label(family: Any) -> str:
+    """Model, and how it was trained unless plainly."""
+    return str(
+        family.model if family.treatment == "none" else f"{family.model}, {family.treatment}"
+    )
 
 
 def task_markers(tasks: Iterable[str]) -> dict[str, str]:

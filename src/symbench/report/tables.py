@@ -51,7 +51,7 @@ def _one_step_table(results: StudyResults) -> pd.DataFrame:
             "orbit mean": estimates["orbit_mean"].value,
             "averaged": estimates["average"].value,
         }
-        if "frame" in results.study.settings.evaluations:
+        if "frame" in family.evaluations:
             row["canonical shift"] = family.one_step(Selection(evaluation="frame")).value
         row |= {
             "change %": f"{100 * change.value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]",
@@ -170,10 +170,10 @@ def _matrix_table(results: StudyResults) -> pd.DataFrame:
             "parameters": records[0]["parameters"],
             "metric": score,
         }
-        for evaluation in results.study.settings.evaluations:
+        for evaluation in family.evaluations:
             values = mine.query("evaluation == @evaluation and metric == @score").value
             row[evaluation] = f"{values.mean():.3g} ± {values.std(ddof=0):.2g}"
-        for evaluation in results.study.settings.evaluations:
+        for evaluation in family.evaluations:
             chosen = mine.query("evaluation == @evaluation")
             error = chosen[chosen.metric == "equivariance_error"].value.mean()
             seconds = chosen[chosen.metric == "seconds_per_sample"].value.mean()

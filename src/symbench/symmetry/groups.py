@@ -1,13 +1,14 @@
 """Groups, and finite ones as explicit lists with products, inverses and subgroup lattice."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from symbench.errors import SymmetryError
 
@@ -56,6 +57,10 @@ class Element(Protocol):
     def __hash__(self) -> int:
         """Equal elements hash alike."""
 
+
+if TYPE_CHECKING:
+    # Reading a config names groups, and must not wait for torch.
+    import torch
 
 E = TypeVar("E", bound=Element)
 
@@ -107,6 +112,8 @@ class FiniteGroup(Generic[E]):
 
     def sample(self, count: int, generator: torch.Generator) -> list[int]:
         """Indices of uniform elements."""
+        import torch
+
         drawn: list[int] = torch.randint(self.order, (count,), generator=generator).tolist()
         return drawn
 
@@ -150,7 +157,7 @@ class FiniteGroup(Generic[E]):
         """Inclusion of subgroups, shape (subgroup, subgroup): `lattice[a, b]` is a ⊆ b."""
         return np.array([[a <= b for b in self.subgroups] for a in self.subgroups])
 
-    def subgroup(self, indices: Iterable[int], name: str | None = None) -> "FiniteGroup[E]":
+    def subgroup(self, indices: Iterable[int], name: str | None = None) -> FiniteGroup[E]:
         """The subgroup with the given element indices; raises `SymmetryError` if not closed."""
         members = frozenset(indices)
         if self.closure(members) != members:
