@@ -8,7 +8,7 @@ logit_ir = MLP(z_i ⊙ z_seed(r)), which is sign invariant for a sign-equivarian
 import torch
 from torch import Tensor, nn
 
-from symbench.models.graph_convolution import GraphNetwork
+from symbench.models.graph_convolution import GraphConvolution, GraphNetwork
 from symbench.models.sign_equivariant import SignDSS, SignNet
 from symbench.symmetry.frames.signs import canonical_signs
 from symbench.tasks.node_clustering import ClusterInputs
@@ -29,6 +29,25 @@ def _seed_features(inputs: ClusterInputs) -> Tensor:
     return features
 
 
+class ResidualConvolution(nn.Module):
+    """h + ReLU(LayerNorm(A h W + b)).
+
+    The normalisation lifts the small differences that an average over half of a dense graph leaves;
+    without it and the residual, deep stacks see all nodes alike.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        """Set the width."""
+        super().__init__()
+        self.convolution = GraphConvolution(hidden, hidden)
+        self.normalisation = nn.LayerNorm(hidden)
+
+    def forward(self, values: Tensor, adjacency: Tensor) -> Tensor:
+        """Map (graph, node, feature) to the same shape."""
+        change: Tensor = self.normalisation(self.convolution(values, adjacency))
+        return values + change.relu()
+
+
 class NodeClassifier(nn.Module):
     """Graph convolutions on seeds and a positional encoding, then class logits.
 
@@ -41,13 +60,12 @@ class NodeClassifier(nn.Module):
         columns: int,
         communities: int,
         encoding: str = "none",
-        hidden: int = 100,
+        hidden: int = 128,
         layers: int = 4,
     ) -> None:
         """Set encoding, width and depth."""
         super().__init__()
         self.encoding = encoding
-        width = 0 if encoding == "none" else columns
         self.signnet: nn.Module | None = None
         if encoding == "signnet":
             self.signnet = SignNet(
@@ -55,10 +73,11 @@ class NodeClassifier(nn.Module):
             )
         elif encoding not in ("none", "plain", "absolute"):
             self.signs = canonical_signs(encoding)
-        widths = [communities + width, *[hidden] * layers]
-        self.network = GraphNetwork(widths)
+        width = communities + (0 if encoding == "none" else columns)
+        self.embed = nn.Linear(width, hidden)
+        self.layers = nn.ModuleList(ResidualConvolution(hidden) for _ in range(layers))
         self.head = nn.Sequential(
-            nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, communities)
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, communities)
         )
 
     def _encode(self, inputs: ClusterInputs) -> Tensor:
@@ -76,7 +95,10 @@ class NodeClassifier(nn.Module):
         features = _seed_features(inputs)
         if self.encoding != "none":
             features = torch.cat([features, self._encode(inputs)], dim=-1)
-        logits: Tensor = self.head(self.network(features, inputs.adjacency))
+        values = self.embed(features)
+        for layer in self.layers:
+            values = layer(values, inputs.adjacency)
+        logits: Tensor = self.head(values)
         return logits * inputs.real[..., None]
 
 
@@ -84,7 +106,7 @@ class ProductClassifier(nn.Module):
     """logit_ir = MLP(z_i ⊙ z_seed(r)) with z from sign-equivariant layers, or raw with none."""
 
     def __init__(
-        self, columns: int, communities: int, layers: int = 4, hidden: int = 100, head: int = 100
+        self, columns: int, communities: int, layers: int = 4, hidden: int = 400, head: int = 160
     ) -> None:
         """Set depth and widths; no layers leave the eigenvectors raw."""
         super().__init__()

@@ -157,8 +157,10 @@ class Framed(nn.Module):
 class SignEquivariantLayer(nn.Module):
     """Messages and updates on signed features (sample, particle, axis, channel).
 
-    Signed paths are linear for each axis and without bias; their gates see magnitudes and
-    invariants only. A change of the sign of an axis goes through the layer unchanged.
+    Signed paths are linear for each axis and without bias; their gates, sigmoids of networks as in
+    the paper's public code, see magnitudes and invariants only. A change of the sign of an axis
+    goes through the layer unchanged. Without the sigmoids, products of products let the few
+    trajectories with close encounters blow up.
     """
 
     def __init__(self, dimension: int, channels: int, hidden: int, pair_invariants: int) -> None:
@@ -185,10 +187,11 @@ class SignEquivariantLayer(nn.Module):
         difference = features[:, :, None] - features[:, None]
         magnitude = torch.cat([features.abs().flatten(2), speed], dim=-1)
         seen = pairs(magnitude, magnitude, difference.abs().flatten(3), pair_features)
-        gate = self.edge_gate(seen).unflatten(-1, self.shape)
+        gate = torch.sigmoid(self.edge_gate(seen)).unflatten(-1, self.shape)
         messages = self.edge(difference) * gate * other_particles(n, gate)[..., None]
         gathered = messages.sum(dim=2) / max(1, n - 1)
-        gates = self.node_gate(torch.cat([magnitude, gathered.abs().flatten(2)], dim=-1))
+        seen = torch.cat([magnitude, gathered.abs().flatten(2)], dim=-1)
+        gates = torch.sigmoid(self.node_gate(seen))
         own, received = (part.unflatten(-1, self.shape) for part in gates.chunk(2, dim=-1))
         return features + self.node(features) * own + self.gathered(gathered) * received
 
@@ -204,8 +207,8 @@ class SignEquivariantParticles(nn.Module):
     def __init__(
         self,
         dimension: int,
-        channels: int = 8,
-        hidden: int = 64,
+        channels: int = 12,
+        hidden: int = 72,
         layers: int = 4,
         pair_invariants: bool = True,
     ) -> None:
