@@ -2,6 +2,8 @@ SIZE ?= laptop
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 PROFILE ?= default
 STUDIES ?=
+# Files that override parts of the size's, such as config/link_prediction.yaml.
+CONFIG ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +14,8 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profi
 .PHONY: reproduce test lint unit smoke report benchmark reference lock schema clean
 
 reproduce: $(VENV)/installed
-	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)")
+	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
+		$(if $(CONFIG),--configfile $(CONFIG))
 	@echo "Report: results/$(SIZE)/report.html"
 
 test: lint unit smoke
@@ -38,8 +41,10 @@ benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks
 
 reference: reproduce
-	$(BIN)/symbench reference --config config/config.yaml --output results/reference
-	cp results/laptop/group_averaging/figures/gain.png docs/figures/group_averaging_gain.png
+	$(BIN)/symbench reference --config config/$(if $(filter laptop,$(SIZE)),config,$(SIZE)).yaml \
+		$(addprefix --config ,$(CONFIG)) $(addprefix --study ,$(STUDIES)) --output results/reference
+	$(if $(filter laptop,$(SIZE)),cp results/laptop/group_averaging/figures/gain.png \
+		docs/figures/group_averaging_gain.png)
 
 lock:
 	$(PYTHON) -m venv $(VENV)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import action, averaging, loading
+from benchmarks import action, averaging, graphs, loading, particles
 from symbench.provenance import describe
 
 PARTS = [
@@ -28,6 +28,16 @@ PARTS = [
         action.rows,
     ),
     ("Data loading", "Budget: at least 5 times the peer.", loading.rows),
+    (
+        "Charged particles",
+        "Time of one trajectory. Budget: at least 50 times a plain loop.",
+        particles.rows,
+    ),
+    (
+        "Graph convolution",
+        "Why link prediction uses matrices and no message passing over edge lists.",
+        graphs.rows,
+    ),
     (
         "The allocator",
         "Why training keeps freed memory (`symbench.memory`).",

@@ -26,7 +26,7 @@ def rows() -> Iterator[dict[str, object]]:
             lambda action=action, values=values, group=group: [
                 action(g, values) for g in range(group.order)
             ],
-            rounds=5,
+            rounds=11,
         )
         size = 2 * values.numel() * values.element_size() * group.order
         yield {

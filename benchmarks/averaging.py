@@ -55,7 +55,7 @@ def _row(
         lambda: _loop_over_well_augmentations(model, inputs, fields, group_name),
     ]
     with torch.inference_mode():
-        plain, ours, peer = in_turns(*functions, rounds=7 if len(shape) == 2 else 3)
+        plain, ours, peer = in_turns(*functions, rounds=21 if len(shape) == 2 else 5)
         with measure() as plain_cost:
             model(inputs)
         with measure() as averaged_cost:
@@ -121,6 +121,7 @@ def scalar_rows() -> Iterator[dict[str, object]]:
             lambda: [model(inputs) for _ in range(8)],
             lambda: ours(inputs),
             lambda: peer(inputs),
+            rounds=21,
         )
     yield {
         "model": "unet_classic, scalars",

@@ -150,15 +150,17 @@ def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None
 
 @app.command()
 def reference(
-    config: ConfigOption, output: Annotated[Path, typer.Option(help="Folder to write to.")]
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option(help="Folder to write to.")],
+    study: Annotated[list[str] | None, typer.Option(help="Only these studies.")] = None,
 ) -> None:
     """Keep the small tables of a run, for users to compare theirs with."""
     from symbench.comparison import reference_tables
 
-    configuration = studies.read_configuration(config)
-    for name, study in configuration.studies.items():
+    configuration = studies.read_configuration(config, study)
+    for name, described in configuration.studies.items():
         results = Path(configuration.results) / configuration.size / name
-        reference_tables(study, results, output / configuration.size / name)
+        reference_tables(described, results, output / configuration.size / name)
 
 
 @app.command("check-results")

@@ -60,7 +60,9 @@ class PairedBootstrap:
         self.trajectories = rng.integers(trajectories, size=(draws, trajectories))
 
     def mean(self, values: Array) -> Estimate:
-        """Mean of values of shape (seed, trajectory)."""
+        """Mean of values of shape (seed, trajectory); one value alone has no interval."""
+        if self.n == 1:
+            return Estimate(float(values.mean()), np.full(1, np.nan), self.n)
         chosen = values[self.seeds[:, :, None], self.trajectories[:, None, :]]
         return Estimate(float(values.mean()), chosen.mean(axis=(1, 2)), self.n)
 

@@ -1,7 +1,6 @@
 """Evaluations of samples without a grid: graphs, point clouds, eigenvectors."""
 
 from collections.abc import Iterator
-from functools import cached_property
 
 from symbench.cells.base import CellFamily, Row
 from symbench.schema import Selection
@@ -16,11 +15,6 @@ class SampleFamily(CellFamily):
         """The metric that a task is judged by: the first that its data report."""
         return str(next(iter(self.open("none").data_vars)))
 
-    @cached_property
-    def bootstrap(self) -> PairedBootstrap:
-        """Resamples of seeds and test samples."""
-        return PairedBootstrap(len(self.seeds), self.open("none").sizes["sample"])
-
     def estimate(self, selection: Selection) -> Estimate | None:
         """Mean of a metric over samples and seeds; None where it was not evaluated."""
         if selection.evaluation not in self.evaluations:
@@ -28,11 +22,8 @@ class SampleFamily(CellFamily):
         dataset = self.open(selection.evaluation)
         if selection.metric not in dataset:
             return None
-        values = dataset[selection.metric]
-        if "sample" not in values.dims:
-            values = values.expand_dims("sample")
-            return PairedBootstrap(len(self.seeds), 1).mean(values.transpose("seed", ...).values)
-        return self.bootstrap.mean(values.transpose("seed", "sample").values)
+        values = dataset[selection.metric].transpose("seed", ...).values
+        return PairedBootstrap(*values.shape).mean(values)
 
     def metric_rows(self) -> Iterator[Row]:
         """All metrics, one value a row."""

@@ -9,6 +9,9 @@ from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, model_palette
 from symbench.schema import Selection
 
+# Cells that are there for the time of a pass are trained for less, and their errors say nothing.
+ENOUGH_EPOCHS = 5
+
 
 def draw(results: StudyResults) -> Figure:
     """Left: time over that of the sign-equivariant network. Right: test error."""
@@ -32,7 +35,11 @@ def draw(results: StudyResults) -> Figure:
         axes = [dimension[family.task] for family in chosen]
         ratios = [_time(f) / reference.get(f.task, np.nan) for f in chosen]
         left.plot(axes, ratios, "o-", color=colour, label=model)
-        estimates = [f.estimate(Selection(metric="mse")) for f in chosen]
+        trained = [f for f in chosen if len(f.history) >= ENOUGH_EPOCHS * len(f.seeds)]
+        if not trained:
+            continue
+        axes = [dimension[family.task] for family in trained]
+        estimates = [f.estimate(Selection(metric="mse")) for f in trained]
         found = [estimate for estimate in estimates if estimate is not None]
         low, high = np.array([estimate.interval for estimate in found]).T
         values = np.array([estimate.value for estimate in found])

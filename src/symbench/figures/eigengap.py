@@ -1,14 +1,19 @@
-"""Where principal axes are not told apart, methods that use them are not equivariant either."""
+"""Where principal axes are hardly told apart, methods that use them jump."""
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, model_palette
+from symbench.figures.style import WIDTH, log_ticks, model_palette
+
+METRICS = {
+    "equivariance_error": "equivariance error",
+    "sensitivity": "change of output / of input",
+}
 
 
 def draw(results: StudyResults) -> Figure:
-    """One panel a task; a point is a test sample of the first seed."""
+    """A column a task; a point is a test sample of the first seed."""
     shown = [
         family
         for family in results.sample_families
@@ -17,24 +22,29 @@ def draw(results: StudyResults) -> Figure:
     tasks = list(dict.fromkeys(family.task for family in shown))
     palette = model_palette([family.model for family in shown])
     figure, axes = plt.subplots(
-        1, max(1, len(tasks)), figsize=(WIDTH, 3.0), sharey=True, squeeze=False
+        2, max(1, len(tasks)), figsize=(WIDTH, 5.2), sharex="col", sharey="row", squeeze=False
     )
-    for axis, task in zip(axes[0], tasks, strict=False):
+    for column, task in zip(axes.T, tasks, strict=False):
         for family in shown:
             if family.task != task:
                 continue
             dataset = family.open("none").isel(seed=0)
-            axis.plot(
-                dataset.relative_gap,
-                dataset.equivariance_error,
-                ".",
-                ms=3,
-                alpha=0.5,
-                color=palette[family.model],
-                label=family.model,
-            )
-        axis.set(xscale="log", yscale="log", title=task, xlabel="relative eigengap")
-    axes[0, 0].set_ylabel("equivariance error")
+            for axis, metric in zip(column, METRICS, strict=True):
+                axis.plot(
+                    dataset.relative_gap,
+                    dataset[metric],
+                    ".",
+                    ms=3,
+                    alpha=0.5,
+                    color=palette[family.model],
+                    label=family.model,
+                )
+                axis.set(xscale="log", yscale="log")
+                log_ticks(axis.xaxis)
+        column[0].set_title(task)
+        column[-1].set_xlabel("relative eigengap")
+    for axis, label in zip(axes[:, 0], METRICS.values(), strict=True):
+        axis.set_ylabel(label)
     handles, labels = [], []
     for axis in axes[0]:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):

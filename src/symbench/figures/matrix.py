@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import EVALUATIONS, WIDTH, family_label, model_palette
+from symbench.figures.style import EVALUATIONS, WIDTH, family_label, log_ticks, model_palette
 
 # Above this relative error a prediction visibly depends on the pose.
 INVARIANT = 1e-3
@@ -40,8 +40,10 @@ def draw(results: StudyResults) -> Figure:
                 points.append((milliseconds, score))
             axis.plot(*zip(*points, strict=True), color=palette[name], linewidth=0.7, label=name)
         axis.set_xscale("log")
+        log_ticks(axis.xaxis)
         if families[0].score == "mse":
             axis.set_yscale("log")
+            log_ticks(axis.yaxis)
         axis.set(title=task, xlabel="inference (ms per sample)", ylabel=families[0].score)
         axis.legend(fontsize="xx-small", loc="center left", bbox_to_anchor=(1, 0.5))
     handles = [

@@ -7,7 +7,9 @@ from typing import Any
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 WIDTH = 9.0
 OPERATORS = {
@@ -67,6 +69,13 @@ def task_markers(tasks: Iterable[str]) -> dict[str, str]:
     """One marker a task."""
     ordered = list(dict.fromkeys(tasks))
     return {task: MARKERS[i % len(MARKERS)] for i, task in enumerate(ordered)}
+
+
+def log_ticks(axis: Axis) -> None:
+    """Plain numbers at 1, 2 and 5 of each decade: labels that fit on less than a decade."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend_outside(figure: Figure, axes: Axes) -> None:

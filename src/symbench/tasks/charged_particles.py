@@ -32,6 +32,7 @@ TIME_STEP = 1e-3
 LARGEST_FORCE = 100.0
 BOX = 5.0
 SPEED = 0.5
+DISTURBANCE = 1e-3
 # Trajectories advanced together: their arrays stay in the cache.
 _TOGETHER = 256
 _AUDITED_ELEMENTS = 6
@@ -228,7 +229,11 @@ class ParticleData:
     """The data of one task; targets are positions."""
 
     kind = "samples"
-    units: ClassVar[dict[str, str]] = {"mse": "length squared", "relative_gap": "1"}
+    units: ClassVar[dict[str, str]] = {
+        "mse": "length squared",
+        "relative_gap": "1",
+        "sensitivity": "1",
+    }
 
     def __init__(self, directory: Path) -> None:
         """Open a folder; raises `DataError` if it holds no particles."""
@@ -286,7 +291,7 @@ class ParticleData:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
         symmetry = self.symmetry(group)
         axes = symmetry.group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
-        start = task.starts(len(_SPLITS), 8)
+        start = task.starts(len(_SPLITS), _AUDITED_TRAJECTORIES)
         solution = simulate(start, (50,))[0]
         data = self._read("train")
         audits = []
@@ -360,6 +365,12 @@ class ParticleSplit:
         return nn.functional.mse_loss(prediction, batch.targets)
 
     validation_loss = loss
+
+    def disturbed(self, batch: Batch, generator: torch.Generator) -> tuple[ParticleInputs, float]:
+        """The inputs with positions moved at random, and by how much (RMS)."""
+        noise = torch.randn(batch.inputs.positions.shape, generator=generator)
+        moved = batch.inputs.positions + DISTURBANCE * noise.to(batch.inputs.positions)
+        return replace(batch.inputs, positions=moved), DISTURBANCE
 
     def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Squared error, and how well the principal axes are told apart; shape (sample,)."""
