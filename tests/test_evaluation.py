@@ -14,7 +14,7 @@ from torch import nn
 from symbench import stages
 from symbench.cells import families
 from symbench.comparison import CLAIM_COLUMNS, METRIC_COLUMNS, compare_study
-from symbench.evaluation import GridEvaluator
+from symbench.evaluation.grid import GridEvaluator
 from symbench.metrics import vrmse
 from symbench.settings import EvaluationSettings
 from symbench.study import Cell, read_configuration

@@ -11,19 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.files import sha256, write_json, write_whole
+from symbench.errors import ConfigError, SymmetryError
 from symbench.symmetry.audit import ElementAudit, audit_moved_features
 from symbench.symmetry.frames.principal_axes import principal_frame, relative_gap
 from symbench.symmetry.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
+from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
 from symbench.tasks.batch import Batch
 
 Array = npt.NDArray[np.floating]
@@ -181,27 +180,28 @@ class ChargedParticles:
             start = self.starts(stream, self.trajectories[split])
             positions, velocities = simulate(start, self.steps)
             path = directory / f"{split}.hdf5"
-            with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
-                file["positions"], file["velocities"] = positions[0], velocities[0]
-                file["targets"], file["charges"] = positions[1], start.charges
+            arrays = {
+                "positions": positions[0],
+                "velocities": velocities[0],
+                "targets": positions[1],
+                "charges": start.charges,
+            }
+            write_arrays(path, arrays)
             paths.append(path)
-        write_json(
-            directory / "manifest.json",
-            {
-                "format": "particles",
-                "source": "simulated by symbench",
-                "generator": f"{type(self).__module__}:{type(self).__qualname__}",
-                "parameters": {
-                    "trajectories": self.trajectories,
-                    "dimension": self.dimension,
-                    "particles": self.particles,
-                    "steps": self.steps,
-                    "time_step": TIME_STEP,
-                    "seed": self.seed,
-                },
-                "licence": "CC0-1.0",
-                "sha256": {path.name: sha256(path) for path in paths},
+        write_manifest(
+            directory,
+            self,
+            data_format="particles",
+            tools="numpy",
+            parameters={
+                "trajectories": self.trajectories,
+                "dimension": self.dimension,
+                "particles": self.particles,
+                "steps": self.steps,
+                "time_step": TIME_STEP,
+                "seed": self.seed,
             },
+            paths=paths,
         )
 
 
@@ -246,16 +246,7 @@ class ParticleData:
         return cls(directory)
 
     def _read(self, split: str) -> dict[str, Array]:
-        path = self.directory / f"{split}.hdf5"
-        try:
-            with h5py.File(path) as file:
-                arrays = {key: value[()] for key, value in file.items()}
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error}.") from None
-        for key, value in arrays.items():
-            if not np.isfinite(value).all():
-                raise DataError(f"{path}: {key} holds values that are not finite.")
-        return arrays
+        return read_arrays(self.directory / f"{split}.hdf5")
 
     def model_arguments(self) -> dict[str, object]:
         """Dimension of space."""

@@ -10,22 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 
-from symbench.errors import DataError, SymmetryError
+from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
-from symbench.symmetry.frames.signs import largest_entry_signs
-from symbench.symmetry.matrix_groups import SignGroup
 from symbench.symmetry.reynolds import Symmetry
-from symbench.symmetry.signs import flip_columns
+from symbench.tasks.arrays import read_arrays
 from symbench.tasks.batch import Batch
-
-RESIDUAL_TOLERANCE = 1e-5
+from symbench.tasks.eigenvectors import audit_flips, sign_symmetry
 
 
 @dataclass(frozen=True)
@@ -65,14 +61,9 @@ class LinkData:
 
     def __init__(self, path: Path) -> None:
         """Read a trial; raises `DataError` if it is not there or cannot be read."""
-        try:
-            with h5py.File(path) as file:
-                self.arrays = {key: torch.from_numpy(value[()]) for key, value in file.items()}
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error}.") from None
+        arrays = read_arrays(path)
+        self.arrays = {key: torch.from_numpy(value) for key, value in arrays.items()}
         self.vectors = self.arrays["eigenvectors"].float()
-        if not torch.isfinite(self.vectors).all():
-            raise DataError(f"{path} holds eigenvectors that are not finite.")
 
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "LinkData":
@@ -98,17 +89,8 @@ class LinkData:
         vectors = self.arrays["eigenvectors"].double()
         laplacian = _laplacian(self.arrays["train_edges"], len(vectors))
         residual = laplacian @ -vectors + vectors * self.arrays["eigenvalues"]
-        signs = self.symmetry(group).group
-        return [
-            ElementAudit(
-                element=f"flip of eigenvector {column} of {signs.name}",
-                dynamics_error=float(error),
-                asymmetry=float("nan"),
-                p_value=float("nan"),
-                passed=bool(error < RESIDUAL_TOLERANCE),
-            )
-            for column, error in enumerate(residual.norm(dim=0), start=1)
-        ]
+        self.symmetry(group)
+        return audit_flips(residual.norm(dim=0).tolist())
 
     def split(self, name: str) -> "LinkSplit":
         """One of train, valid, test."""
@@ -172,29 +154,6 @@ class LinkSplit:
             "auc": torch.tensor([auc(prediction, batch.targets)]),
             "oracle_auc": torch.tensor([auc(same, batch.targets.cpu())]),
         }
-
-
-def sign_symmetry(group: str, columns: int, exact: bool = True) -> Symmetry:
-    """The sign group on inputs with `vectors`; outputs are invariant.
-
-    Its frame is one element: the signs that make the largest entries positive.
-
-    Raises:
-        SymmetryError: if the group is not `signs(k)` with as many signs as there are columns.
-
-    """
-    signs = SignGroup(columns)
-    if group != signs.name:
-        raise SymmetryError(
-            f"Group '{group}' does not act on {columns} eigenvectors; {signs.name} does."
-        )
-    return Symmetry(
-        signs,
-        act_on_input=lambda g, inputs: replace(inputs, vectors=flip_columns(g, inputs.vectors)),
-        act_on_output=lambda g, outputs: outputs,
-        exact=exact,
-        frame=lambda inputs: largest_entry_signs(inputs.vectors)[None],
-    )
 
 
 def _adjacency(edges: Tensor, nodes: int) -> Tensor:
