@@ -15,7 +15,7 @@ from symbench.symmetry.frames.principal_axes import (
     sign_patterns,
 )
 from symbench.symmetry.frames.signs import canonical_signs, laplacian_signs, largest_entry_signs
-from symbench.symmetry.matrix_groups import OrthogonalGroup
+from symbench.symmetry.matrix_groups import OrthogonalGroup, SignGroup
 from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
@@ -134,3 +134,20 @@ def test_no_frame_no_frame_averaging():
     symmetry = Symmetry(OrthogonalGroup(3), rotate, rotate)
     with pytest.raises(SymmetryError, match=r"no frame for O\(3\)"):
         FrameAveraged(model_of(3), symmetry)
+
+
+def test_one_random_pattern_is_equivariant_in_expectation_only():
+    """Its mean over many patterns is the exact frame average."""
+    points, model = cloud(3), model_of(3)
+    patterns = SignGroup(3).sample(4000, torch.Generator().manual_seed(0))
+
+    def averaged(signs):
+        def frame(values):
+            return principal_frame(values, signs)
+
+        symmetry = Symmetry(OrthogonalGroup(3), rotate, rotate, frame=frame)
+        return FrameAveraged(model, symmetry)(points).detach()
+
+    exact, one, many = averaged(None), averaged(patterns[:1]), averaged(patterns)
+    assert float((one - exact).abs().max()) > 0.05
+    assert float((many - exact).abs().max()) < 0.05

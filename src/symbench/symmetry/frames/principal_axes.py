@@ -50,8 +50,8 @@ def principal_frame(points: Tensor, signs: Tensor | None = None) -> Tensor:
     Args:
         points: shape (sample, point, axis).
         signs: patterns of signs, shape (pattern, axis) or (pattern, sample, axis): all 2^d of
-            them by default (an exact frame); fewer give an estimate that is equivariant only in
-            expectation over random patterns.
+            them by default (an exact frame). One random pattern, from `SignGroup(d).sample`, costs
+            one pass and is equivariant only in expectation.
 
     Returns:
         Orthogonal matrices, shape (pattern, sample, axis, axis).
