@@ -94,6 +94,8 @@ def _claims(results: StudyResults) -> list[dict[str, Any]]:
 def _interval(row: Any) -> str:
     if pd.isna(row.value):
         return "no data"
+    if pd.isna(row.low):
+        return f"{row.value:.3g} (one value, no interval)"
     if row.low == row.high:
         return f"{row.value:.3g}"
     return f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
