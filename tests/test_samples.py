@@ -1,5 +1,6 @@
 """Evaluation and claims of samples without a grid, against independent ways to get them."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from symbench.cells import families
 from symbench.comparison import compare_study
 from symbench.errors import ConfigError, SymBenchError
 from symbench.evaluation.samples import SampleEvaluator
+from symbench.figures.results import StudyResults
 from symbench.models.particles import EGNN, GraphNeuralNetwork
 from symbench.schema import Selection
 from symbench.settings import EvaluationSettings
@@ -127,6 +129,10 @@ def test_training_evaluation_and_claims(study, folder, tmp_path):
     for name in ("one_pass_as_good_as_frames", "equivariant_reaches_oracle"):
         assert judged.loc[name].verdict == "inconclusive"
         assert judged.loc[name].n == 0
+    results = StudyResults(study, tmp_path)
+    for figure in study.description.figures:
+        module = import_module(f"symbench.figures.{figure.name}")
+        module.draw(results).savefig(tmp_path / f"{figure.name}.png")
     with pytest.raises(ConfigError, match="'average' of charged_3d/sign_equivariant_particles"):
         found["sign_equivariant_particles"].open("average")
     assert found["gnn"].estimate(Selection(metric="auc")) is None

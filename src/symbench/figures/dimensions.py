@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from symbench.cells import SampleFamily
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, model_palette
+from symbench.figures.style import WIDTH, model_palette, nothing_to_draw
 from symbench.schema import Selection
 
 # Cells that are there for the time of a pass are trained for less, and their errors say nothing.
@@ -25,6 +25,8 @@ def draw(results: StudyResults) -> Figure:
         for family in shown
     }
     swept = [f for f in shown if sum(other.model == f.model for other in shown) > 1]
+    if not swept:
+        return nothing_to_draw()
     palette = model_palette([family.model for family in swept])
     reference = {f.task: _time(f) for f in swept if "sign_equivariant" in f.model}
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.4))

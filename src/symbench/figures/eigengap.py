@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, log_ticks, model_palette
+from symbench.figures.style import WIDTH, log_ticks, model_palette, nothing_to_draw
 
 METRICS = {
     "equivariance_error": "equivariance error",
@@ -19,10 +19,12 @@ def draw(results: StudyResults) -> Figure:
         for family in results.sample_families
         if family.score == "mse" and family.treatment == "none"
     ]
+    if not shown:
+        return nothing_to_draw()
     tasks = list(dict.fromkeys(family.task for family in shown))
     palette = model_palette([family.model for family in shown])
     figure, axes = plt.subplots(
-        2, max(1, len(tasks)), figsize=(WIDTH, 5.2), sharex="col", sharey="row", squeeze=False
+        2, len(tasks), figsize=(WIDTH, 5.2), sharex="col", sharey="row", squeeze=False
     )
     for column, task in zip(axes.T, tasks, strict=False):
         for family in shown:

@@ -5,16 +5,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import EVALUATIONS, WIDTH, family_label
+from symbench.figures.style import EVALUATIONS, WIDTH, family_label, nothing_to_draw
 
 
 def draw(results: StudyResults) -> Figure:
     """A panel a graph; small points are trials, large ones their mean."""
     shown = [family for family in results.sample_families if family.score == "auc"]
+    if not shown:
+        return nothing_to_draw()
     tasks = list(dict.fromkeys(family.task for family in shown))
-    figure, axes = plt.subplots(
-        1, max(1, len(tasks)), figsize=(WIDTH, 3.8), sharey=True, squeeze=False
-    )
+    figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 3.8), sharey=True, squeeze=False)
     for axis, task in zip(axes[0], tasks, strict=False):
         families = [family for family in shown if family.task == task]
         for position, family in enumerate(families):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -69,6 +70,14 @@ def task_markers(tasks: Iterable[str]) -> dict[str, str]:
     """One marker a task."""
     ordered = list(dict.fromkeys(tasks))
     return {task: MARKERS[i % len(MARKERS)] for i, task in enumerate(ordered)}
+
+
+def nothing_to_draw() -> Figure:
+    """What a figure shows when the run left out all tasks that it is about."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.8))
+    axis.set_axis_off()
+    axis.text(0.5, 0.5, "no task of this run has such data", ha="center", va="center")
+    return figure
 
 
 def log_ticks(axis: Axis) -> None:
