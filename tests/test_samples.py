@@ -18,7 +18,7 @@ from symbench.figures.results import StudyResults
 from symbench.models.particles import EGNN, GraphNeuralNetwork
 from symbench.schema import Selection
 from symbench.settings import EvaluationSettings
-from symbench.statistics import PairedBootstrap, verdict
+from symbench.statistics import PairedBootstrap, pooled, verdict
 from symbench.study import read_configuration
 from symbench.symmetry.frames.averaged import FrameAveraged
 from symbench.symmetry.reynolds import average
@@ -141,6 +141,10 @@ def test_training_evaluation_and_claims(study, folder, tmp_path):
 def test_one_value_gives_no_verdict():
     alone = PairedBootstrap(1, 1).mean(np.array([[0.3]]))
     assert verdict(alone.interval, below=1.0, above=0.0) == "inconclusive"
+    several = PairedBootstrap(2, 3).mean(np.full((2, 3), 0.5))
+    together = pooled([alone, several])
+    assert together.value == pytest.approx(0.4)
+    assert verdict(together.interval, below=1.0, above=0.0) == "inconclusive"
 
 
 def test_a_group_that_does_not_fit_is_refused_before_training(study, folder, tmp_path):

@@ -62,7 +62,7 @@ class PairedBootstrap:
     def mean(self, values: Array) -> Estimate:
         """Mean of values of shape (seed, trajectory); one value alone has no interval."""
         if self.n == 1:
-            return Estimate(float(values.mean()), np.full(1, np.nan), self.n)
+            return Estimate(float(values.mean()), np.full(len(self.seeds), np.nan), self.n)
         chosen = values[self.seeds[:, :, None], self.trajectories[:, None, :]]
         return Estimate(float(values.mean()), chosen.mean(axis=(1, 2)), self.n)
 

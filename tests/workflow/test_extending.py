@@ -43,6 +43,7 @@ def test_own_model_goes_through_the_workflow(tmp_path):
         config,
         "--config",
         "size=smoke",
+        "studies=group_averaging",
     ]
     command += ["--directory", tmp_path, "--snakefile", ROOT / "Snakefile", "--until", "compare"]
     result = subprocess.run(

@@ -3,10 +3,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from symbench.cells import SampleFamily
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, model_palette, nothing_to_draw
+from symbench.figures.style import WIDTH, log_ticks, model_palette, nothing_to_draw
 from symbench.schema import Selection
 
 # Cells that are there for the time of a pass are trained for less, and their errors say nothing.
@@ -51,6 +52,9 @@ def draw(results: StudyResults) -> Figure:
     left.plot(span, 2.0**span, color="0.5", linestyle="--", label="2^d passes")
     left.set(yscale="log", xlabel="dimension of space", ylabel="time of a pass / sign-equivariant")
     right.set(yscale="log", xlabel="dimension of space", ylabel="test MSE")
+    for axis in (left, right):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    log_ticks(right.yaxis)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure

@@ -205,24 +205,31 @@ class FieldAction:
         # In blocks of one channel that fit in the cache, where flipping and scaling are then two
         # passes over the cache and one over memory.
         rows = max(1, _BLOCK // frames[0, 0].numel())
+        element = self.group.elements[index]
+        flips, shifts = _flipped_and_shifted(element, values.shape[2:])
         for start in range(0, len(frames), rows):
             block = slice(start, start + rows)
             for channel, move in enumerate(self.moves[index]):
-                source, target = frames[block, move.source], moved[block, channel]
-                _move(source, self.group.elements[index], move, target)
+                source = frames[block, move.source]
+                if flips:
+                    source = source.flip(flips)
+                if shifts:
+                    source = source.roll(list(shifts.values()), dims=list(shifts))
+                _write(_permute(source, element.permutation), move, moved[block, channel])
         return moved.reshape(values.shape)
 
 
-def _move(source: Tensor, element: GridIsometry, move: ChannelMove, target: Tensor) -> None:
-    """Write one channel, shape (frame, *space), into `target` of the same shape."""
+def _flipped_and_shifted(
+    element: GridIsometry, shape: Sequence[int]
+) -> tuple[list[int], dict[int, int]]:
+    """Axes of (frame, *space) to flip, and cells to roll some by, before axes are permuted."""
     moved = list(zip(element.permutation, element.flips, element.shift, strict=True))
-    values = source
-    if any(element.flips):
-        values = values.flip([1 + axis for axis, flip, _ in moved if flip])
-    if any(element.shift):
-        cells = [int(shift * values.shape[1 + axis]) for axis, _, shift in moved]
-        values = values.roll(cells, dims=[1 + axis for axis, _, _ in moved])
-    values = _permute(values, element.permutation)
+    flips = [1 + axis for axis, flip, _ in moved if flip]
+    return flips, {1 + axis: int(shift * shape[axis]) for axis, _, shift in moved if shift}
+
+
+def _write(values: Tensor, move: ChannelMove, target: Tensor) -> None:
+    """Write one channel, shape (frame, *space), scaled, into `target` of the same shape."""
     if move.scale == 1.0:
         target.copy_(values)
     elif torch.is_grad_enabled():
