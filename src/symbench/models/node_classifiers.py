@@ -87,8 +87,7 @@ class NodeClassifier(nn.Module):
             return features
         if self.encoding in ("plain", "absolute"):
             return vectors if self.encoding == "plain" else vectors.abs()
-        signs = torch.stack([self.signs(graph) for graph in vectors])
-        return vectors * signs[:, None]
+        return vectors * self.signs(vectors)[:, None]
 
     def forward(self, inputs: ClusterInputs) -> Tensor:
         """Logits, shape (graph, node, community), zero where there is no node."""

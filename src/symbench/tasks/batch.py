@@ -1,10 +1,21 @@
 """A batch of samples, as the loops see it: whatever a model takes, and what it should give."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model sees where that is more than a tensor: a subclass with tensors as fields."""
+
+    def to(self, device: torch.device) -> Self:
+        """The inputs on another device."""
+        return type(self)(
+            **{field.name: getattr(self, field.name).to(device) for field in fields(self)}
+        )
 
 
 @dataclass(frozen=True)

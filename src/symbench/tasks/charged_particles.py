@@ -23,7 +23,8 @@ from symbench.symmetry.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
-from symbench.tasks.batch import Batch
+from symbench.tasks.batch import Batch, Inputs
+from symbench.tasks.splits import SPLITS, check_splits
 
 Array = npt.NDArray[np.floating]
 
@@ -36,7 +37,6 @@ DISTURBANCE = 1e-3
 _TOGETHER = 256
 _AUDITED_ELEMENTS = 6
 _AUDITED_TRAJECTORIES = 200
-_SPLITS = ("train", "valid", "test")
 
 
 class Start(NamedTuple):
@@ -154,14 +154,9 @@ class ChargedParticles:
             ConfigError: for splits or steps that make no sense.
 
         """
-        if set(trajectories) != set(_SPLITS) or min(trajectories.values()) < 1:
-            raise ConfigError(
-                f"trajectories of charged_particles: give at least 1 for each of "
-                f"{', '.join(_SPLITS)}."
-            )
         if not 0 < input_step < target_step:
             raise ConfigError(f"Steps must ascend: 0 < {input_step} < {target_step}.")
-        self.trajectories = dict(trajectories)
+        self.trajectories = check_splits(trajectories, "trajectories of charged_particles")
         self.dimension = dimension
         self.particles = particles or max(5, dimension + 2)
         self.steps = (input_step, target_step)
@@ -176,7 +171,7 @@ class ChargedParticles:
         """Simulate every split and write files and manifest."""
         directory.mkdir(parents=True, exist_ok=True)
         paths = []
-        for stream, split in enumerate(_SPLITS):
+        for stream, split in enumerate(SPLITS):
             start = self.starts(stream, self.trajectories[split])
             positions, velocities = simulate(start, self.steps)
             path = directory / f"{split}.hdf5"
@@ -206,7 +201,7 @@ class ChargedParticles:
 
 
 @dataclass(frozen=True)
-class ParticleInputs:
+class ParticleInputs(Inputs):
     """What a model sees.
 
     Attributes:
@@ -219,10 +214,6 @@ class ParticleInputs:
     positions: Tensor
     velocities: Tensor
     charges: Tensor
-
-    def to(self, device: torch.device) -> "ParticleInputs":
-        """The inputs on another device."""
-        return ParticleInputs(*(getattr(self, key).to(device) for key in self.__dataclass_fields__))
 
 
 class ParticleData:
@@ -282,7 +273,7 @@ class ParticleData:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
         symmetry = self.symmetry(group)
         axes = symmetry.group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
-        start = task.starts(len(_SPLITS), _AUDITED_TRAJECTORIES)
+        start = task.starts(len(SPLITS), _AUDITED_TRAJECTORIES)
         solution = simulate(start, (50,))[0]
         data = self._read("train")
         audits = []

@@ -19,6 +19,7 @@ from symbench.symmetry.fields import Field, Normalizer, channel_count
 from symbench.symmetry.isometries import GridGroup, check_grid, named_group
 from symbench.symmetry.reynolds import Symmetry, field_symmetry
 from symbench.tasks.batch import Batch
+from symbench.tasks.splits import SPLITS
 from symbench.tasks.well_format import (
     WellFile,
     read_constants,
@@ -26,8 +27,6 @@ from symbench.tasks.well_format import (
     read_header,
     read_statistics,
 )
-
-SPLITS = ("train", "valid", "test")
 
 AUDITED_TRAJECTORIES = 64
 AUDITED_FRAMES = 3

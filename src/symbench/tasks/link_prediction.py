@@ -20,12 +20,12 @@ from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import read_arrays
-from symbench.tasks.batch import Batch
+from symbench.tasks.batch import Batch, Inputs
 from symbench.tasks.eigenvectors import audit_flips, sign_symmetry
 
 
 @dataclass(frozen=True)
-class LinkInputs:
+class LinkInputs(Inputs):
     """One graph and the pairs of nodes to judge.
 
     Attributes:
@@ -40,10 +40,6 @@ class LinkInputs:
     adjacency: Tensor
     mean: Tensor
     pairs: Tensor
-
-    def to(self, device: torch.device) -> "LinkInputs":
-        """The inputs on another device."""
-        return LinkInputs(*(getattr(self, key).to(device) for key in self.__dataclass_fields__))
 
 
 def auc(scores: Tensor, labels: Tensor) -> float:

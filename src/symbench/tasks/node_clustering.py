@@ -19,10 +19,10 @@ from symbench.errors import ConfigError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import Array, read_arrays, write_arrays, write_manifest
-from symbench.tasks.batch import Batch
+from symbench.tasks.batch import Batch, Inputs
 from symbench.tasks.eigenvectors import audit_flips, sign_symmetry
+from symbench.tasks.splits import SPLITS, check_splits
 
-_SPLITS = ("train", "valid", "test")
 PADDING = -1
 
 
@@ -57,14 +57,12 @@ class BlockModels:
             ConfigError: for splits that make no sense, or graphs with too few nodes.
 
         """
-        if set(graphs) != set(_SPLITS) or min(graphs.values()) < 1:
-            raise ConfigError(f"graphs of block_models: give at least 1 for {', '.join(_SPLITS)}.")
         if communities * smallest <= eigenvectors:
             raise ConfigError(
                 f"eigenvectors={eigenvectors}: the smallest graph has {communities * smallest} "
                 "nodes."
             )
-        self.graphs = dict(graphs)
+        self.graphs = check_splits(graphs, "graphs of block_models")
         self.communities = communities
         self.sizes = (smallest, largest)
         self.probabilities = (inside, between)
@@ -75,7 +73,7 @@ class BlockModels:
         """Make every split, and the manifest."""
         directory.mkdir(parents=True, exist_ok=True)
         paths = []
-        for stream, split in enumerate(_SPLITS):
+        for stream, split in enumerate(SPLITS):
             rng = np.random.default_rng([self.seed, stream])
             graphs = [self._graph(rng) for _ in range(self.graphs[split])]
             path = directory / f"{split}.hdf5"
@@ -129,7 +127,7 @@ def _padded(arrays: list[Array], key: str) -> Array:
 
 
 @dataclass(frozen=True)
-class ClusterInputs:
+class ClusterInputs(Inputs):
     """Padded graphs.
 
     Attributes:
@@ -147,10 +145,6 @@ class ClusterInputs:
     seeds: Tensor
     real: Tensor
 
-    def to(self, device: torch.device) -> "ClusterInputs":
-        """The inputs on another device."""
-        return ClusterInputs(*(getattr(self, key).to(device) for key in self.__dataclass_fields__))
-
 
 class ClusterData:
     """The data of one task."""
@@ -161,8 +155,9 @@ class ClusterData:
     def __init__(self, directory: Path) -> None:
         """Open a folder."""
         self.directory = directory
-        self.columns = self._read("test")["eigenvectors"].shape[-1]
-        self.communities = self._read("test")["seeds"].shape[-1]
+        arrays = self._read("test")
+        self.columns = arrays["eigenvectors"].shape[-1]
+        self.communities = arrays["seeds"].shape[-1]
 
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "ClusterData":

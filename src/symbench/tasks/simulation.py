@@ -19,7 +19,7 @@ import numpy.typing as npt
 from symbench.errors import ConfigError, DataError
 from symbench.files import sha256, write_json
 from symbench.symmetry.fields import Field
-from symbench.tasks.grid_data import SPLITS
+from symbench.tasks.splits import SPLITS, check_splits
 from symbench.tasks.well_format import read_header, write_file, write_statistics
 
 Array = npt.NDArray[np.floating]
@@ -68,15 +68,11 @@ class SimulatedTask(ABC):
             ConfigError: for a split or a physical parameter that does not exist.
 
         """
-        if set(trajectories) != set(SPLITS) or min(trajectories.values()) < 1:
-            raise ConfigError(
-                f"trajectories of {self.name}: give at least 1 for each of {', '.join(SPLITS)}."
-            )
         unknown = set(physics or {}) - {key for regime in self.regimes().values() for key in regime}
         if unknown:
             raise ConfigError(f"physics of {self.name}: unknown {', '.join(sorted(unknown))}.")
         self.resolution = resolution
-        self.trajectories = {split: trajectories[split] for split in SPLITS}
+        self.trajectories = check_splits(trajectories, f"trajectories of {self.name}")
         self.frames = frames
         self.frame_interval = frame_interval
         self.steps_per_frame = steps_per_frame

@@ -10,7 +10,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from symbench.errors import ConfigError, DataError
 from symbench.files import sha256, write_json
-from symbench.tasks.grid_data import SPLITS
+from symbench.tasks.splits import SPLITS
 from symbench.tasks.well_format import read_header
 
 LICENCE = "CC-BY-4.0 (The Well, arXiv 2412.00568)"

@@ -42,13 +42,15 @@ def laplacian_signs(vectors: Tensor) -> Tensor:
     are taken from the largest here, as axis projections of rank one are the magnitudes.
 
     Args:
-        vectors: columns, shape (node, column).
+        vectors: columns, shape (..., node, column).
 
     Returns:
-        Shape (column,).
+        Shape (..., column).
 
     """
-    return torch.stack([_laplacian_sign(column) for column in vectors.unbind(dim=1)])
+    columns = vectors.mT
+    signs = [_laplacian_sign(column) for column in columns.flatten(0, -2)]
+    return torch.stack(signs).reshape(columns.shape[:-1])
 
 
 def canonical_signs(rule: str) -> Callable[[Tensor], Tensor]:
