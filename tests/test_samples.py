@@ -15,7 +15,8 @@ from symbench.comparison import compare_study
 from symbench.errors import ConfigError, SymBenchError
 from symbench.evaluation.samples import SampleEvaluator
 from symbench.figures.results import StudyResults
-from symbench.models.particles import EGNN, GraphNeuralNetwork
+from symbench.models.egnn import EGNN
+from symbench.models.particles import GraphNeuralNetwork
 from symbench.schema import Selection
 from symbench.settings import EvaluationSettings
 from symbench.statistics import PairedBootstrap, pooled, verdict

@@ -17,7 +17,8 @@ from symbench.settings import TrainingSettings
 from symbench.symmetry.augment import Augment
 from symbench.symmetry.isometries import named_group
 from symbench.tasks.grid_data import GridData
-from symbench.training import Interrupted, Trainer, Untreated, learning_rate
+from symbench.symmetry.treatment import Treatment
+from symbench.training import Interrupted, Trainer, learning_rate
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2, save_every=3)
 
@@ -31,7 +32,7 @@ def network():
 
 def trainer(data, state, settings=SETTINGS, treatment="augment", model=None, **options):
     symmetry = data.symmetry(named_group("D4", 2))
-    treatments = {"augment": Augment, "none": Untreated}
+    treatments = {"augment": Augment, "none": Treatment}
     return Trainer(
         model or network(),
         data.split("train"),
@@ -156,7 +157,8 @@ from torch import nn
 from symbench.settings import TrainingSettings
 from symbench.symmetry.isometries import named_group
 from symbench.tasks.grid_data import GridData
-from symbench.training import Trainer, Untreated
+from symbench.symmetry.treatment import Treatment
+from symbench.training import Trainer
 data = GridData(Path(sys.argv[1]))
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(12, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 3, 1)).double()
@@ -169,7 +171,7 @@ class Double(nn.Module):
     def __init__(self, inner): super().__init__(); self.inner = inner
     def forward(self, x): return self.inner(x.double())
 trainer = Trainer(
-    Double(model), data.split("train"), data.split("valid"), Untreated(None),
+    Double(model), data.split("train"), data.split("valid"), Treatment(None),
     TrainingSettings(epochs=2, batch_size=4, learning_rate=1e-2), seed=1,
     state_path=Path(sys.argv[2]) / "state.pt",
 )

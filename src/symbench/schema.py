@@ -49,6 +49,14 @@ class ModelSettings(Strict):
     checkpoints: dict[str, Checkpoint] = {}
 
 
+class TreatmentSettings(Strict):
+    """A training treatment with settings of its own."""
+
+    method: str
+    settings: dict[str, Any] = {}
+    per_task: dict[str, dict[str, Any]] = {}
+
+
 class CellBlock(Strict):
     """A product of tasks, models and training treatments."""
 
@@ -75,6 +83,9 @@ class StudySize(Strict):
     tasks: dict[Name, TaskSettings]
     models: dict[Name, ModelSettings] = Field(
         {}, description="on top of those that the file of the study shares among sizes"
+    )
+    treatments: dict[Name, TreatmentSettings] = Field(
+        {}, description="those with settings; the others go by the name of their method"
     )
     training: TrainingSettings
     evaluation: EvaluationSettings

@@ -19,7 +19,9 @@ from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
 from symbench.study import Cell, Study
 from symbench.symmetry.audit import refuse_broken
+from symbench.symmetry.homotopy import parameters_in_use
 from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.treatment import Treatment
 from symbench.training import Trainer
 
 
@@ -92,6 +94,20 @@ def build_model(study: Study, cell: Cell, data: Any) -> tuple[nn.Module, Path | 
             ) from None
 
 
+def build_treatment(study: Study, cell: Cell, symmetry: Symmetry) -> Treatment:
+    """The training treatment of a cell."""
+    method = study.treatment(cell.treatment).method
+    try:
+        treatment: Treatment = registry.resolve("treatments", method)(
+            symmetry, **study.treatment_settings(cell.task, cell.treatment)
+        )
+    except TypeError as error:
+        raise ConfigError(
+            f"Treatment '{cell.treatment}' ({method}) does not take these settings: {error}."
+        ) from None
+    return treatment
+
+
 def _published_arguments(published: dict[str, Any]) -> dict[str, Any]:
     """Constructor arguments of a published config.json in our names."""
     arguments = {key: value for key, value in published.items() if not key.startswith("modes")}
@@ -111,7 +127,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
     model, published = build_model(study, cell, data)
     fingerprint = study.training_fingerprint(cell)
     state_path = output / "state.pt"
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    parameters = parameters_in_use(model)
     if published is not None or not parameters:
         if published is not None:
             load_weights(model, published)
@@ -125,7 +141,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
                 model,
                 data.split("train"),
                 data.split("valid"),
-                registry.resolve("treatments", cell.treatment)(symmetry),
+                build_treatment(study, cell, symmetry),
                 study.training(cell.task, cell.model),
                 seed=cell.seed,
                 state_path=state_path,
@@ -137,6 +153,8 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
         save_weights(output / "weights.safetensors", trained.weights)
         history = trained.history
         cost = vars(spent)
+        load_weights(model, output / "weights.safetensors")
+        parameters = parameters_in_use(model.eval())
     with write_whole(output / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
     record = {**describe(fingerprint, cell.seed), **cost, "parameters": parameters}
@@ -155,7 +173,7 @@ def evaluate(
     load_weights(model, weights)
     symmetry = task_symmetry(study, cell.task, data)
     chosen = evaluator(model, data, symmetry, study.evaluation(cell.task))
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    parameters = parameters_in_use(model.eval())
     for evaluation in study.evaluations(cell.model):
         with measure(gpu=torch.cuda.is_available()) as spent:
             dataset = chosen.evaluate(evaluation)

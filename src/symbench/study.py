@@ -26,6 +26,7 @@ from symbench.schema import (
     StudyDescription,
     StudySize,
     TaskSettings,
+    TreatmentSettings,
 )
 from symbench.settings import EvaluationSettings, TrainingSettings
 from symbench.symmetry.names import check_group_name
@@ -91,7 +92,7 @@ class Study:
         """Return a cell whose names exist; raises `ConfigError` for one that does not."""
         self.task(cell.task)
         choose(cell.model, self.settings.models, "model")
-        registry.check("treatments", cell.treatment)
+        registry.check("treatments", self.treatment(cell.treatment).method)
         return cell
 
     def training(self, task: str, model: str) -> TrainingSettings:
@@ -115,6 +116,15 @@ class Study:
         """Settings of the architecture on a task."""
         settings = self.settings.models[model]
         return {**settings.settings, **settings.per_task.get(task, {})}
+
+    def treatment(self, name: str) -> TreatmentSettings:
+        """A training treatment: that of the config, or the method of the name without settings."""
+        return self.settings.treatments.get(name) or TreatmentSettings(method=name)
+
+    def treatment_settings(self, task: str, name: str) -> dict[str, Any]:
+        """Settings of a training treatment on a task."""
+        treatment = self.treatment(name)
+        return {**treatment.settings, **treatment.per_task.get(task, {})}
 
     def resources(self, stage: str) -> Resources:
         """Resources of the jobs of a stage."""
@@ -140,7 +150,8 @@ class Study:
                 self.model_settings(cell.task, cell.model),
                 vars(self.training(cell.task, cell.model)),
                 checkpoint.model_dump() if checkpoint else None,
-                cell.treatment,
+                self.treatment(cell.treatment).method,
+                self.treatment_settings(cell.task, cell.treatment),
                 cell.seed,
             ]
         )
@@ -207,7 +218,7 @@ def read_configuration(
         if (path := directory / f"{name}.yaml").is_file() and isinstance(settings, dict):
             descriptions[name] = _read_yaml(path)
             # What all sizes share lies below what each of them says.
-            shared = {"models": descriptions[name].pop("models", {})}
+            shared = {key: descriptions[name].pop(key, {}) for key in ("models", "treatments")}
             content["studies"][name] = _merge(shared, settings)
     parsed = _validate(SizeFile, content, described)
     chosen = {}
@@ -246,13 +257,17 @@ def _check(study: Study) -> None:
             study.training(task_name, name)
         for task_name in (*model.per_task, *model.checkpoints):
             choose(task_name, settings.tasks, "task")
+    for treatment in settings.treatments.values():
+        registry.check("treatments", treatment.method)
+        for task_name in treatment.per_task:
+            choose(task_name, settings.tasks, "task")
     for block in settings.cells:
         for task_name in block.tasks:
             choose(task_name, settings.tasks, "task")
         for model_name in block.models:
             choose(model_name, settings.models, "model")
-        for treatment in block.treatments:
-            registry.check("treatments", treatment)
+        for treatment_name in block.treatments:
+            registry.check("treatments", study.treatment(treatment_name).method)
 
 
 def _overlay(settings: Any, overrides: Mapping[str, Any], where: str) -> Any:

@@ -8,11 +8,11 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,23 +26,8 @@ from symbench.errors import TrainingError
 from symbench.files import write_whole
 from symbench.models.weights import tensors
 from symbench.settings import TrainingSettings
-from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.treatment import Treatment
 from symbench.tasks.batch import Batch
-
-Treatment = Callable[[Any, Tensor, int, torch.Generator], tuple[Any, Tensor]]
-
-
-class Untreated:
-    """Training treatment that leaves the samples as they are."""
-
-    def __init__(self, symmetry: Symmetry) -> None:
-        """Take the symmetry of the task, and do without."""
-
-    def __call__(
-        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
-    ) -> tuple[Any, Tensor]:
-        """Return the batch."""
-        return inputs, targets
 
 
 class Split(Protocol):
@@ -122,7 +107,7 @@ class Trainer:
             model: the network, initialised.
             train: the training split.
             valid: the split that chooses the weights.
-            treatment: how the symmetry is imposed on the samples.
+            treatment: how the symmetry is imposed.
             settings: how to train.
             seed: decides the order of samples and the treatment's elements.
             state_path: where the state is saved and looked for.
@@ -133,6 +118,7 @@ class Trainer:
         self.processes = int(os.environ.get("WORLD_SIZE", 1))
         self.device = _device(self.processes)
         self.model = model.to(self.device)
+        treatment.attach(self.model)
         self.network = _distribute(self.model, self.device, self.processes)
         self.train_split = train
         self.valid_split = valid
@@ -143,8 +129,9 @@ class Trainer:
         self.fingerprint = fingerprint
         size = settings.windows_per_epoch or len(train.windows)
         self.steps_per_epoch = max(1, min(size, len(train.windows)) // settings.batch_size)
+        self.total_steps = settings.epochs * self.steps_per_epoch
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), weight_decay=settings.weight_decay
+            treatment.parameter_groups(self.model), weight_decay=settings.weight_decay
         )
         self.progress = Progress()
         self.best = _snapshot(self.model)
@@ -174,20 +161,22 @@ class Trainer:
             self.progress.epoch_loss += self._step(rows)
             self.progress.step += 1
             self._check_interruption()
-        valid_loss = self._validate()
-        self.progress.history.append(
-            {
-                "epoch": epoch,
-                "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
-                "valid_loss": valid_loss,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "seconds": time.perf_counter() - start,
-            }
-        )
+        row = {
+            "epoch": epoch,
+            "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            **self.treatment.record(),
+        }
+        if not self.treatment.deploys_as_trained:
+            row["valid_loss_as_trained"] = self._validate()
+        with self.treatment.deployed(self.model):
+            row["valid_loss"] = self._validate()
+            if row["valid_loss"] < self.progress.best_loss:
+                self.progress.best_loss, self.progress.best_epoch = row["valid_loss"], epoch
+                self.best = _snapshot(self.model)
+        row["seconds"] = time.perf_counter() - start
+        self.progress.history.append(row)
         self.progress.epoch_loss = 0.0
-        if valid_loss < self.progress.best_loss:
-            self.progress.best_loss, self.progress.best_epoch = valid_loss, epoch
-            self.best = _snapshot(self.model)
         self._save()
 
     def _batches(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
@@ -205,7 +194,8 @@ class Trainer:
         batch = self.train_split.batch(rows, generator).to(self.device)
         inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
         rate = learning_rate(self.settings, step, self.steps_per_epoch)
-        self.optimizer.param_groups[0]["lr"] = rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["rate"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
             prediction = self.network(inputs)
         loss = self.train_split.loss(prediction.float(), replace(batch, targets=targets))
@@ -215,12 +205,16 @@ class Trainer:
                 f"The training loss became {value} at step {step} (epoch "
                 f"{step // self.steps_per_epoch}); lower the learning rate, now {rate:.1e}."
             )
+        term = self.treatment.loss_term(
+            self.network, inputs, prediction, loss, batch.samples, generator
+        )
         self.optimizer.zero_grad()
-        loss.backward()
+        (loss if term is None else loss + term).backward()
         self.optimizer.step()
+        self.treatment.after_step((step + 1) / self.total_steps)
         return value
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _validate(self) -> float:
         self.network.eval()
         windows = self.valid_split.windows
@@ -260,6 +254,7 @@ class Trainer:
             "model": _snapshot(self.model),
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
+            "treatment": self.treatment.state(),
             "progress": vars(self.progress),
             "random": torch.get_rng_state(),
         }
@@ -276,6 +271,7 @@ class Trainer:
             value.data.copy_(state["model"][key])
         self.best = state["best"]
         self.optimizer.load_state_dict(state["optimizer"])
+        self.treatment.load_state(state["treatment"])
         self.progress = Progress(**state["progress"])
         torch.set_rng_state(state["random"].cpu())
 

@@ -59,7 +59,8 @@ class SampleEvaluator:
             "average": self._averaged,
             "frame": lambda: FrameAveraged(self.model, self.symmetry),
         }
-        with torch.inference_mode():
+        # Not inference mode: forces are gradients of an energy.
+        with torch.no_grad():
             return self._score(build[evaluation]())
 
     def _averaged(self) -> Model:

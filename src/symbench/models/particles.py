@@ -1,12 +1,13 @@
 """Networks for particles with positions, velocities and charges; they predict later positions.
 
 Every pair of particles exchanges messages; tensors are dense, (sample, particle, particle, ...).
-Backbones after the public code of EGNN (Satorras et al., arXiv 2102.09844).
+The backbone after the public code of EGNN (Satorras et al., arXiv 2102.09844).
 """
 
 import torch
 from torch import Tensor, nn
 
+from symbench.models.perceptron import perceptron
 from symbench.models.sign_equivariant import ColumnLinear
 from symbench.symmetry.frames.principal_axes import (
     minimal_frame,
@@ -15,14 +16,6 @@ from symbench.symmetry.frames.principal_axes import (
 )
 from symbench.symmetry.points import rotate
 from symbench.tasks.charged_particles import ParticleInputs
-
-
-def perceptron(
-    features_in: int, hidden: int, features_out: int, last: bool = False
-) -> nn.Sequential:
-    """Two linear layers with SiLU between them, and after them if `last`."""
-    layers = [nn.Linear(features_in, hidden), nn.SiLU(), nn.Linear(hidden, features_out)]
-    return nn.Sequential(*layers, nn.SiLU()) if last else nn.Sequential(*layers)
 
 
 def pairs(first: Tensor, second: Tensor, *more: Tensor) -> Tensor:
@@ -88,41 +81,6 @@ class GraphNeuralNetwork(nn.Module):
             features, _ = layer(features, pair_features)
         positions: Tensor = centre + self.decode(features)
         return positions
-
-
-class EGNN(nn.Module):
-    """E(n)-equivariant graph network with velocities, which stay as they are between layers."""
-
-    def __init__(self, dimension: int, hidden: int = 64, layers: int = 4) -> None:
-        """Set width and depth; the same weights serve every dimension."""
-        super().__init__()
-        self.embed = nn.Linear(1, hidden)
-        self.layers = nn.ModuleList(MessageLayer(hidden, 2) for _ in range(layers))
-        self.moves = nn.ModuleList(_small_steps(hidden) for _ in range(layers))
-        self.drifts = nn.ModuleList(perceptron(hidden, hidden, 1) for _ in range(layers))
-
-    def forward(self, inputs: ParticleInputs) -> Tensor:
-        """Positions, shape (sample, particle, axis)."""
-        positions = inputs.positions
-        features = self.embed(inputs.velocities.norm(dim=-1, keepdim=True))
-        others = max(1, positions.shape[1] - 1)
-        for layer, move, drift in zip(self.layers, self.moves, self.drifts, strict=True):
-            now = ParticleInputs(positions, inputs.velocities, inputs.charges)
-            updated, messages = layer(features, invariants(now))
-            difference = positions[:, :, None] - positions[:, None]
-            positions = positions + (difference * move(messages)).sum(dim=2) / others
-            positions = positions + drift(features) * inputs.velocities
-            features = updated
-        return positions
-
-
-def _small_steps(hidden: int) -> nn.Module:
-    """Small at first, as in the public code: coordinates feed back into distances."""
-    network = perceptron(hidden, hidden, 1)
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
-    nn.init.xavier_uniform_(last.weight, gain=0.001)
-    return network
 
 
 class Framed(nn.Module):

@@ -5,15 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import Action, Symmetry
+from symbench.symmetry.reynolds import Action
+from symbench.symmetry.treatment import Treatment
 
 
-class Augment:
+class Augment(Treatment):
     """Training treatment that moves input and target of each sample by the same random element."""
-
-    def __init__(self, symmetry: Symmetry) -> None:
-        """Take the symmetry of the task."""
-        self.symmetry = symmetry
 
     def __call__(
         self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
@@ -21,12 +18,12 @@ class Augment:
         """Move a batch of so many samples; the generator alone decides the elements."""
         elements = self.symmetry.group.sample(samples, generator)
         return (
-            _act_on_each(self.symmetry.act_on_input, elements, inputs),
-            _act_on_each(self.symmetry.act_on_output, elements, targets),
+            act_on_each(self.symmetry.act_on_input, elements, inputs),
+            act_on_each(self.symmetry.act_on_output, elements, targets),
         )
 
 
-def _act_on_each(action: Action, elements: Any, values: Any) -> Any:
+def act_on_each(action: Action, elements: Any, values: Any) -> Any:
     """Act on each sample with its own element."""
     if isinstance(elements, Tensor):
         return action(elements, values)

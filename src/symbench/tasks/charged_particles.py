@@ -16,14 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from symbench.errors import ConfigError, SymmetryError
+from symbench.errors import ConfigError
 from symbench.symmetry.audit import ElementAudit, audit_moved_features
 from symbench.symmetry.frames.principal_axes import principal_frame, relative_gap
-from symbench.symmetry.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
 from symbench.tasks.batch import Batch, Inputs
+from symbench.tasks.point_graph import PointGraph, complete_edges, rotation_group
 from symbench.tasks.splits import SPLITS, check_splits
 
 Array = npt.NDArray[np.floating]
@@ -71,12 +71,14 @@ def random_start(rng: np.random.Generator, count: int, particles: int, dimension
     return Start(positions, velocities, charges)
 
 
-def forces(positions: Array, charge_products: Array) -> Array:
+def forces(positions: Array, charge_products: Array, external: Array | float = 0.0) -> Array:
     """Force on each particle, clipped component by component, shape (..., particle, axis).
 
     Args:
         positions: shape (trajectory, particle, axis).
         charge_products: q_i q_j, zero for i = j, shape (trajectory, particle, particle).
+        external: a force that does not depend on positions, along the last axis, broadcast to
+            shape (trajectory, particle).
 
     """
     difference = positions[:, :, None] - positions[:, None]
@@ -86,10 +88,34 @@ def forces(positions: Array, charge_products: Array) -> Array:
     squared[:, diagonal, diagonal] = 1.0
     strength = charge_products / (squared * np.sqrt(squared))
     total: Array = np.einsum("tij,tijd->tid", strength, difference)
+    total[..., -1] += external
     return np.clip(total, -LARGEST_FORCE, LARGEST_FORCE, out=total)
 
 
-def simulate(start: Start, steps: tuple[int, ...]) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class Background:
+    """What breaks the symmetry: uniform forces along the last axis, none by default.
+
+    Attributes:
+        field: strength E of an electric field; particle i feels q_i E.
+        gravity: strength g; every particle feels -g.
+
+    """
+
+    field: float = 0.0
+    gravity: float = 0.0
+
+    def forces(self, charges: Array) -> Array:
+        """Force along the last axis, shape (trajectory, particle)."""
+        return charges * self.field - self.gravity
+
+
+FREE_SPACE = Background()
+
+
+def simulate(
+    start: Start, steps: tuple[int, ...], background: Background = FREE_SPACE
+) -> tuple[Array, Array]:
     """Positions and velocities after some numbers of steps.
 
     One kick, then drift and kick in turns (symplectic Euler), as in the published generator:
@@ -98,32 +124,38 @@ def simulate(start: Start, steps: tuple[int, ...]) -> tuple[Array, Array]:
     Args:
         start: where the particles start.
         steps: ascending numbers of drifts; stored before the kick that follows.
+        background: uniform forces.
 
     Returns:
         Two arrays of shape (step, trajectory, particle, axis).
 
     """
     parts = [
-        _simulate_together(Start(*(values[first : first + _TOGETHER] for values in start)), steps)
+        _simulate_together(
+            Start(*(values[first : first + _TOGETHER] for values in start)), steps, background
+        )
         for first in range(0, len(start.charges), _TOGETHER)
     ]
     positions, velocities = zip(*parts, strict=True)
     return np.concatenate(positions, axis=1), np.concatenate(velocities, axis=1)
 
 
-def _simulate_together(start: Start, steps: tuple[int, ...]) -> tuple[Array, Array]:
+def _simulate_together(
+    start: Start, steps: tuple[int, ...], background: Background
+) -> tuple[Array, Array]:
     products = start.charges[:, :, None] * start.charges[:, None]
     diagonal = np.arange(products.shape[1])
     products[:, diagonal, diagonal] = 0.0
+    external = background.forces(start.charges)
     x = start.positions.copy()
-    v = start.velocities + TIME_STEP * forces(x, products)
+    v = start.velocities + TIME_STEP * forces(x, products, external)
     stored_x, stored_v = [], []
     for step in range(1, steps[-1] + 1):
         x += TIME_STEP * v
         if step in steps:
             stored_x.append(x.copy())
             stored_v.append(v.copy())
-        v += TIME_STEP * forces(x, products)
+        v += TIME_STEP * forces(x, products, external)
     return np.stack(stored_x), np.stack(stored_v)
 
 
@@ -138,6 +170,8 @@ class ChargedParticles:
         particles: int | None = None,
         input_step: int = 3100,
         target_step: int = 4100,
+        field: float = 0.0,
+        gravity: float = 0.0,
         seed: int = 0,
     ) -> None:
         """Set the size.
@@ -148,6 +182,8 @@ class ChargedParticles:
             particles: five at least, and two more than axes, by default.
             input_step: step whose positions and velocities a model sees.
             target_step: step whose positions it predicts.
+            field: strength of a uniform electric field along the last axis; see `Background`.
+            gravity: strength of a uniform pull against the last axis.
             seed: seed of all starts.
 
         Raises:
@@ -160,6 +196,7 @@ class ChargedParticles:
         self.dimension = dimension
         self.particles = particles or max(5, dimension + 2)
         self.steps = (input_step, target_step)
+        self.background = Background(field, gravity)
         self.seed = seed
 
     def starts(self, stream: int, count: int) -> Start:
@@ -173,7 +210,7 @@ class ChargedParticles:
         paths = []
         for stream, split in enumerate(SPLITS):
             start = self.starts(stream, self.trajectories[split])
-            positions, velocities = simulate(start, self.steps)
+            positions, velocities = simulate(start, self.steps, self.background)
             path = directory / f"{split}.hdf5"
             arrays = {
                 "positions": positions[0],
@@ -194,6 +231,7 @@ class ChargedParticles:
                 "particles": self.particles,
                 "steps": self.steps,
                 "time_step": TIME_STEP,
+                **vars(self.background),
                 "seed": self.seed,
             },
             paths=paths,
@@ -214,6 +252,22 @@ class ParticleInputs(Inputs):
     positions: Tensor
     velocities: Tensor
     charges: Tensor
+
+    def graph(self) -> PointGraph:
+        """The same as one graph, with an edge between every two particles of a sample."""
+        samples, particles, _ = self.positions.shape
+        edges = complete_edges(samples, particles).to(self.positions.device)
+        charges = self.charges.flatten()
+        index = torch.arange(samples, device=charges.device)
+        return PointGraph(
+            positions=self.positions.flatten(0, 1),
+            velocities=self.velocities.flatten(0, 1),
+            scalars=charges[:, None],
+            edges=edges,
+            edge_scalars=(charges[edges[0]] * charges[edges[1]])[:, None],
+            sample_of_node=index.repeat_interleave(particles),
+            nodes=torch.full_like(index, particles),
+        )
 
 
 class ParticleData:
@@ -250,15 +304,8 @@ class ParticleData:
             SymmetryError: if the group does not act on so many axes.
 
         """
-        groups = [OrthogonalGroup(self.dimension, proper) for proper in (False, True)]
-        named = {each.name: each for each in groups}
-        if group not in named:
-            raise SymmetryError(
-                f"Group '{group}' does not act on points in {self.dimension} dimensions: "
-                f"{', '.join(named)}."
-            )
         return Symmetry(
-            named[group],
+            rotation_group(group, self.dimension),
             act_on_input=lambda g, inputs: replace(
                 inputs,
                 positions=rotate(g, inputs.positions),
@@ -274,14 +321,14 @@ class ParticleData:
         symmetry = self.symmetry(group)
         axes = symmetry.group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
         start = task.starts(len(SPLITS), _AUDITED_TRAJECTORIES)
-        solution = simulate(start, (50,))[0]
+        solution = simulate(start, (50,), task.background)[0]
         data = self._read("train")
         audits = []
         for number, basis in enumerate(axes.numpy()):
             reflects = number % 2 == 0 and group.startswith("O")
             element = basis @ _standard_element(self.dimension, reflects) @ basis.T
             turned = Start(start.positions @ element.T, start.velocities @ element.T, start.charges)
-            moved = simulate(turned, (50,))[0]
+            moved = simulate(turned, (50,), task.background)[0]
             expected = solution @ element.T
             error = float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
             powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflects else 4)]

@@ -1,0 +1,218 @@
+"""Ways to lead a network with homotopy layers to equivariance while it is trained.
+
+`architecture` is strict from the start; `scheduled` lets γ fall by hand; `constrain` lets dual
+variables drive every γ to zero (Algorithm 1 of arXiv 2505.13631) and projects at the end;
+`constrain_partially` lets each γ settle where the data want it (Algorithm 2).
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbench.errors import TrainingError
+from symbench.symmetry.homotopy import Deviation, deviations, project, projected
+from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.treatment import Treatment
+
+
+class OnHomotopies(Treatment):
+    """A treatment that needs homotopy layers, and deploys the equivariant network."""
+
+    layers: dict[str, Deviation]
+
+    def attach(self, model: nn.Module) -> None:
+        """Find the homotopy layers; raises `TrainingError` if the model has none."""
+        self.layers = deviations(model)
+        if not self.layers:
+            raise TrainingError(
+                f"{type(model).__name__} has no homotopy layers (equivariant + γ · free), which "
+                "this treatment needs: choose 'none' or 'augment', or wrap its layers in "
+                "symbench.symmetry.homotopy.Homotopy."
+            )
+        super().attach(model)
+
+    def deployed(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Without free branches."""
+        return projected(model)
+
+    @property
+    def deploys_as_trained(self) -> bool:
+        """Free branches are on while it is trained."""
+        return False
+
+    def record(self) -> dict[str, float]:
+        """γ of each layer."""
+        return {f"gamma:{name}": float(layer.gamma.detach()) for name, layer in self.layers.items()}
+
+
+class Architecture(OnHomotopies):
+    """Strict: γ = 0 from the first step to the last."""
+
+    def attach(self, model: nn.Module) -> None:
+        """Project at once."""
+        super().attach(model)
+        project(model)
+
+    @property
+    def deploys_as_trained(self) -> bool:
+        """Nothing changes."""
+        return True
+
+
+class Scheduled(OnHomotopies):
+    """γ falls from 1 to 0 on a straight line, the same for all layers: relaxation by hand."""
+
+    def __init__(self, symmetry: Symmetry, *, until: float = 0.5) -> None:
+        """Set the share of training after which γ is zero."""
+        super().__init__(symmetry)
+        self.until = until
+
+    def after_step(self, progress: float) -> None:
+        """Set γ."""
+        for layer in self.layers.values():
+            layer.gamma.data.fill_(max(0.0, 1 - progress / self.until))
+
+
+class Constrain(OnHomotopies):
+    """Algorithm 1: minimise the loss subject to γ_i = 0 for every layer i.
+
+    The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ;
+    both by Adam, as in the public code.
+    """
+
+    def __init__(
+        self,
+        symmetry: Symmetry,
+        *,
+        dual_rate: float = 5e-4,
+        gamma_rate: float = 1.0,
+        augmentation: float = 0.0,
+        dual_warm_up: float = 0.0,
+    ) -> None:
+        """Set the rates.
+
+        Args:
+            symmetry: of the task.
+            dual_rate: learning rate of λ.
+            gamma_rate: of γ, in units of the model's learning rate. Few steps need more.
+            augmentation: c of the augmented Lagrangian.
+            dual_warm_up: share of training in which the dual rate rises from zero.
+
+        """
+        super().__init__(symmetry)
+        self.dual_rate = dual_rate
+        self.gamma_rate = gamma_rate
+        self.augmentation = augmentation
+        self.dual_warm_up = dual_warm_up
+
+    def attach(self, model: nn.Module) -> None:
+        """Make one multiplier for each layer."""
+        super().attach(model)
+        for layer in self.layers.values():
+            layer.gamma.requires_grad_(True)
+        device = next(iter(self.layers.values())).gamma.device
+        self.multipliers = torch.zeros(len(self.layers), device=device)
+        self.dual = torch.optim.Adam([self.multipliers], lr=self.dual_rate)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """γ has its own rate, and does not decay but by the constraint."""
+        own = self._primal()
+        known = {id(parameter) for parameter in own}
+        others = [p for p in model.parameters() if id(p) not in known]
+        return [
+            {"params": others, "rate": 1.0},
+            {"params": own, "rate": self.gamma_rate, "weight_decay": 0.0},
+        ]
+
+    def loss_term(self, *batch: Any) -> Tensor:
+        """Σ λ_i s_i + c s_i² with the violations s."""
+        violation = self._violation()
+        return (self.multipliers * violation + self.augmentation * violation.square()).sum()
+
+    def after_step(self, progress: float) -> None:
+        """The dual step: λ ascends along the violations."""
+        if self.dual_warm_up:
+            self.dual.param_groups[0]["lr"] = self.dual_rate * min(1, progress / self.dual_warm_up)
+        self.multipliers.grad = -self._violation().detach()
+        self.dual.step()
+
+    def record(self) -> dict[str, float]:
+        """γ and λ of each layer."""
+        duals = zip(self.layers, self.multipliers.tolist(), strict=True)
+        return {**super().record(), **{f"lambda:{name}": value for name, value in duals}}
+
+    def state(self) -> dict[str, Any]:
+        """Multipliers and their optimiser."""
+        return {"multipliers": self.multipliers, "dual": self.dual.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take multipliers and optimiser back."""
+        self.multipliers.copy_(state["multipliers"])
+        self.dual.load_state_dict(state["dual"])
+
+    def _primal(self) -> list[nn.Parameter]:
+        return [layer.gamma for layer in self.layers.values()]
+
+    def _gammas(self) -> Tensor:
+        return torch.stack([layer.gamma for layer in self.layers.values()])
+
+    def _violation(self) -> Tensor:
+        return self._gammas()
+
+
+class ConstrainPartially(Constrain):
+    """Algorithm 2: |γ_i| ≤ u_i, where slack u_i costs ρ u_i² / 2; for partly symmetric data.
+
+    The network is used as it was trained, with the γ that it has reached.
+    """
+
+    def __init__(self, symmetry: Symmetry, *, slack_price: float = 1.0, **rates: float) -> None:
+        """Set ρ and the rates; see `Constrain`."""
+        super().__init__(symmetry, **rates)
+        self.slack_price = slack_price
+
+    def attach(self, model: nn.Module) -> None:
+        """Make one multiplier and one slack for each layer."""
+        super().attach(model)
+        self.slacks = nn.Parameter(torch.zeros_like(self.multipliers))
+
+    def loss_term(self, *batch: Any) -> Tensor:
+        """Σ λ_i (|γ_i| - u_i) + ρ u_i² / 2."""
+        return super().loss_term() + self.slack_price * self.slacks.square().sum() / 2
+
+    def after_step(self, progress: float) -> None:
+        """The dual step; multipliers of inequalities are not negative."""
+        super().after_step(progress)
+        self.multipliers.clamp_(min=0)
+
+    def deployed(self, model: nn.Module) -> AbstractContextManager[None]:
+        """As it was trained."""
+        return nullcontext()
+
+    @property
+    def deploys_as_trained(self) -> bool:
+        """Nothing changes."""
+        return True
+
+    def record(self) -> dict[str, float]:
+        """γ, λ and u of each layer."""
+        slacks = zip(self.layers, self.slacks.tolist(), strict=True)
+        return {**super().record(), **{f"slack:{name}": value for name, value in slacks}}
+
+    def state(self) -> dict[str, Any]:
+        """The slacks too."""
+        return {**super().state(), "slacks": self.slacks.detach()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take the slacks back too."""
+        super().load_state(state)
+        self.slacks.data.copy_(state["slacks"])
+
+    def _primal(self) -> list[nn.Parameter]:
+        return [*super()._primal(), self.slacks]
+
+    def _violation(self) -> Tensor:
+        return self._gammas().abs() - self.slacks
