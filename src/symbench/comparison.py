@@ -171,9 +171,9 @@ def _estimate(
 def _sibling(
     family: CellFamily, selection: Selection, found: Sequence[CellFamily]
 ) -> CellFamily | None:
-    """The family on the same task that a selection names, itself by default."""
+    """The family that a selection names, itself by default."""
     wanted = (
-        family.task,
+        selection.task or family.task,
         selection.model or family.model,
         selection.treatment or family.treatment,
     )

@@ -16,6 +16,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Place(Strict):
+    """Where a task stands on a curve of tasks that differ in one number."""
+
+    curve: Name
+    quantity: str = Field(description="what differs, such as 'training samples'")
+    value: float
+
+
 class TaskSettings(Strict):
     """One task: where its data come from and which symmetry it is said to have."""
 
@@ -25,6 +33,7 @@ class TaskSettings(Strict):
     parameters: dict[str, Any] = {}
     parity: dict[str, Literal[-1, 1]] = {}
     input_steps: int = Field(4, ge=1)
+    places: list[Place] = []
     training: dict[str, Any] = {}
     evaluation: dict[str, Any] = {}
 
@@ -98,6 +107,7 @@ class Selection(Strict):
 
     evaluation: Literal["none", "orbit_mean", "average", "frame"] = "none"
     metric: str = "vrmse"
+    task: Name | None = Field(None, description="of the case itself by default")
     model: Name | None = Field(None, description="of the case itself by default")
     treatment: Name | None = Field(None, description="of the case itself by default")
     subgroup: str | None = None
@@ -176,6 +186,9 @@ class SizeFile(Strict):
 
     size: Name
     data: str = "data"
+    cache: list[str] = Field(
+        [], description="folders where original files are looked for before they are downloaded"
+    )
     results: str = "results"
     only_tasks: list[Name] | None = Field(
         None, description="leave out all other tasks; for an overlay"

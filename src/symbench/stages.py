@@ -22,6 +22,7 @@ from symbench.symmetry.audit import refuse_broken
 from symbench.symmetry.homotopy import parameters_in_use
 from symbench.symmetry.reynolds import Symmetry
 from symbench.symmetry.treatment import Treatment
+from symbench.tasks.originals import FromOriginals
 from symbench.training import Trainer
 
 
@@ -39,7 +40,10 @@ def build_task(study: Study, name: str) -> Any:
 
 def fetch(study: Study, name: str, output: Path) -> None:
     """Simulate or download the data of a task."""
-    build_task(study, name).fetch(output)
+    task = build_task(study, name)
+    if isinstance(task, FromOriginals):
+        task.folders = study.cache
+    task.fetch(output)
 
 
 def open_data(study: Study, task: str, directory: Path, seed: int = 0) -> Any:

@@ -58,6 +58,7 @@ class Study:
     description: StudyDescription
     settings: StudySize
     only_tasks: tuple[str, ...] | None = None
+    cache: tuple[Path, ...] = ()
 
     @property
     def cells(self) -> list[Cell]:
@@ -137,7 +138,8 @@ class Study:
 
     def audit_fingerprint(self, task: str) -> str:
         """Hash of all that decides the audit of a task."""
-        return _hash(self.settings.tasks[task].model_dump(exclude={"training", "evaluation"}))
+        hidden = {"training", "evaluation", "places"}
+        return _hash(self.settings.tasks[task].model_dump(exclude=hidden))
 
     def training_fingerprint(self, cell: Cell) -> str:
         """Hash of all that decides the weights of a cell."""
@@ -229,7 +231,8 @@ def read_configuration(
             raise ConfigError(f"Config file {path} does not exist.")
         description = _validate(StudyDescription, descriptions[name], str(path))
         only = tuple(parsed.only_tasks) if parsed.only_tasks else None
-        study = Study(name, description, parsed.studies[name], only)
+        cache = tuple(Path(folder) for folder in parsed.cache)
+        study = Study(name, description, parsed.studies[name], only, cache)
         try:
             _check(study)
         except (ConfigError, SymmetryError) as error:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from symbench.errors import ConfigError, DataError
 from symbench.schema import Selection
-from symbench.statistics import Estimate
+from symbench.statistics import Estimate, PairedBootstrap
 from symbench.study import Study
 
 Array = npt.NDArray[np.floating]
@@ -94,6 +94,14 @@ class CellFamily(ABC):
         audit = pd.read_csv(self.directory.parent / "audits" / f"{self.task}.csv")
         share = float(1 - audit.passed.mean())
         return Estimate(share, np.array([share]), len(audit))
+
+    def deviation(self) -> Estimate | None:
+        """|γ| at the end of training over layers and seeds; None without homotopy layers."""
+        if not (columns := [n for n in map(str, self.history) if n.startswith("gamma:")]):
+            return None
+        last = self.history.sort_values("epoch").groupby("seed").tail(1).set_index("seed")
+        values = last.loc[list(self.seeds), columns].abs().to_numpy()
+        return PairedBootstrap(*values.shape).mean(values)
 
     @cached_property
     def history(self) -> pd.DataFrame:

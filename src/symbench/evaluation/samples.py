@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import xarray as xr
 from torch import Tensor, nn
@@ -93,12 +94,29 @@ class SampleEvaluator:
                 for name, values in {**scores, "equivariance_error": errors}.items()
             }
         )
-        for name, unit in self.data.units.items():
-            dataset[name].attrs["units"] = unit
-        dataset["equivariance_error"].attrs["units"] = "1"
+        for suffix, split in self._variants().items():
+            for name, scored in self._scores_of(model, split).items():
+                dataset[f"{name}_{suffix}"] = ((f"sample_{suffix}",), scored)
+        for name in dataset.data_vars:
+            units = (u for known, u in self.data.units.items() if str(name).startswith(known))
+            dataset[name].attrs["units"] = next(units, "1")
         dataset["seconds_per_sample"] = (("call",), np.array(seconds))
         dataset["seconds_per_sample"].attrs["units"] = "s"
         return dataset
+
+    def _variants(self) -> dict[str, Any]:
+        """Other test sets: beyond the law of the training data, or corrupted."""
+        return dict(self.data.variants()) if hasattr(self.data, "variants") else {}
+
+    def _scores_of(self, model: Model, split: Any) -> dict[str, npt.NDArray[np.floating]]:
+        """Scores of a whole split, by name, shape (sample,)."""
+        scores: dict[str, list[Tensor]] = {}
+        rows = split.windows
+        for part in np.array_split(rows, max(1, len(rows) // self.settings.batch_size)):
+            batch = split.batch(part).to(self.device)
+            for name, values in split.scores(model(batch.inputs), batch).items():
+                scores.setdefault(name, []).append(values)
+        return {name: torch.cat(values).cpu().numpy() for name, values in scores.items()}
 
     def _timed(self, model: Model, batch: Batch) -> float:
         """Seconds per sample of one call."""

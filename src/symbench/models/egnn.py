@@ -106,8 +106,8 @@ class FreeBranches(nn.Module):
         centred = positions - centre[graph.sample_of_node]
         seen = torch.cat([features, centred, graph.velocities], dim=-1)
         return (
-            self.features.add(new_features, lambda: self.free_features(seen)),
-            self.positions.add(new_positions, lambda: self.free_positions(seen)),
+            self.features(new_features, lambda: self.free_features(seen)),
+            self.positions(new_positions, lambda: self.free_positions(seen)),
         )
 
 
@@ -151,7 +151,7 @@ class EGNNAtoms(nn.Module):
             updated, _ = layer(features, graph.edges, squared, graph.edge_scalars)
             if self.free:
                 seen = torch.cat([features, graph.positions], dim=-1)
-                updated = self.deviations[index].add(updated, partial(self.free[index], seen))
+                updated = self.deviations[index](updated, partial(self.free[index], seen))
             features = updated
         values: Tensor = self.decode(features)
         return values

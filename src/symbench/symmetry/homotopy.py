@@ -28,12 +28,12 @@ class Deviation(nn.Module):
         """Whether the free branch is needed."""
         return (self.training and self.gamma.requires_grad) or float(self.gamma.detach()) != 0
 
-    def add(self, equivariant: Tensor, free: Callable[[], Tensor]) -> Tensor:
+    def forward(self, equivariant: Tensor, free: Callable[[], Tensor]) -> Tensor:
         """equivariant + γ · free(); the free values are computed only where they are needed."""
         return equivariant + self.gamma * free() if self.on else equivariant
 
 
-class Homotopy(Deviation):
+class Homotopy(nn.Module):
     """Your own equivariant layer and a free one beside it.
 
     Example:
@@ -47,10 +47,13 @@ class Homotopy(Deviation):
         super().__init__()
         self.equivariant = equivariant
         self.free = free if isinstance(free, Free) else Free(free)
+        self.deviation = Deviation()
 
     def forward(self, values: Tensor, *context: Any) -> Tensor:
         """The equivariant layer sees values and context, the free one only the values."""
-        return self.add(self.equivariant(values, *context), lambda: self.free(values))
+        strict = self.equivariant(values, *context)
+        total: Tensor = self.deviation(strict, lambda: self.free(values))
+        return total
 
 
 def deviations(model: nn.Module) -> dict[str, Deviation]:

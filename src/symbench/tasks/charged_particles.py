@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from symbench.errors import ConfigError
-from symbench.symmetry.audit import ElementAudit, audit_moved_features
+from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.frames.principal_axes import principal_frame, relative_gap
 from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
 from symbench.tasks.batch import Batch, Inputs
+from symbench.tasks.point_audit import Moments, audit_rotations
 from symbench.tasks.point_graph import PointGraph, complete_edges, rotation_group
 from symbench.tasks.splits import SPLITS, check_splits
 
@@ -35,7 +36,6 @@ SPEED = 0.5
 DISTURBANCE = 1e-3
 # Trajectories advanced together: their arrays stay in the cache.
 _TOGETHER = 256
-_AUDITED_ELEMENTS = 6
 _AUDITED_TRAJECTORIES = 200
 
 
@@ -318,51 +318,24 @@ class ParticleData:
 
     def audit(self, group: str, task: Any) -> list[ElementAudit]:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
-        symmetry = self.symmetry(group)
-        axes = symmetry.group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
         start = task.starts(len(SPLITS), _AUDITED_TRAJECTORIES)
         solution = simulate(start, (50,), task.background)[0]
-        data = self._read("train")
-        audits = []
-        for number, basis in enumerate(axes.numpy()):
-            reflects = number % 2 == 0 and group.startswith("O")
-            element = basis @ _standard_element(self.dimension, reflects) @ basis.T
+
+        def dynamics_error(element: Array) -> float:
             turned = Start(start.positions @ element.T, start.velocities @ element.T, start.charges)
             moved = simulate(turned, (50,), task.background)[0]
             expected = solution @ element.T
-            error = float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
-            powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflects else 4)]
-            features = np.stack([_features(data, power) for power in powers])
-            asymmetry, p_value = audit_moved_features(features, len(axes), seed=number)
-            kind = "reflection" if reflects else "quarter turn"
-            name = f"{kind} {number}"
-            audits.append(ElementAudit.judged(name, error, asymmetry, p_value, len(axes)))
-        return audits
+            return float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
+
+        data = self._read("train")
+        vectors = [data[key][:_AUDITED_TRAJECTORIES] for key in ("positions", "velocities")]
+        return audit_rotations(
+            rotation_group(group, self.dimension), Moments.of(*vectors), dynamics_error
+        )
 
     def split(self, name: str) -> "ParticleSplit":
         """One of train, valid, test."""
         return ParticleSplit(self._read(name))
-
-
-def _standard_element(dimension: int, reflects: bool) -> Array:
-    """A reflection of the first axis, or a quarter turn of the first two."""
-    element = np.eye(dimension)
-    if reflects:
-        element[0, 0] = -1.0
-    else:
-        element[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
-    return element
-
-
-def _features(data: Mapping[str, Array], element: Array) -> Array:
-    """First and second moments of moved trajectories, shape (trajectory, feature)."""
-    kinds = [data[key][:_AUDITED_TRAJECTORIES] @ element.T for key in ("positions", "velocities")]
-    means = [kind.mean(axis=1) for kind in kinds]
-    seconds = [
-        np.einsum("tia,tib->tab", a, b).reshape(len(a), -1) / a.shape[1]
-        for a, b in ((kinds[0], kinds[0]), (kinds[1], kinds[1]), (kinds[0], kinds[1]))
-    ]
-    return np.concatenate([*means, *seconds], axis=1)
 
 
 class ParticleSplit:

@@ -1,0 +1,121 @@
+"""From one number for each atom to energies, forces and properties of molecules."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbench.models.egnn import EGNNAtoms
+from symbench.models.schnet import SchNet
+from symbench.tasks.point_graph import PointGraph, mean_at, sum_at
+
+
+def centred(graph: PointGraph) -> PointGraph:
+    """The graph with positions about the centroid of each sample."""
+    centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)
+    return replace(graph, positions=graph.positions - centre[graph.sample_of_node])
+
+
+class Potential(nn.Module):
+    """An energy, and forces as minus its gradient: conservative whatever the network is."""
+
+    def __init__(
+        self,
+        atoms: Callable[..., nn.Module],
+        *,
+        node_scalars: int,
+        edge_scalars: int,
+        force_scale: float,
+        **settings: Any,
+    ) -> None:
+        """Wrap a network of atoms.
+
+        Args:
+            atoms: builds the network from node_scalars, edge_scalars and its own settings.
+            node_scalars: features of atoms.
+            edge_scalars: features of pairs.
+            force_scale: what the sum over atoms is multiplied by, in eV.
+            settings: of the network.
+
+        """
+        super().__init__()
+        self.atoms = atoms(node_scalars, edge_scalars, **settings)
+        self.force_scale = force_scale
+
+    def forward(self, graph: PointGraph) -> Tensor:
+        """Energy over the number of atoms, and force, of each atom: shape (node, 1 + axis)."""
+        with torch.enable_grad():
+            positions = graph.positions.detach().requires_grad_(True)
+            values = self.atoms(centred(replace(graph, positions=positions)))
+            energy = self.force_scale * sum_at(values[:, 0], graph.sample_of_node, graph.samples)
+            (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)
+            shared = (energy / graph.nodes)[graph.sample_of_node]
+            out = torch.cat([shared[:, None], -gradient], dim=1)
+        return out if self.training else out.detach()
+
+
+class Property(nn.Module):
+    """A number for each molecule: the sum over its atoms, scaled to the law of the target."""
+
+    def __init__(
+        self,
+        atoms: Callable[..., nn.Module],
+        *,
+        node_scalars: int,
+        edge_scalars: int,
+        target_mean: float,
+        target_scale: float,
+        readout: str = "sum",
+        **settings: Any,
+    ) -> None:
+        """Wrap a network of atoms; readout is "sum" (extensive) or "mean"."""
+        super().__init__()
+        self.atoms = atoms(node_scalars, edge_scalars, **settings)
+        self.target_mean = target_mean
+        self.target_scale = target_scale
+        self.gather = {"sum": sum_at, "mean": mean_at}[readout]
+
+    def forward(self, graph: PointGraph) -> Tensor:
+        """Shape (sample, 1)."""
+        values = self.atoms(centred(graph))
+        total = self.gather(values, graph.sample_of_node, graph.samples)
+        return self.target_mean + self.target_scale * total
+
+
+def schnet_potential(**settings: Any) -> Potential:
+    """SchNet with energy and forces."""
+    return Potential(SchNet, **settings)
+
+
+def egnn_potential(**settings: Any) -> Potential:
+    """EGNN with energy and forces."""
+    return Potential(EGNNAtoms, **settings)
+
+
+def segnn_potential(**settings: Any) -> Potential:
+    """SEGNN with energy and forces."""
+    return Potential(_segnn(), **{"norm": False, **settings})
+
+
+def schnet_property(**settings: Any) -> Property:
+    """SchNet with one property."""
+    return Property(SchNet, **settings)
+
+
+def egnn_property(**settings: Any) -> Property:
+    """EGNN with one property."""
+    return Property(EGNNAtoms, **settings)
+
+
+def segnn_property(**settings: Any) -> Property:
+    """SEGNN with one property."""
+    return Property(_segnn(), **settings)
+
+
+def _segnn() -> Callable[..., nn.Module]:
+    """Imported late: e3nn takes two seconds."""
+    from symbench.models.segnn import SEGNNAtoms
+
+    return SEGNNAtoms
