@@ -78,11 +78,18 @@ def audit(study: Study, task: str, directory: Path, output: Path) -> None:
         table.to_csv(temporary, index=False)
 
 
-def build_model(study: Study, cell: Cell, data: Any) -> tuple[nn.Module, Path | None]:
-    """The network of a cell, initialised from its seed, and its published weights if any."""
+def build_model(
+    study: Study, cell: Cell, data: Any, symmetry: Symmetry
+) -> tuple[nn.Module, Path | None]:
+    """The network of a cell, initialised from its seed, and its published weights if any.
+
+    An architecture with `needs_symmetry` is given the symmetry of the task.
+    """
     settings = study.settings.models[cell.model]
     factory: Callable[..., nn.Module] = registry.resolve("models", settings.architecture)
     arguments = {**data.model_arguments(), **study.model_settings(cell.task, cell.model)}
+    if getattr(factory, "needs_symmetry", False):
+        arguments["symmetry"] = symmetry
     weights = None
     if (checkpoint := settings.checkpoints.get(cell.task)) is not None:
         published, weights = published_files(checkpoint.repository, checkpoint.revision)
@@ -128,7 +135,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
     torch.set_num_threads(threads)
     data = open_data(study, cell.task, directory, cell.seed)
     symmetry = task_symmetry(study, cell.task, data)
-    model, published = build_model(study, cell, data)
+    model, published = build_model(study, cell, data, symmetry)
     fingerprint = study.training_fingerprint(cell)
     state_path = output / "state.pt"
     parameters = parameters_in_use(model)
@@ -173,9 +180,9 @@ def evaluate(
     keep_freed_memory()
     torch.set_num_threads(threads)
     data = open_data(study, cell.task, directory, cell.seed)
-    model, _ = build_model(study, cell, data)
-    load_weights(model, weights)
     symmetry = task_symmetry(study, cell.task, data)
+    model, _ = build_model(study, cell, data, symmetry)
+    load_weights(model, weights)
     chosen = evaluator(model, data, symmetry, study.evaluation(cell.task))
     parameters = parameters_in_use(model.eval())
     for evaluation in study.evaluations(cell.model):

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from symbench.models.perceptron import perceptron
+from symbench.models.perceptron import perceptron, small_steps
 from symbench.symmetry.homotopy import Deviation, Free
 from symbench.tasks.point_graph import PointGraph, mean_at, sum_at
 
@@ -56,7 +56,7 @@ class EGNN(nn.Module):
         super().__init__()
         self.embed = nn.Linear(1, hidden)
         self.layers = nn.ModuleList(InvariantMessages(hidden, 1) for _ in range(layers))
-        self.moves = nn.ModuleList(_small_steps(hidden) for _ in range(layers))
+        self.moves = nn.ModuleList(small_steps(hidden) for _ in range(layers))
         self.drifts = nn.ModuleList(perceptron(hidden, hidden, 1) for _ in range(layers))
         self.free = nn.ModuleList(
             FreeBranches(hidden, dimension) for _ in range(layers if free else 0)
@@ -109,15 +109,6 @@ class FreeBranches(nn.Module):
             self.features(new_features, lambda: self.free_features(seen)),
             self.positions(new_positions, lambda: self.free_positions(seen)),
         )
-
-
-def _small_steps(hidden: int) -> nn.Module:
-    """Small at first, as in the public code: coordinates feed back into distances."""
-    network = perceptron(hidden, hidden, 1)
-    last = network[-1]
-    assert isinstance(last, nn.Linear)
-    nn.init.xavier_uniform_(last.weight, gain=0.001)
-    return network
 
 
 class EGNNAtoms(nn.Module):

@@ -1,8 +1,9 @@
 """EGNO: equivariant graph neural operator (Xu et al., arXiv 2401.11037): a curve of positions.
 
 Every layer convolves features and vectors in time, in Fourier space, then passes messages at each
-time. Free branches as in the public code of arXiv 2505.13631: a stream of features, and a branch of
-positions anew in each layer, each with its own γ.
+time. Moves are small at first, as in EGNN: raw squared distances of hundreds let them blow up. Free
+branches as in the public code of arXiv 2505.13631: a stream of features, and a branch of positions
+anew in each layer, each with its own γ.
 """
 
 import math
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from symbench.models.perceptron import perceptron
+from symbench.models.perceptron import perceptron, small_steps
 from symbench.symmetry.homotopy import Deviation, Free
 from symbench.tasks.point_graph import PointGraph, mean_at, sum_at
 
@@ -44,7 +45,7 @@ class MotionLayer(nn.Module):
         """Set the widths."""
         super().__init__()
         self.message = perceptron(2 * hidden + edge_scalars + 1, hidden, hidden, last=True)
-        self.move = perceptron(hidden, hidden, 1)
+        self.move = small_steps(hidden)
         self.drift = perceptron(hidden, hidden, 1)
         self.update = perceptron(2 * hidden, hidden, hidden)
 
@@ -64,7 +65,9 @@ class MotionLayer(nn.Module):
         messages = self.message(seen)
         move = mean_at(difference * self.move(messages), receivers, len(features))
         moved = positions + self.drift(features) * velocities
-        moved = moved + move.clamp(-LARGEST_MOVE, LARGEST_MOVE)
+        # By length: the public code clamps each component, which no rotation leaves alone.
+        length = move.norm(dim=1, keepdim=True)
+        moved = moved + move * (LARGEST_MOVE / length.clamp(min=LARGEST_MOVE))
         gathered = sum_at(messages, receivers, len(features))
         return self.update(torch.cat([features, gathered], dim=1)), moved
 

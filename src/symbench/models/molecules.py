@@ -18,6 +18,16 @@ def centred(graph: PointGraph) -> PointGraph:
     return replace(graph, positions=graph.positions - centre[graph.sample_of_node])
 
 
+def _near(graph: PointGraph, radius: float | None) -> PointGraph:
+    """The graph without edges longer than the radius."""
+    if radius is None:
+        return graph
+    receivers, senders = graph.edges
+    difference = graph.positions[receivers] - graph.positions[senders]
+    near = difference.square().sum(dim=1) < radius**2
+    return replace(graph, edges=graph.edges[:, near], edge_scalars=graph.edge_scalars[near])
+
+
 class Potential(nn.Module):
     """An energy, and forces as minus its gradient: conservative whatever the network is."""
 
@@ -68,18 +78,32 @@ class Property(nn.Module):
         target_mean: float,
         target_scale: float,
         readout: str = "sum",
+        radius: float | None = None,
         **settings: Any,
     ) -> None:
-        """Wrap a network of atoms; readout is "sum" (extensive) or "mean"."""
+        """Wrap a network of atoms.
+
+        Args:
+            atoms: builds the network from node_scalars, edge_scalars and its own settings.
+            node_scalars: features of atoms.
+            edge_scalars: features of pairs.
+            target_mean: added to what is read out.
+            target_scale: what is read out is multiplied by.
+            readout: "sum" for extensive properties, or "mean".
+            radius: pairs at a larger distance are left out; None for none.
+            settings: of the network.
+
+        """
         super().__init__()
         self.atoms = atoms(node_scalars, edge_scalars, **settings)
         self.target_mean = target_mean
         self.target_scale = target_scale
+        self.radius = radius
         self.gather = {"sum": sum_at, "mean": mean_at}[readout]
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (sample, 1)."""
-        values = self.atoms(centred(graph))
+        values = self.atoms(centred(_near(graph, self.radius)))
         total = self.gather(values, graph.sample_of_node, graph.samples)
         return self.target_mean + self.target_scale * total
 

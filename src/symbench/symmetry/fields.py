@@ -173,6 +173,7 @@ class FieldAction:
         dimension = group.elements[0].dimension
         self.group = group
         self.fields = tuple(fields)
+        self.normalizer = normalizer
         self.channels = channel_count(fields, dimension)
         if normalizer and len(normalizer.mean) != self.channels:
             raise SymmetryError(

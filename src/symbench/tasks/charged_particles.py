@@ -23,7 +23,7 @@ from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
 from symbench.tasks.batch import Batch, Inputs
-from symbench.tasks.point_audit import Moments, audit_rotations
+from symbench.tasks.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
 from symbench.tasks.point_graph import PointGraph, complete_edges, rotation_group
 from symbench.tasks.splits import SPLITS, check_splits
 
@@ -36,7 +36,6 @@ SPEED = 0.5
 DISTURBANCE = 1e-3
 # Trajectories advanced together: their arrays stay in the cache.
 _TOGETHER = 256
-_AUDITED_TRAJECTORIES = 200
 
 
 class Start(NamedTuple):
@@ -318,7 +317,7 @@ class ParticleData:
 
     def audit(self, group: str, task: Any) -> list[ElementAudit]:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
-        start = task.starts(len(SPLITS), _AUDITED_TRAJECTORIES)
+        start = task.starts(len(SPLITS), AUDITED_SAMPLES)
         solution = simulate(start, (50,), task.background)[0]
 
         def dynamics_error(element: Array) -> float:
@@ -328,7 +327,7 @@ class ParticleData:
             return float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
 
         data = self._read("train")
-        vectors = [data[key][:_AUDITED_TRAJECTORIES] for key in ("positions", "velocities")]
+        vectors = [data[key] for key in ("positions", "velocities")]
         return audit_rotations(
             rotation_group(group, self.dimension), Moments.of(*vectors), dynamics_error
         )

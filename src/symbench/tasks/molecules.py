@@ -24,7 +24,6 @@ from symbench.tasks.originals import FromOriginals, download
 from symbench.tasks.point_audit import Moments, audit_rotations
 from symbench.tasks.point_graph import (
     GraphStore,
-    complete_edges,
     point_symmetry,
     rotation_group,
     turn,
@@ -118,20 +117,16 @@ def _download(directory: Path) -> dict[str, dict[str, Array]]:
 
 
 def _cut(arrays: Mapping[str, Array], chosen: slice, zero: float) -> dict[str, Array]:
-    """Some configurations as flat arrays of nodes and edges; zeros where there are no forces."""
+    """Some configurations as flat arrays of nodes; zeros where there are no forces."""
     position = arrays["position"][chosen]
     count, atoms = position.shape[:2]
     forces = arrays.get("force")
     species = np.unique(arrays["atomic_number"])
     one_hot = (arrays["atomic_number"][:, None] == species).astype(float)
-    pairs = complete_edges(1, atoms).T.numpy()
     return {
         "positions": position.reshape(-1, 3),
         "scalars": np.tile(one_hot, (count, 1)),
-        "edges": np.tile(pairs, (count, 1)),
-        "edge_scalars": np.zeros((count * len(pairs), 0)),
         "nodes": np.full(count, atoms),
-        "edge_counts": np.full(count, len(pairs)),
         "energies": arrays["energy"][chosen] - zero,
         "forces": np.zeros((count * atoms, 3)) if forces is None else forces[chosen].reshape(-1, 3),
         "has_forces": np.array(forces is not None),
@@ -158,7 +153,7 @@ class MoleculeData:
         """Widths of the inputs, and scales of the targets, from the training split."""
         return {
             "node_scalars": self.training["scalars"].shape[1],
-            "edge_scalars": self.training["edge_scalars"].shape[1],
+            "edge_scalars": 0,
             "force_scale": self.force_scale,
         }
 

@@ -63,7 +63,7 @@ def mean_at(values: Tensor, places: Tensor, count: int) -> Tensor:
     return sum_at(values, places, count) / sizes.reshape(-1, *[1] * (values.ndim - 1))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def complete_edges(samples: int, nodes: int) -> Tensor:
     """All ordered pairs of different nodes of each of some samples, shape (2, edge)."""
     pairs = (1 - torch.eye(nodes)).nonzero().T
@@ -142,15 +142,14 @@ class GraphStore:
         """Take arrays of nodes and edges, with the numbers of each sample.
 
         Args:
-            arrays: positions (node, axis), velocities, scalars (node, feature), edges (edge, 2)
-                as receiver and sender within their sample, edge_scalars (edge, feature), nodes
-                (sample,) and edge_counts (sample,); velocities may be left out.
+            arrays: positions (node, axis), velocities, scalars (node, feature), nodes (sample,);
+                edges (edge, 2) as receiver and sender within their sample, edge_scalars (edge,
+                feature) and edge_counts (sample,). Velocities are zero where they are left out;
+                without edges every two nodes of a sample have one, without features.
 
         """
         self.nodes = arrays["nodes"].astype(np.int64)
-        self.edge_counts = arrays["edge_counts"].astype(np.int64)
         self.first_node = np.cumsum(self.nodes) - self.nodes
-        self.first_edge = np.cumsum(self.edge_counts) - self.edge_counts
         positions = torch.from_numpy(arrays["positions"]).float()
         velocities = arrays.get("velocities")
         self.at_nodes = {
@@ -160,8 +159,12 @@ class GraphStore:
             else torch.from_numpy(velocities).float(),
             "scalars": torch.from_numpy(arrays["scalars"]).float(),
         }
-        self.edges = torch.from_numpy(arrays["edges"].astype(np.int64))
-        self.edge_scalars = torch.from_numpy(arrays["edge_scalars"]).float()
+        self.complete = "edges" not in arrays
+        if not self.complete:
+            self.edge_counts = arrays["edge_counts"].astype(np.int64)
+            self.first_edge = np.cumsum(self.edge_counts) - self.edge_counts
+            self.edges = torch.from_numpy(arrays["edges"].astype(np.int64))
+            self.edge_scalars = torch.from_numpy(arrays["edge_scalars"]).float()
 
     def rows_of_nodes(self, samples: npt.NDArray[np.int64]) -> Tensor:
         """Rows of the arrays of nodes that belong to some samples."""
@@ -170,18 +173,27 @@ class GraphStore:
     def graph(self, samples: npt.NDArray[np.int64]) -> PointGraph:
         """Some samples as one graph."""
         rows = self.rows_of_nodes(samples)
-        edge_rows = torch.from_numpy(_ranges(self.first_edge[samples], self.edge_counts[samples]))
         nodes = torch.from_numpy(self.nodes[samples])
-        offsets = (nodes.cumsum(0) - nodes).repeat_interleave(
-            torch.from_numpy(self.edge_counts[samples])
-        )
+        edges, counts, edge_scalars = self._edges(samples)
+        offsets = (nodes.cumsum(0) - nodes).repeat_interleave(counts)
         return PointGraph(
             **{key: value[rows] for key, value in self.at_nodes.items()},
-            edges=(self.edges[edge_rows] + offsets[:, None]).T.contiguous(),
-            edge_scalars=self.edge_scalars[edge_rows],
+            edges=(edges + offsets[:, None]).T.contiguous(),
+            edge_scalars=edge_scalars,
             sample_of_node=torch.arange(len(nodes)).repeat_interleave(nodes),
             nodes=nodes,
         )
+
+    def _edges(self, samples: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+        """Edges within their samples, (edge, 2), numbers of each sample, and features."""
+        if self.complete:
+            of_each = [complete_edges(1, int(n)).T for n in self.nodes[samples]]
+            edges = torch.cat(of_each)
+            counts = torch.tensor([len(part) for part in of_each])
+            return edges, counts, torch.zeros(len(edges), 0)
+        rows = torch.from_numpy(_ranges(self.first_edge[samples], self.edge_counts[samples]))
+        counts = torch.from_numpy(self.edge_counts[samples])
+        return self.edges[rows], counts, self.edge_scalars[rows]
 
 
 def _ranges(first: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
