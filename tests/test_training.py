@@ -16,8 +16,8 @@ from symbench.errors import TrainingError
 from symbench.settings import TrainingSettings
 from symbench.symmetry.augment import Augment
 from symbench.symmetry.isometries import named_group
-from symbench.tasks.grid_data import GridData
 from symbench.symmetry.treatment import Treatment
+from symbench.tasks.grid_data import GridData
 from symbench.training import Interrupted, Trainer, learning_rate
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2, save_every=3)

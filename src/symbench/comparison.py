@@ -165,7 +165,10 @@ def _estimate(
     selection: Selection, family: CellFamily, found: Sequence[CellFamily]
 ) -> Estimate | None:
     chosen = _sibling(family, selection, found)
-    return chosen.estimate(selection) if chosen is not None else None
+    if chosen is None:
+        return None
+    # Not of an evaluation but of training: how far homotopy layers have stayed from equivariance.
+    return chosen.deviation() if selection.metric == "deviation" else chosen.estimate(selection)
 
 
 def _sibling(

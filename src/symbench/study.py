@@ -242,9 +242,12 @@ def read_configuration(
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a size file."""
+    """The JSON schema of a size file, before what all sizes share is laid below it."""
     dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, **SizeFile.model_json_schema()}
+    full = SizeFile.model_json_schema()
+    for shared in ("ModelSettings", "TreatmentSettings"):
+        full["$defs"][shared].pop("required")
+    return {"$schema": dialect, **full}
 
 
 def _check(study: Study) -> None:

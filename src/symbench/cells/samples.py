@@ -16,12 +16,7 @@ class SampleFamily(CellFamily):
         return str(next(iter(self.open("none").data_vars)))
 
     def estimate(self, selection: Selection) -> Estimate | None:
-        """Mean of a metric over samples and seeds; None where it was not evaluated.
-
-        The metric "deviation" is |γ| at the end of training, its units are layers.
-        """
-        if selection.metric == "deviation":
-            return self.deviation()
+        """Mean of a metric over samples and seeds; None where it was not evaluated."""
         if selection.evaluation not in self.evaluations:
             return None
         dataset = self.open(selection.evaluation)

@@ -66,6 +66,12 @@ def family_label(family: Any) -> str:
     )
 
 
+def treatment_palette(treatments: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+    """One colour a training treatment."""
+    ordered = sorted(set(treatments))
+    return dict(zip(ordered, sns.color_palette("colorblind", len(ordered)), strict=True))
+
+
 def task_markers(tasks: Iterable[str]) -> dict[str, str]:
     """One marker a task."""
     ordered = list(dict.fromkeys(tasks))

@@ -86,7 +86,7 @@ class Motion(FromOriginals):
             target = directory / f"{split}.hdf5"
             write_arrays(target, self._cut(trials, starts[split], self.samples[split], bones))
             paths.append(target)
-        parameters = {**vars(self), "split": "published" if published else "by trial, our own"}
+        parameters = {**self.parameters, "split": "published" if published else "by trial, our own"}
         write_manifest(
             directory,
             self,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pooch
 
@@ -21,6 +22,11 @@ class FromOriginals:
     """
 
     folders: Sequence[Path] = ()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All that was set, for the manifest."""
+        return {key: value for key, value in vars(self).items() if key != "folders"}
 
     def find(self, name: str) -> Path | None:
         """A file by its name; None if no folder holds it."""

@@ -120,7 +120,7 @@ class QM9(FromOriginals):
             data_format="properties",
             tools="numpy",
             parameters={
-                **{key: value for key, value in vars(self).items() if key != "folders"},
+                **self.parameters,
                 "unit": unit,
                 "energy_of_elements": dict(zip(ELEMENTS, reference.tolist(), strict=True)),
             },

@@ -95,9 +95,9 @@ class Shapes(FromOriginals):
             self,
             data_format=self.data_format,
             tools="h5py",
-            parameters={key: value for key, value in vars(self).items() if key != "folders"},
+            parameters=self.parameters,
             paths=paths,
-            source=self.source,
+            source=f"{self.source}: {type(self).__doc__}",
             licence=LICENCE,
         )
 
@@ -113,6 +113,7 @@ class VoxelShapes(Shapes):
         path = self.need(self.file, "no voxels of ModelNet10 are published with a checksum")
         try:
             with h5py.File(path) as file:
+                self.source = str(file.attrs.get("source", self.source))
                 return {
                     split: (file[split]["occupancy_packed"][()], file[split]["label"][()])
                     for split in ("train", "test")
@@ -129,7 +130,7 @@ class SurfacePoints(VoxelShapes):
     """`modelnet10_points`: points on the surfaces of the voxels; the meshes are not at hand."""
 
     data_format = "clouds"
-    source = "Princeton ModelNet10, points drawn on the surfaces of 32^3 voxels"
+    source = "Princeton ModelNet10"
 
     def __init__(self, *, points: int = 1024, **settings: Any) -> None:
         """Set the number of points; see `Shapes`."""
