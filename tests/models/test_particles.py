@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from symbench.models.egnn import EGNN
 from symbench.models.particles import (
-    EGNN,
     Framed,
     GraphNeuralNetwork,
     SignEquivariantParticles,

@@ -17,6 +17,7 @@ from symbench.figures.style import (
 from symbench.schema import Selection
 
 COLUMNS = 2
+EQUIVARIANT = ("architecture", "constrain", "scheduled")
 
 
 def draw(results: StudyResults) -> Figure:
@@ -30,13 +31,14 @@ def draw(results: StudyResults) -> Figure:
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     for axis, ((curve, model), families) in zip(axes.flat, panels.items(), strict=False):
-        quantity = ""
         for treatment in sorted({family.treatment for family, _, _ in families}):
             chosen = sorted(
                 ((value, family) for family, value, _ in families if family.treatment == treatment),
                 key=lambda pair: pair[0],
             )
-            for evaluation in ("none", "average"):
+            # An equivariant network is its own average.
+            strict = treatment in EQUIVARIANT
+            for evaluation in ("none",) if strict else ("none", "average"):
                 _line(axis, chosen, treatment, evaluation, palette[treatment])
         quantity = families[0][2]
         metric = _metric(families[0][0])
@@ -46,7 +48,8 @@ def draw(results: StudyResults) -> Figure:
             log_ticks(axis.yaxis)
         if quantity.startswith("training"):
             axis.set_xscale("log")
-            log_ticks(axis.xaxis)
+            axis.set_xticks(*[sorted({value for _, value, _ in families})] * 2, minor=False)
+            axis.set_xticks([], minor=True)
         axis.legend(fontsize="xx-small")
     return figure
 

@@ -44,14 +44,16 @@ class SteerableLinear(nn.Module):
                         self.paths.append((irrep, attribute, place, f"{irrep}_{other}_{place}"))
                         fan_in[place] += copies
         self.weights = nn.ParameterDict()
+        # In double precision whatever the module's: a buffer would be rounded with it.
+        self.couplings: dict[str, Tensor] = {}
         for irrep, attribute, place, name in self.paths:
             copies, out = irreps_out[place]
             shape = (self.copies_in[irrep], copies)
             bound = fan_in[place] ** -0.5
             self.weights[name] = nn.Parameter((2 * torch.rand(shape) - 1) * bound)
             other = attributes[attribute].ir
-            coupling = wigner_3j(irrep.l, other.l, out.l) * out.dim**0.5
-            self.register_buffer(f"coupling_{name}", coupling.float(), persistent=False)
+            coupling = wigner_3j(irrep.l, other.l, out.l, dtype=torch.float64) * out.dim**0.5
+            self.couplings[name] = coupling
         bounds = [
             fan_in[place] ** -0.5 * torch.ones(copies)
             for place, (copies, out) in enumerate(irreps_out)
@@ -73,7 +75,7 @@ class SteerableLinear(nn.Module):
         outputs: list[Tensor | None] = [None] * len(self.irreps_out)
         for irrep, attribute, place, name in self.paths:
             out = self.irreps_out[place].ir
-            coupling = getattr(self, f"coupling_{name}")
+            coupling = self.couplings[name].to(values)
             value, weight = inputs[irrep], self.weights[name]
             # The smaller of input and output meets the weights.
             if out.dim < irrep.dim:

@@ -184,7 +184,8 @@ class ConstrainPartially(Constrain):
         return super().loss_term() + self.slack_price * self.slacks.square().sum() / 2
 
     def after_step(self, progress: float) -> None:
-        """The dual step; multipliers of inequalities are not negative."""
+        """The dual step; neither slacks nor multipliers of inequalities are negative."""
+        self.slacks.data.clamp_(min=0)
         super().after_step(progress)
         self.multipliers.clamp_(min=0)
 

@@ -18,7 +18,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays by name to an HDF5 file, whole or not at all."""
     with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
         for key, value in arrays.items():
-            compression = "gzip" if value.dtype == np.uint8 else None
+            compression = "gzip" if value.dtype == np.uint8 and value.ndim else None
             file.create_dataset(key, data=value, compression=compression)
 
 

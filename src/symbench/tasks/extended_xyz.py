@@ -71,4 +71,7 @@ def _columns(comment: str) -> dict[str, int]:
 
 
 def _vectors(rows: list[list[str]], column: int) -> list[list[float]]:
-    return [[float(value) for value in row[column : column + 3]] for row in rows]
+    vectors = [[float(value) for value in row[column : column + 3]] for row in rows]
+    if any(len(vector) < 3 for vector in vectors):
+        raise ValueError("a line lacks columns")
+    return vectors

@@ -86,7 +86,7 @@ class Shapes(FromOriginals):
             shapes, labels = originals[part]
             rows = rows[: self.samples[split]]
             arrays = {"shapes": self.prepare(shapes[rows], rng), "labels": labels[rows]}
-            arrays["classes"] = np.array(1 + max(part[1].max() for part in originals.values()))
+            arrays["classes"] = np.array(1 + max(int(part[1].max()) for part in originals.values()))
             path = directory / f"{split}.hdf5"
             write_arrays(path, arrays)
             paths.append(path)
