@@ -16,7 +16,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profi
 reproduce: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
 		$(if $(CONFIG),--configfile $(CONFIG))
-	@echo "Report: results/$(SIZE)/report.html"
+	@echo "Report: results/$(SIZE)/report.html, or in the folder that CONFIG names as its size"
 
 test: lint unit smoke
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import action, averaging, graphs, loading, particles
+from benchmarks import action, averaging, graphs, loading, particles, steerable
 from symbench.provenance import describe
 
 PARTS = [
@@ -32,6 +32,12 @@ PARTS = [
         "Charged particles",
         "Time of one trajectory. Budget: at least 50 times a plain loop.",
         particles.rows,
+    ),
+    (
+        "SEGNN",
+        "Budget: at most 1.1 times the same network written with plain e3nn layers; the loader "
+        "never the bottleneck.",
+        steerable.rows,
     ),
     (
         "Graph convolution",

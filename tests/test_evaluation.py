@@ -179,7 +179,7 @@ def test_published_weights_are_evaluated_without_training(study, turbulence, tmp
     cell = Cell(study.name, "decaying_turbulence", "mine", "none", 0)
     assert [c.seed for c in published.cells if c.treatment == "none"] == [0]
     stages.train(published, cell, turbulence, tmp_path / "out", threads=1)
-    model, _ = stages.build_model(published, cell, data)
+    model, _ = stages.build_model(published, cell, data, data.symmetry("D4"))
     from symbench.models.weights import load_weights
 
     load_weights(model, tmp_path / "out" / "weights.safetensors")

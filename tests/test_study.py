@@ -19,6 +19,7 @@ def overlay(tmp_path, content):
 
 
 MODELS = {
+    "ace": {"segnn", "egnn_relaxed", "egno", "schnet", "group_convolution"},
     "group_averaging": {"fno", "tfno", "unet_classic", "unet_convnext"},
     "sign_equivariant": {
         "gcn",
@@ -44,7 +45,7 @@ MODELS = {
 def test_shipped_sizes_are_valid(size):
     configuration = read_configuration([config_file(size, ROOT / "config")])
     assert configuration.size == size
-    assert set(configuration.studies) == {"group_averaging", "sign_equivariant"}
+    assert set(configuration.studies) == {"ace", "group_averaging", "sign_equivariant"}
     for study in configuration.studies.values():
         assert len(study.cells) == len(set(study.cells)) > 0
         assert any(study.settings.tasks[cell.task].exact for cell in study.cells)
@@ -67,7 +68,7 @@ def test_shipped_sizes_are_valid(size):
         ({"tasks": {"gray_scott": {"group": "D5"}}}, "Unknown group 'D5'.*allowed: trivial"),
         (
             {"cells": [{"tasks": ["gray_scott"], "models": ["fno"], "treatments": ["augmnt"]}]},
-            "Unknown treatment 'augmnt'.*allowed: augment, none.*Did you mean 'augment'",
+            "Unknown treatment 'augmnt'.*allowed: architecture, augment.*Did you mean 'augment'",
         ),
         ({"cells": [{"tasks": ["x"], "models": ["fno"]}]}, "Unknown task 'x'"),
         ({"cells": [{"tasks": ["gray_scott"], "models": ["x"]}]}, "Unknown model 'x'"),

@@ -119,5 +119,7 @@ def test_registry():
     assert resolve("models", "torch.nn:Conv2d") is nn.Conv2d
     with pytest.raises(ConfigError, match=r"Cannot import model 'torch\.nn:Conv9d'"):
         resolve("models", "torch.nn:Conv9d")
-    with pytest.raises(ConfigError, match="Unknown treatment 'mixup'; allowed: augment, none"):
+    with pytest.raises(
+        ConfigError, match="Unknown treatment 'mixup'; allowed: architecture, augment"
+    ):
         resolve("treatments", "mixup")

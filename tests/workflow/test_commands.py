@@ -171,10 +171,10 @@ def test_parameters_that_a_task_does_not_take(tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("study", "quantum", "Unknown study 'quantum'; allowed: group_averaging"),
+        ("study", "quantum", "Unknown study 'quantum'; allowed: ace, group_averaging"),
         ("task", "gray_scot", "Did you mean 'gray_scott'?"),
         ("model", "unet", "Unknown model 'unet'; allowed: fno, tfno"),
-        ("treatment", "mixup", "Unknown treatment 'mixup'; allowed: augment, none"),
+        ("treatment", "mixup", "Unknown treatment 'mixup'; allowed: architecture, augment"),
     ],
 )
 def test_unknown_names(tmp_path, option, value, message):

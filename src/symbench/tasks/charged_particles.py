@@ -23,7 +23,7 @@ from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
 from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
 from symbench.tasks.batch import Batch, Inputs
-from symbench.tasks.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
+from symbench.tasks.point_audit import Moments, audit_rotations
 from symbench.tasks.point_graph import PointGraph, complete_edges, rotation_group
 from symbench.tasks.splits import SPLITS, check_splits
 
@@ -36,6 +36,7 @@ SPEED = 0.5
 DISTURBANCE = 1e-3
 # Trajectories advanced together: their arrays stay in the cache.
 _TOGETHER = 256
+_AUDITED_STARTS = 200
 
 
 class Start(NamedTuple):
@@ -317,7 +318,7 @@ class ParticleData:
 
     def audit(self, group: str, task: Any) -> list[ElementAudit]:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
-        start = task.starts(len(SPLITS), AUDITED_SAMPLES)
+        start = task.starts(len(SPLITS), _AUDITED_STARTS)
         solution = simulate(start, (50,), task.background)[0]
 
         def dynamics_error(element: Array) -> float:
