@@ -231,7 +231,8 @@ def read_configuration(
             raise ConfigError(f"Config file {path} does not exist.")
         description = _validate(StudyDescription, descriptions[name], str(path))
         only = tuple(parsed.only_tasks) if parsed.only_tasks else None
-        cache = tuple(Path(folder) for folder in parsed.cache)
+        # Beside the folder of the config, wherever a run is started.
+        cache = tuple(files[0].resolve().parents[1] / folder for folder in parsed.cache)
         study = Study(name, description, parsed.studies[name], only, cache)
         try:
             _check(study)

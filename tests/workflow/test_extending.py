@@ -76,3 +76,21 @@ def test_two_lines():
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
     for text in (TEXT, (ROOT / "README.md").read_text()):
         assert 'symmetrize(model, group="D4", fields=[Field("pressure")' in text
+
+
+def test_own_layer_becomes_a_homotopy():
+    names = {"nn": torch.nn, "my_equivariant_layer": torch.nn.Identity()}
+    exec(blocks("python", "import Homotopy"), names)
+    values = torch.randn(3, 64)
+    layer = names["layer"]
+    torch.testing.assert_close(layer(values), values + layer.free(values))
+
+
+def test_own_treatment_with_settings(tmp_path):
+    content = yaml.safe_load(blocks("yaml", "slow_constrain"))
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"studies": {"ace": content}}))
+    study = read_configuration([ROOT / "config" / "smoke.yaml", path]).study("ace")
+    assert study.treatment("slow_constrain").method == "constrain"
+    assert study.treatment_settings("nbody", "slow_constrain") == {"dual_rate": 0.0001}
+    assert study.treatment_settings("nbody", "augment") == {}

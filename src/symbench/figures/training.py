@@ -25,6 +25,6 @@ def draw(results: StudyResults) -> Figure:
         facet_kws={"sharey": False},
     )
     grid.figure.set_layout_engine("constrained")
-    grid.set(yscale="log", ylabel="validation loss (standardised MSE)")
+    grid.set(yscale="log", ylabel="validation loss")
     grid.set_titles("{col_name}")
     return grid.figure
