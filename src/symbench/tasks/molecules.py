@@ -23,10 +23,10 @@ from symbench.tasks.extended_xyz import read_extended_xyz
 from symbench.tasks.originals import FromOriginals, download
 from symbench.tasks.point_audit import Moments, audit_rotations
 from symbench.tasks.point_graph import (
-    GraphStore,
+    NodeSplit,
     point_symmetry,
     rotation_group,
-    turn,
+    turn_equal,
 )
 from symbench.tasks.splits import check_splits
 
@@ -167,9 +167,7 @@ class MoleculeData:
         atoms = int(self.training["nodes"][0])
 
         def on_output(element: Tensor, outputs: Tensor) -> Tensor:
-            index = torch.arange(len(outputs), device=outputs.device) // atoms
-            forces = turn(element, outputs[:, 1:], index)
-            return torch.cat([outputs[:, :1], forces], dim=1)
+            return torch.cat([outputs[:, :1], turn_equal(element, outputs[:, 1:], atoms)], dim=1)
 
         return point_symmetry(group, on_output, exact)
 
@@ -190,29 +188,15 @@ class MoleculeData:
         return {suffix: self.split(f"test_{suffix}") for suffix in TEST_SETS if suffix}
 
 
-class MoleculeSplit:
-    """The configurations of one split, in memory."""
+class MoleculeSplit(NodeSplit):
+    """The configurations of one split; rows hold a share of the energy and a force."""
 
     def __init__(self, arrays: Mapping[str, Array], force_scale: float) -> None:
         """Take the arrays of a file, and the unit of the loss."""
-        self.store = GraphStore(arrays)
+        share = np.repeat(arrays["energies"] / arrays["nodes"], arrays["nodes"])
+        super().__init__(arrays, np.concatenate([share[:, None], arrays["forces"]], axis=1))
         self.force_scale = force_scale
         self.has_forces = bool(arrays["has_forces"])
-        atoms = np.repeat(arrays["nodes"], arrays["nodes"])
-        share = np.repeat(arrays["energies"], arrays["nodes"]) / atoms
-        rows = np.concatenate([share[:, None], arrays["forces"]], axis=1)
-        self.targets = torch.from_numpy(rows).float()
-
-    @property
-    def windows(self) -> npt.NDArray[np.int64]:
-        """One row for each configuration."""
-        return np.arange(len(self.store.nodes))[:, None]
-
-    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
-        """Some configurations; nothing in them is random."""
-        graph = self.store.graph(rows[:, 0])
-        targets = self.targets[self.store.rows_of_nodes(rows[:, 0])]
-        return Batch(graph, targets, len(rows), graph.sample_of_node)
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """Squared errors of forces and of the energy per atom, in units of the training forces."""

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import h5py
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 
 from symbench.errors import ConfigError, DataError
@@ -22,7 +21,7 @@ from symbench.tasks.arrays import read_arrays, write_arrays, write_manifest
 from symbench.tasks.batch import Batch
 from symbench.tasks.originals import FromOriginals
 from symbench.tasks.point_audit import Moments, audit_rotations
-from symbench.tasks.point_graph import GraphStore, point_symmetry, rotation_group, turn
+from symbench.tasks.point_graph import NodeSplit, point_symmetry, rotation_group, turn_equal
 from symbench.tasks.splits import SPLITS, check_splits
 
 Array = npt.NDArray[Any]
@@ -181,14 +180,8 @@ class MotionData:
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry:
         """O(3) or SO(3) on positions, velocities and predictions."""
-        # All samples have the same joints: the sample of a row follows from the number of rows.
         joints = int(read_arrays(self.directory / "test.hdf5")["nodes"][0])
-
-        def on_output(element: Tensor, positions: Tensor) -> Tensor:
-            index = torch.arange(len(positions), device=positions.device) // joints
-            return turn(element, positions, index)
-
-        return point_symmetry(group, on_output, exact)
+        return point_symmetry(group, lambda g, positions: turn_equal(g, positions, joints), exact)
 
     def audit(self, group: str, task: Any) -> list[ElementAudit]:
         """Audit the law of the training data; there is no simulator of humans."""
@@ -199,27 +192,12 @@ class MotionData:
 
     def split(self, name: str) -> "MotionSplit":
         """One of train, valid, test."""
-        return MotionSplit(read_arrays(self.directory / f"{name}.hdf5"))
+        arrays = read_arrays(self.directory / f"{name}.hdf5")
+        return MotionSplit(arrays, arrays["targets"])
 
 
-class MotionSplit:
-    """The samples of one split, in memory."""
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        """Take the arrays of a file."""
-        self.store = GraphStore(arrays)
-        self.targets = torch.from_numpy(arrays["targets"]).float()
-
-    @property
-    def windows(self) -> npt.NDArray[np.int64]:
-        """One row for each sample."""
-        return np.arange(len(self.store.nodes))[:, None]
-
-    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
-        """Some samples; nothing in them is random."""
-        graph = self.store.graph(rows[:, 0])
-        targets = self.targets[self.store.rows_of_nodes(rows[:, 0])]
-        return Batch(graph, targets, len(rows), graph.sample_of_node)
+class MotionSplit(NodeSplit):
+    """The samples of one split."""
 
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """Mean squared error over all times."""

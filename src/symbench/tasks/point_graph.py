@@ -14,7 +14,7 @@ from symbench.errors import SymmetryError
 from symbench.symmetry.frames.principal_axes import sign_patterns
 from symbench.symmetry.matrix_groups import OrthogonalGroup
 from symbench.symmetry.reynolds import Symmetry
-from symbench.tasks.batch import Inputs
+from symbench.tasks.batch import Batch, Inputs
 
 Array = npt.NDArray[Any]
 
@@ -84,6 +84,11 @@ def turn(element: Tensor, vectors: Tensor, sample_of_node: Tensor) -> Tensor:
     if element.ndim == 2:
         return vectors @ element.mT
     return torch.einsum("nab,n...b->n...a", element[sample_of_node], vectors)
+
+
+def turn_equal(element: Tensor, vectors: Tensor, nodes: int) -> Tensor:
+    """`turn` where every sample has the same number of nodes."""
+    return turn(element, vectors, torch.arange(len(vectors), device=vectors.device) // nodes)
 
 
 def turn_graph(element: Tensor, graph: PointGraph) -> PointGraph:
@@ -194,6 +199,26 @@ class GraphStore:
         rows = torch.from_numpy(_ranges(self.first_edge[samples], self.edge_counts[samples]))
         counts = torch.from_numpy(self.edge_counts[samples])
         return self.edges[rows], counts, self.edge_scalars[rows]
+
+
+class NodeSplit:
+    """Samples in memory whose targets are rows of nodes."""
+
+    def __init__(self, arrays: Mapping[str, Array], targets: Array) -> None:
+        """Take the arrays of a file, see `GraphStore`, and targets of shape (node, ...)."""
+        self.store = GraphStore(arrays)
+        self.targets = torch.from_numpy(targets).float()
+
+    @property
+    def windows(self) -> npt.NDArray[np.int64]:
+        """One row for each sample."""
+        return np.arange(len(self.store.nodes))[:, None]
+
+    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
+        """Some samples; nothing in them is random."""
+        graph = self.store.graph(rows[:, 0])
+        targets = self.targets[self.store.rows_of_nodes(rows[:, 0])]
+        return Batch(graph, targets, len(rows), graph.sample_of_node)
 
 
 def _ranges(first: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
