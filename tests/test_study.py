@@ -19,7 +19,7 @@ def overlay(tmp_path, content):
 
 
 MODELS = {
-    "ace": {"segnn", "egnn_relaxed", "egno", "schnet", "group_convolution"},
+    "ace": {"segnn", "egno", "schnet"},
     "group_averaging": {"fno", "tfno", "unet_classic", "unet_convnext"},
     "sign_equivariant": {
         "gcn",

@@ -99,15 +99,18 @@ class Background:
     Attributes:
         field: strength E of an electric field; particle i feels q_i E.
         gravity: strength g; every particle feels -g.
+        since: first step at which they act. Before a model looks, velocities would tell it the
+            direction, and nothing would be broken for it.
 
     """
 
     field: float = 0.0
     gravity: float = 0.0
+    since: int = 0
 
-    def forces(self, charges: Array) -> Array:
-        """Force along the last axis, shape (trajectory, particle)."""
-        return charges * self.field - self.gravity
+    def forces(self, charges: Array, step: int) -> Array | float:
+        """Force along the last axis at a step, shape (trajectory, particle)."""
+        return charges * self.field - self.gravity if step >= self.since else 0.0
 
 
 FREE_SPACE = Background()
@@ -146,8 +149,8 @@ def _simulate_together(
     products = start.charges[:, :, None] * start.charges[:, None]
     diagonal = np.arange(products.shape[1])
     products[:, diagonal, diagonal] = 0.0
-    external = background.forces(start.charges)
     x = start.positions.copy()
+    external = background.forces(start.charges, 0)
     v = start.velocities + TIME_STEP * forces(x, products, external)
     stored_x, stored_v = [], []
     for step in range(1, steps[-1] + 1):
@@ -155,6 +158,7 @@ def _simulate_together(
         if step in steps:
             stored_x.append(x.copy())
             stored_v.append(v.copy())
+        external = background.forces(start.charges, step)
         v += TIME_STEP * forces(x, products, external)
     return np.stack(stored_x), np.stack(stored_v)
 
@@ -182,8 +186,9 @@ class ChargedParticles:
             particles: five at least, and two more than axes, by default.
             input_step: step whose positions and velocities a model sees.
             target_step: step whose positions it predicts.
-            field: strength of a uniform electric field along the last axis; see `Background`.
-            gravity: strength of a uniform pull against the last axis.
+            field: strength of a uniform electric field along the last axis, switched on at the
+                input step; see `Background`.
+            gravity: strength of a uniform pull against the last axis, likewise.
             seed: seed of all starts.
 
         Raises:
@@ -196,7 +201,7 @@ class ChargedParticles:
         self.dimension = dimension
         self.particles = particles or max(5, dimension + 2)
         self.steps = (input_step, target_step)
-        self.background = Background(field, gravity)
+        self.background = Background(field, gravity, since=input_step)
         self.seed = seed
 
     def starts(self, stream: int, count: int) -> Start:
@@ -319,11 +324,12 @@ class ParticleData:
     def audit(self, group: str, task: Any) -> list[ElementAudit]:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
         start = task.starts(len(SPLITS), _AUDITED_STARTS)
-        solution = simulate(start, (50,), task.background)[0]
+        background = replace(task.background, since=0)
+        solution = simulate(start, (50,), background)[0]
 
         def dynamics_error(element: Array) -> float:
             turned = Start(start.positions @ element.T, start.velocities @ element.T, start.charges)
-            moved = simulate(turned, (50,), task.background)[0]
+            moved = simulate(turned, (50,), background)[0]
             expected = solution @ element.T
             return float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
 
