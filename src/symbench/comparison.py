@@ -68,7 +68,7 @@ def reference_tables(study: Study, results: Path, output: Path) -> None:
     keys = ["task", "model", "treatment", "evaluation", "lead_time", "metric"]
     summary = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
     output.mkdir(parents=True, exist_ok=True)
-    summary.round(6).to_csv(output / "metrics.csv", index=False)
+    summary.to_csv(output / "metrics.csv", index=False, float_format="%.6g")
     pd.read_csv(results / "claims.csv").round(6).to_csv(output / "claims.csv", index=False)
 
 

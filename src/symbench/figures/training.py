@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 from symbench.figures.results import StudyResults
 from symbench.figures.style import model_palette
 
+COLUMNS = 3
+
 
 def draw(results: StudyResults) -> Figure:
     """One panel a task; the band spans the seeds."""
@@ -17,14 +19,16 @@ def draw(results: StudyResults) -> Figure:
         hue="model",
         style="treatment",
         col="task",
+        col_wrap=min(COLUMNS, history.task.nunique()),
         kind="line",
         palette=model_palette(history.model),
         errorbar=("pi", 100),
-        height=2.6,
-        aspect=0.9,
+        height=2.4,
+        aspect=1.1,
         facet_kws={"sharey": False},
     )
     grid.figure.set_layout_engine("constrained")
     grid.set(yscale="log", ylabel="validation loss")
     grid.set_titles("{col_name}")
+    sns.move_legend(grid, "outside right upper")
     return grid.figure
