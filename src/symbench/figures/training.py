@@ -4,7 +4,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import model_palette
+from symbench.figures.style import model_palette, treatment_palette
 
 COLUMNS = 3
 
@@ -12,20 +12,23 @@ COLUMNS = 3
 def draw(results: StudyResults) -> Figure:
     """One panel a task; the band spans the seeds."""
     history = results.history
+    most = history.groupby("task")[["model", "treatment"]].nunique().max()
+    hue, style = ("treatment", "model") if most.treatment > most.model else ("model", "treatment")
+    palette = treatment_palette if hue == "treatment" else model_palette
     grid = sns.relplot(
         data=history,
         x="epoch",
         y="valid_loss",
-        hue="model",
-        style="treatment",
+        hue=hue,
+        style=style,
         col="task",
         col_wrap=min(COLUMNS, history.task.nunique()),
         kind="line",
-        palette=model_palette(history.model),
+        palette=palette(history[hue]),
         errorbar=("pi", 100),
         height=2.4,
         aspect=1.1,
-        facet_kws={"sharey": False},
+        facet_kws={"sharex": False, "sharey": False},
     )
     grid.figure.set_layout_engine("constrained")
     grid.set(yscale="log", ylabel="validation loss")
