@@ -167,7 +167,7 @@ class Trainer:
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             **self.treatment.record(),
         }
-        if not self.treatment.deploys_as_trained:
+        if self.treatment.projects:
             row["valid_loss_as_trained"] = self._validate()
         with self.treatment.deployed(self.model):
             row["valid_loss"] = self._validate()

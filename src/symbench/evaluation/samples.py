@@ -5,7 +5,7 @@ average over the group and its frame, the equivariance error of each, and what e
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -74,11 +74,8 @@ class SampleEvaluator:
     def _score(self, model: Model) -> xr.Dataset:
         scores: dict[str, list[Tensor]] = {}
         errors: list[Tensor] = []
-        rows = self.split.windows
-        batches = max(1, len(rows) // self.settings.batch_size)
         seconds: list[float] = []
-        for number, part in enumerate(np.array_split(rows, batches)):
-            batch = self.split.batch(part).to(self.device)
+        for number, batch in enumerate(self._batches(self.split)):
             output = model(batch.inputs)
             if not number:
                 seconds = [self._timed(model, batch) for _ in range(TIMED_CALLS)]
@@ -104,6 +101,12 @@ class SampleEvaluator:
         dataset["seconds_per_sample"].attrs["units"] = "s"
         return dataset
 
+    def _batches(self, split: Any) -> Iterator[Batch]:
+        """All samples of a split, in order."""
+        rows = split.windows
+        for part in np.array_split(rows, max(1, len(rows) // self.settings.batch_size)):
+            yield split.batch(part).to(self.device)
+
     def _variants(self) -> dict[str, Any]:
         """Other test sets: beyond the law of the training data, or corrupted."""
         return dict(self.data.variants()) if hasattr(self.data, "variants") else {}
@@ -111,9 +114,7 @@ class SampleEvaluator:
     def _scores_of(self, model: Model, split: Any) -> dict[str, npt.NDArray[np.floating]]:
         """Scores of a whole split, by name, shape (sample,)."""
         scores: dict[str, list[Tensor]] = {}
-        rows = split.windows
-        for part in np.array_split(rows, max(1, len(rows) // self.settings.batch_size)):
-            batch = split.batch(part).to(self.device)
+        for batch in self._batches(split):
             for name, values in split.scores(model(batch.inputs), batch).items():
                 scores.setdefault(name, []).append(values)
         return {name: torch.cat(values).cpu().numpy() for name, values in scores.items()}

@@ -145,7 +145,7 @@ class EGNO(nn.Module):
             features, positions = layer(features, positions, velocities, edges, edge_scalars)
             if stream is not None:
                 stream = self.free_features[index](stream)
-                features = self.features[index](features, stream.clone)
+                features = self.features[index](features, lambda stream=stream: stream)
                 positions = self.positions[index](
                     positions, lambda index=index, before=before: self._free_move(index, before)
                 )

@@ -5,7 +5,6 @@ interactions, of which each layer adds γ times.
 """
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +94,6 @@ class SchNet(nn.Module):
             features = features + layer(features, graph.edges, expanded, envelope)
             if stream is not None:
                 stream = self.free[index](stream)
-                features = self.deviations[index](features, partial(torch.clone, stream))
+                features = self.deviations[index](features, lambda stream=stream: stream)
         values: Tensor = self.decode(features)
         return values

@@ -140,7 +140,7 @@ def audit_distribution(
     draws = int(2 * group.order / FALSE_ALARM)
     results = [(0.0, 1.0)]
     for index in range(1, group.order):
-        results.append(_randomisation_test(moved, _powers(group, index), rng, draws))
+        results.append(_randomisation_test(moved, powers_of(group, index), rng, draws))
     return results
 
 
@@ -169,7 +169,7 @@ def _standardise(moved: Array) -> Array:
     return centred / (moved.std(axis=(0, 1)) + 1e-12) / moved.shape[2] ** 0.5
 
 
-def _powers(group: GridGroup, index: int) -> list[int]:
+def powers_of(group: GridGroup, index: int) -> list[int]:
     """Indices of the cyclic group of an element, in order: e, g, g², ..."""
     powers = [0, index]
     while (following := int(group.table[index, powers[-1]])) != 0:

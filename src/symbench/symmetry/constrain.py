@@ -6,14 +6,13 @@ variables drive every γ to zero (Algorithm 1 of arXiv 2505.13631) and projects 
 """
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from symbench.errors import TrainingError
-from symbench.symmetry.homotopy import Deviation, deviations, project, projected
+from symbench.symmetry.homotopy import Deviation, deviations, project
 from symbench.symmetry.reynolds import Symmetry
 from symbench.symmetry.treatment import Treatment
 
@@ -21,6 +20,7 @@ from symbench.symmetry.treatment import Treatment
 class OnHomotopies(Treatment):
     """A treatment that needs homotopy layers, and deploys the equivariant network."""
 
+    projects = True
     layers: dict[str, Deviation]
 
     def attach(self, model: nn.Module) -> None:
@@ -34,15 +34,6 @@ class OnHomotopies(Treatment):
             )
         super().attach(model)
 
-    def deployed(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Without free branches."""
-        return projected(model)
-
-    @property
-    def deploys_as_trained(self) -> bool:
-        """Free branches are on while it is trained."""
-        return False
-
     def record(self) -> dict[str, float]:
         """γ of each layer."""
         return {f"gamma:{name}": float(layer.gamma.detach()) for name, layer in self.layers.items()}
@@ -51,15 +42,12 @@ class OnHomotopies(Treatment):
 class Architecture(OnHomotopies):
     """Strict: γ = 0 from the first step to the last."""
 
+    projects = False  # once and for all, in `attach`
+
     def attach(self, model: nn.Module) -> None:
         """Project at once."""
         super().attach(model)
         project(model)
-
-    @property
-    def deploys_as_trained(self) -> bool:
-        """Nothing changes."""
-        return True
 
 
 class Scheduled(OnHomotopies):
@@ -169,6 +157,8 @@ class ConstrainPartially(Constrain):
     The network is used as it was trained, with the γ that it has reached.
     """
 
+    projects = False
+
     def __init__(self, symmetry: Symmetry, *, slack_price: float = 1.0, **rates: float) -> None:
         """Set ρ and the rates; see `Constrain`."""
         super().__init__(symmetry, **rates)
@@ -188,15 +178,6 @@ class ConstrainPartially(Constrain):
         self.slacks.data.clamp_(min=0)
         super().after_step(progress)
         self.multipliers.clamp_(min=0)
-
-    def deployed(self, model: nn.Module) -> AbstractContextManager[None]:
-        """As it was trained."""
-        return nullcontext()
-
-    @property
-    def deploys_as_trained(self) -> bool:
-        """Nothing changes."""
-        return True
 
     def record(self) -> dict[str, float]:
         """γ, λ and u of each layer."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from symbench.symmetry.homotopy import deviations
+from symbench.symmetry.homotopy import deviations, projected
 from symbench.symmetry.reynolds import Symmetry
 
 
@@ -15,7 +15,13 @@ class Treatment:
     """`none`: leaves samples, loss and model as they are; the base of all treatments.
 
     Free branches of a model with homotopy layers stay switched on, γ = 1.
+
+    Attributes:
+        projects: whether free branches are on in training only: validated, and kept, is γ = 0.
+
     """
+
+    projects: ClassVar[bool] = False
 
     def __init__(self, symmetry: Symmetry) -> None:
         """Take the symmetry of the task."""
@@ -53,12 +59,7 @@ class Treatment:
 
     def deployed(self, model: nn.Module) -> AbstractContextManager[None]:
         """The model as it will be used, for validation and for the weights that are kept."""
-        return nullcontext()
-
-    @property
-    def deploys_as_trained(self) -> bool:
-        """Whether `deployed` changes nothing."""
-        return True
+        return projected(model) if self.projects else nullcontext()
 
     def record(self) -> dict[str, float]:
         """Columns of the history, one number for each epoch."""

@@ -163,6 +163,7 @@ class MotionData:
     def __init__(self, directory: Path) -> None:
         """Open a folder; raises `DataError` if it holds no motion."""
         self.directory = directory
+        self.test = read_arrays(directory / "test.hdf5")
 
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "MotionData":
@@ -171,16 +172,15 @@ class MotionData:
 
     def model_arguments(self) -> dict[str, object]:
         """Widths of the inputs and the number of times."""
-        arrays = read_arrays(self.directory / "test.hdf5")
         return {
-            "node_scalars": arrays["scalars"].shape[1],
-            "edge_scalars": arrays["edge_scalars"].shape[1],
-            "time_steps": arrays["targets"].shape[1],
+            "node_scalars": self.test["scalars"].shape[1],
+            "edge_scalars": self.test["edge_scalars"].shape[1],
+            "time_steps": self.test["targets"].shape[1],
         }
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry:
         """O(3) or SO(3) on positions, velocities and predictions."""
-        joints = int(read_arrays(self.directory / "test.hdf5")["nodes"][0])
+        joints = int(self.test["nodes"][0])
         return point_symmetry(group, lambda g, positions: turn_equal(g, positions, joints), exact)
 
     def audit(self, group: str, task: Any) -> list[ElementAudit]:

@@ -53,7 +53,7 @@ def download(
     Args:
         urls: address of each file, by name.
         checksums: sha256 of each file; None where nobody has published it: what arrives is then
-            only as good as the checks of its content, and its sum goes to the manifest.
+            only as good as the checks of its content.
         directory: where to.
 
     Raises:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from symbench.errors import DataError
-from symbench.symmetry.audit import ElementAudit, audit_moved_features
+from symbench.symmetry.audit import ElementAudit, audit_moved_features, powers_of
 from symbench.symmetry.fields import Field, FieldAction
 from symbench.symmetry.frames.principal_axes import principal_frame
-from symbench.symmetry.isometries import GridGroup, named_group
+from symbench.symmetry.isometries import named_group
 from symbench.symmetry.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points import rotate
 from symbench.symmetry.reynolds import Symmetry
@@ -33,11 +33,11 @@ from symbench.tasks.splits import SPLITS, check_splits
 
 Array = npt.NDArray[Any]
 
-SIDE = 32
 LICENCE = "academic research use (Princeton ModelNet)"
 LABEL_SMOOTHING = 0.2
 _AUDITED_SHAPES = 30
-MODELNET40 = "https://shapenet.cs.stanford.edu/media/modelnet40_ply_hdf5_2048.zip"
+MODELNET40 = "modelnet40_ply_hdf5_2048.zip"
+MODELNET40_ADDRESS = f"https://shapenet.cs.stanford.edu/media/{MODELNET40}"
 
 
 class Shapes(FromOriginals):
@@ -81,12 +81,16 @@ class Shapes(FromOriginals):
             "valid": ("train", held_out),
             "test": ("test", rng.permutation(len(originals["test"][1]))),
         }
+        classes = 1 + max(int(labels.max()) for _, labels in originals.values())
         paths = []
         for split, (part, rows) in chosen.items():
             shapes, labels = originals[part]
             rows = rows[: self.samples[split]]
-            arrays = {"shapes": self.prepare(shapes[rows], rng), "labels": labels[rows]}
-            arrays["classes"] = np.array(1 + max(int(part[1].max()) for part in originals.values()))
+            arrays = {
+                "shapes": self.prepare(shapes[rows], rng),
+                "labels": labels[rows],
+                "classes": np.array(classes),
+            }
             path = directory / f"{split}.hdf5"
             write_arrays(path, arrays)
             paths.append(path)
@@ -160,15 +164,15 @@ class ModelNet40(Shapes):
 
     def __init__(self, *, points: int = 1024, **settings: Any) -> None:
         """Set the number of points; see `Shapes`."""
-        super().__init__(**{"file": "modelnet40_ply_hdf5_2048.zip", **settings})
+        super().__init__(**{"file": MODELNET40, **settings})
         self.points = points
 
     def read(self, directory: Path) -> dict[str, tuple[Array, Array]]:
         """Points and labels from the files that the archive holds."""
         archive = self.find(self.file)
         if archive is None:
-            name = "modelnet40_ply_hdf5_2048.zip"
-            archive = download({name: MODELNET40}, {name: None}, directory)[name]
+            urls = {MODELNET40: MODELNET40_ADDRESS}
+            archive = download(urls, {MODELNET40: None}, directory)[MODELNET40]
         unpacked = pooch.Unzip(extract_dir=str(directory.resolve() / "unpacked"))
         try:
             files = [Path(file) for file in unpacked(str(archive), "download", None)]
@@ -264,6 +268,7 @@ class ShapeData:
     def __init__(self, directory: Path) -> None:
         """Open a folder; raises `DataError` if it holds no shapes."""
         self.directory = directory
+        self.classes = int(read_arrays(directory / "test.hdf5")["classes"])
 
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "ShapeData":
@@ -272,7 +277,7 @@ class ShapeData:
 
     def model_arguments(self) -> dict[str, object]:
         """The number of classes."""
-        return {"classes": int(read_arrays(self.directory / "test.hdf5")["classes"])}
+        return {"classes": self.classes}
 
 
 class VoxelData(ShapeData):
@@ -280,27 +285,21 @@ class VoxelData(ShapeData):
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry:
         """A group of the cube; logits are invariant."""
-        action = FieldAction(self._group(group), [Field("occupancy")])
-        return Symmetry(self._group(group), action, lambda g, logits: logits, exact)
-
-    def _group(self, name: str) -> GridGroup:
-        return named_group(name, 3)
+        chosen = named_group(group, 3)
+        action = FieldAction(chosen, [Field("occupancy")])
+        return Symmetry(chosen, action, lambda g, logits: logits, exact)
 
     def audit(self, group: str, task: Any) -> list[ElementAudit]:
         """Audit the law: mean occupancy on a coarse grid. Objects stand upright: most fail."""
-        chosen = self._group(group)
+        chosen = named_group(group, 3)
         action = FieldAction(chosen, [Field("occupancy")])
         shapes = self.split("train").shapes[:_AUDITED_SHAPES].double()
         audits = []
         for index, element in enumerate(chosen.elements):
             if not index:
                 continue
-            powers = [0, index]
-            while (following := int(chosen.table[index, powers[-1]])) != 0:
-                powers.append(following)
-            features = np.stack(
-                [nn.functional.avg_pool3d(action(g, shapes), 8).flatten(1) for g in powers]
-            )
+            moved = [action(g, shapes) for g in powers_of(chosen, index)]
+            features = np.stack([nn.functional.avg_pool3d(one, 8).flatten(1) for one in moved])
             asymmetry, p_value = audit_moved_features(features, chosen.order, seed=index)
             audits.append(
                 ElementAudit.judged(str(element), float("nan"), asymmetry, p_value, chosen.order)
