@@ -20,6 +20,7 @@ TaskOption = Annotated[str, typer.Option(help="Name of the task in the study.")]
 ModelOption = Annotated[str, typer.Option(help="Name of the model in the study.")]
 TreatmentOption = Annotated[str, typer.Option(help="How the symmetry is imposed at training.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the cell.")]
+ThreadsOption = Annotated[int, typer.Option(help="Threads of the CPU.")]
 DataOption = Annotated[Path, typer.Option(help="Folder of the task's data.")]
 
 
@@ -38,11 +39,17 @@ def main() -> None:
 
 
 @app.command()
-def fetch(config: ConfigOption, study: StudyOption, task: TaskOption, output: DataOption) -> None:
+def fetch(
+    config: ConfigOption,
+    study: StudyOption,
+    task: TaskOption,
+    output: DataOption,
+    threads: ThreadsOption = 1,
+) -> None:
     """Simulate or download the data of a task."""
     from symbench import stages
 
-    stages.fetch(studies.read_configuration(config).study(study), task, output)
+    stages.fetch(studies.read_configuration(config).study(study), task, output, threads)
 
 
 @app.command()
@@ -69,7 +76,7 @@ def train(
     seed: SeedOption,
     data: DataOption,
     output: Annotated[Path, typer.Option(help="Folder for weights, history and state.")],
-    threads: Annotated[int, typer.Option(help="Threads of the CPU.")] = 1,
+    threads: ThreadsOption = 1,
 ) -> None:
     """Train a model, or take its published weights."""
     from symbench import stages
@@ -90,7 +97,7 @@ def evaluate(
     data: DataOption,
     weights: Annotated[Path, typer.Option(help="Weights of the model.")],
     output: Annotated[Path, typer.Option(help="Folder for <evaluation>/seed<k>.nc.")],
-    threads: Annotated[int, typer.Option(help="Threads of the CPU.")] = 1,
+    threads: ThreadsOption = 1,
 ) -> None:
     """Evaluate a trained model in all ways that the study asks for."""
     from symbench import stages

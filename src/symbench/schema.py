@@ -107,6 +107,7 @@ class Selection(Strict):
 
     evaluation: Literal["none", "orbit_mean", "average", "frame"] = "none"
     metric: str = "vrmse"
+    over: str | None = Field(None, description="a metric of the same evaluation to divide by")
     task: Name | None = Field(None, description="of the case itself by default")
     model: Name | None = Field(None, description="of the case itself by default")
     treatment: Name | None = Field(None, description="of the case itself by default")

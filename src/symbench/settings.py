@@ -20,6 +20,9 @@ class TrainingSettings:
         patience: stop after so many epochs without a better validation loss; None for never.
         bfloat16: automatic mixed precision.
         save_every: steps between two saved states.
+        first_phase_epochs: the first of the epochs, in which another loss of the data counts, such
+            as that of energies before forces; constant learning rate.
+        first_phase_learning_rate: of that phase; the learning rate of the rest by default.
 
     """
 
@@ -34,6 +37,8 @@ class TrainingSettings:
     patience: int | None = None
     bfloat16: bool = False
     save_every: int = 200
+    first_phase_epochs: int = 0
+    first_phase_learning_rate: float | None = None
 
 
 @dataclass(frozen=True)

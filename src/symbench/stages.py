@@ -38,9 +38,11 @@ def build_task(study: Study, name: str) -> Any:
         ) from None
 
 
-def fetch(study: Study, name: str, output: Path) -> None:
+def fetch(study: Study, name: str, output: Path, threads: int = 1) -> None:
     """Simulate or download the data of a task."""
     task = build_task(study, name)
+    if hasattr(task, "workers"):
+        task.workers = threads
     if isinstance(task, FromOriginals):
         task.folders = study.cache
     task.fetch(output)

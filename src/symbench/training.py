@@ -43,6 +43,9 @@ class Split(Protocol):
     def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """The training loss, a scalar."""
 
+    def first_phase_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+        """The loss of the first phase; needed only where the settings have one."""
+
     def validation_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
         """What chooses the best weights: a scalar, lower is better."""
 
@@ -75,9 +78,13 @@ class Interrupted(SystemExit):
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine to zero, or constant."""
+    """Constant in a first phase; then linear warm-up, and half a cosine to zero, or constant."""
+    first_phase = settings.first_phase_epochs * steps_per_epoch
+    if step < first_phase:
+        return settings.first_phase_learning_rate or settings.learning_rate
+    step -= first_phase
     warm_up = settings.warm_up_epochs * steps_per_epoch
-    total = settings.epochs * steps_per_epoch
+    total = settings.epochs * steps_per_epoch - first_phase
     if step < warm_up:
         return settings.learning_rate * (step + 1) / warm_up
     if settings.schedule == "constant":
@@ -193,12 +200,16 @@ class Trainer:
         )
         batch = self.train_split.batch(rows, generator).to(self.device)
         inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
+        first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
+        if hasattr(self.model, "first_phase"):
+            self.model.first_phase = first_phase
         rate = learning_rate(self.settings, step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
             prediction = self.network(inputs)
-        loss = self.train_split.loss(prediction.float(), replace(batch, targets=targets))
+        loss_of = self.train_split.first_phase_loss if first_phase else self.train_split.loss
+        loss = loss_of(prediction.float(), replace(batch, targets=targets))
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(

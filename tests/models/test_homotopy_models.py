@@ -68,7 +68,7 @@ def leave(element, outputs, of_node):
     return outputs
 
 
-POTENTIAL = {"node_scalars": 3, "edge_scalars": 1, "force_scale": 1.0}
+POTENTIAL = {"node_scalars": 3, "edge_scalars": 1, "energy_scale": 1.0}
 PROPERTY = {"node_scalars": 3, "edge_scalars": 1, "target_mean": 0.5, "target_scale": 2.0}
 MODELS = {
     "egnn": (partial(EGNN, 3, 8, 2, free=True), turn_positions),

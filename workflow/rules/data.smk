@@ -20,7 +20,7 @@ rule fetch:
         directory=lambda wildcards: f"{DATA}/{wildcards.task}",
     shell:
         "symbench fetch {params.config} --study {params.study} --task {wildcards.task}"
-        " --output {params.directory} > {log} 2>&1"
+        " --output {params.directory} --threads {threads} > {log} 2>&1"
 
 
 rule audit:

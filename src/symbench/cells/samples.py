@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+import xarray as xr
+
 from symbench.cells.base import CellFamily, Row
 from symbench.schema import Selection
-from symbench.statistics import Estimate, PairedBootstrap
+from symbench.statistics import Estimate, PairedBootstrap, ratio
 
 
 class SampleFamily(CellFamily):
@@ -20,21 +23,41 @@ class SampleFamily(CellFamily):
         if selection.evaluation not in self.evaluations:
             return None
         dataset = self.open(selection.evaluation)
-        if selection.metric not in dataset:
-            return None
-        values = dataset[selection.metric].transpose("seed", ...).values
-        return PairedBootstrap(*values.shape).mean(values)
+        means = []
+        for metric in filter(None, (selection.metric, selection.over)):
+            if metric not in dataset:
+                return None
+            values = dataset[metric].transpose("seed", ...).values
+            # Seeds are drawn first, and are the same for test sets of other sizes.
+            means.append(PairedBootstrap(*values.shape).mean(values))
+        return ratio(*means) if selection.over else means[0]
 
     def metric_rows(self) -> Iterator[Row]:
         """All metrics, one value a row."""
         for evaluation in self.evaluations:
             dataset = self.open(evaluation)
             for metric, values in dataset.data_vars.items():
+                if set(values.dims) & {"output", "elements"}:
+                    continue
                 unit = values.attrs.get("units", "1")
                 for seed in self.seeds:
                     value = values.sel(seed=seed).mean()
                     yield self.row(seed, evaluation, str(metric), value, unit=unit)
+            for name, unit, values in _derived(dataset):
+                for seed in self.seeds:
+                    yield self.row(seed, evaluation, name, values.sel(seed=seed), unit=unit)
         if "seconds" in self.history:
             for seed in self.seeds:
                 epoch = self.history[self.history.seed == seed].seconds.mean()
                 yield self.row(seed, "none", "seconds_per_epoch", epoch, unit="s")
+
+
+def _derived(dataset: xr.Dataset) -> Iterator[tuple[str, str, xr.DataArray]]:
+    """Root mean squares, and R², of quantities whose squared errors and variances are there."""
+    for quantity in ("energy", "force"):
+        if f"{quantity}_spread" in dataset:
+            squared = dataset[f"{quantity}_mse"].mean("sample")
+            unit = dataset[f"{quantity}_mae"].attrs["units"]
+            yield f"{quantity}_rmse", unit, np.sqrt(squared)
+            spread = dataset[f"{quantity}_spread"].mean("sample")
+            yield f"{quantity}_r_squared", "1", 1 - squared / spread

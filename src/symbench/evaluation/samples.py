@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from symbench.settings import EvaluationSettings
 from symbench.symmetry.frames.averaged import FrameAveraged
-from symbench.symmetry.reynolds import Model, Symmetry, average
+from symbench.symmetry.reynolds import Averaged, Model, Symmetry, average
 from symbench.tasks.batch import Batch
 
 # Elements that the equivariance error is the mean over.
@@ -71,17 +71,30 @@ class SampleEvaluator:
             self.model, self.symmetry, elements="all" if whole else self.settings.elements
         )
 
-    def _score(self, model: Model) -> xr.Dataset:
+    def _score(self, model: Any) -> xr.Dataset:
         scores: dict[str, list[Tensor]] = {}
         errors: list[Tensor] = []
         seconds: list[float] = []
+        outputs: list[Tensor] = []
+        targets: list[Tensor] = []
+        counts = _counts(model)
+        by_elements: dict[str, list[Tensor]] = {}
         for number, batch in enumerate(self._batches(self.split)):
-            output = model(batch.inputs)
+            if counts:
+                partial = list(model.of_first(batch.inputs, counts))
+                output = partial[-1]
+                for name, values in self._stacked_scores(partial, batch).items():
+                    by_elements.setdefault(name, []).append(values)
+            else:
+                output = model(batch.inputs)
             if not number:
                 seconds = [self._timed(model, batch) for _ in range(TIMED_CALLS)]
             for name, values in self.split.scores(output, batch).items():
                 scores.setdefault(name, []).append(values)
             errors.append(self._equivariance_error(model, batch, output, number))
+            if hasattr(self.split, "outputs"):
+                outputs.append(self.split.outputs(output, batch))
+                targets.append(self.split.outputs(batch.targets, batch))
             if hasattr(self.split, "disturbed"):
                 change = self._sensitivity(model, batch, output, number)
                 scores.setdefault("sensitivity", []).append(change)
@@ -91,6 +104,14 @@ class SampleEvaluator:
                 for name, values in {**scores, "equivariance_error": errors}.items()
             }
         )
+        if outputs:
+            dataset["predictions"] = (("sample", "output"), torch.cat(outputs).cpu().numpy())
+            dataset["targets"] = (("sample", "output"), torch.cat(targets).cpu().numpy())
+        if counts:
+            dataset["elements"] = counts
+        for name, parts in by_elements.items():
+            values = torch.cat(parts, dim=1).cpu().numpy()
+            dataset[f"{name}_by_elements"] = (("elements", "sample"), values)
         for suffix, split in self._variants().items():
             for name, scored in self._scores_of(model, split).items():
                 dataset[f"{name}_{suffix}"] = ((f"sample_{suffix}",), scored)
@@ -100,6 +121,11 @@ class SampleEvaluator:
         dataset["seconds_per_sample"] = (("call",), np.array(seconds))
         dataset["seconds_per_sample"].attrs["units"] = "s"
         return dataset
+
+    def _stacked_scores(self, outputs: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """Scores of some outputs for the same batch, by name, shape (output, sample)."""
+        scores = [self.split.scores(output, batch) for output in outputs]
+        return {name: torch.stack([each[name] for each in scores]) for name in scores[0]}
 
     def _batches(self, split: Any) -> Iterator[Batch]:
         """All samples of a split, in order."""
@@ -148,3 +174,11 @@ class SampleEvaluator:
             violation += batch.mean_per_sample(difference.square())
         size = batch.mean_per_sample(output.square())
         return (violation / PROBES / size.clamp(min=1e-30)).sqrt()
+
+
+def _counts(model: Any) -> list[int]:
+    """Numbers of elements, 1, 2, 4, ... and all, whose partial averages are scored on the way."""
+    if not isinstance(model, Averaged):
+        return []
+    most = len(model.elements)
+    return sorted({most, *(2**k for k in range(most.bit_length()))})

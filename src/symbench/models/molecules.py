@@ -29,41 +29,50 @@ def _near(graph: PointGraph, radius: float | None) -> PointGraph:
 
 
 class Potential(nn.Module):
-    """An energy, and forces as minus its gradient: conservative whatever the network is."""
+    """An energy, and forces as minus its gradient: conservative whatever the network is.
 
-    def __init__(
-        self,
-        atoms: Callable[..., nn.Module],
-        *,
-        node_scalars: int,
-        edge_scalars: int,
-        force_scale: float,
-        **settings: Any,
-    ) -> None:
-        """Wrap a network of atoms.
+    Attributes:
+        first_phase: whether training is in its first phase, of energies: forces are left out.
+
+    """
+
+    first_phase = False
+
+    def __init__(self, atoms: nn.Module, energy_scale: float, energy_shift: float = 0.0) -> None:
+        """Wrap a network.
 
         Args:
-            atoms: builds the network from node_scalars, edge_scalars and its own settings.
-            node_scalars: features of atoms.
-            edge_scalars: features of pairs.
-            force_scale: what the sum over atoms is multiplied by, in eV.
-            settings: of the network.
+            atoms: gives a number for each atom, shape (node, 1), from a `PointGraph`.
+            energy_scale: what the sum over atoms is multiplied by, in eV.
+            energy_shift: what is added to it then.
 
         """
         super().__init__()
-        self.atoms = atoms(node_scalars, edge_scalars, **settings)
-        self.force_scale = force_scale
+        self.atoms = atoms
+        self.energy_scale = energy_scale
+        self.energy_shift = energy_shift
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Energy over the number of atoms, and force, of each atom: shape (node, 1 + axis)."""
+        if self.training and self.first_phase:
+            energy = self._energy(graph)
+            return self._rows(graph, energy, torch.zeros_like(graph.positions))
         with torch.enable_grad():
             positions = graph.positions.detach().requires_grad_(True)
-            values = self.atoms(centred(replace(graph, positions=positions)))
-            energy = self.force_scale * sum_at(values[:, 0], graph.sample_of_node, graph.samples)
+            energy = self._energy(replace(graph, positions=positions))
             (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)
-            shared = (energy / graph.nodes)[graph.sample_of_node]
-            out = torch.cat([shared[:, None], -gradient], dim=1)
+            out = self._rows(graph, energy, -gradient)
         return out if self.training else out.detach()
+
+    def _energy(self, graph: PointGraph) -> Tensor:
+        values = self.atoms(centred(graph))
+        total = sum_at(values[:, 0], graph.sample_of_node, graph.samples)
+        return self.energy_shift + self.energy_scale * total
+
+    @staticmethod
+    def _rows(graph: PointGraph, energy: Tensor, forces: Tensor) -> Tensor:
+        shared = (energy / graph.nodes)[graph.sample_of_node]
+        return torch.cat([shared[:, None], forces], dim=1)
 
 
 class Property(nn.Module):
@@ -108,19 +117,34 @@ class Property(nn.Module):
         return self.target_mean + self.target_scale * total
 
 
+def _potential(
+    atoms: Callable[..., nn.Module],
+    *,
+    node_scalars: int,
+    edge_scalars: int,
+    energy_scale: float,
+    energy_shift: float = 0.0,
+    molecule: object = None,
+    **settings: Any,
+) -> Potential:
+    """A potential of any molecule: what the one of the data is does not matter."""
+    network = atoms(node_scalars, edge_scalars, **settings)
+    return Potential(network, energy_scale, energy_shift)
+
+
 def schnet_potential(**settings: Any) -> Potential:
     """SchNet with energy and forces."""
-    return Potential(SchNet, **settings)
+    return _potential(SchNet, **settings)
 
 
 def egnn_potential(**settings: Any) -> Potential:
     """EGNN with energy and forces."""
-    return Potential(EGNNAtoms, **settings)
+    return _potential(EGNNAtoms, **settings)
 
 
 def segnn_potential(**settings: Any) -> Potential:
     """SEGNN with energy and forces."""
-    return Potential(_segnn(), **{"norm": False, **settings})
+    return _potential(_segnn(), **{"norm": False, **settings})
 
 
 def schnet_property(**settings: Any) -> Property:

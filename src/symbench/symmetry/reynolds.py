@@ -20,6 +20,7 @@ from symbench.errors import SymmetryError
 from symbench.symmetry.fields import Field, FieldAction, InputAction, Normalizer
 from symbench.symmetry.groups import FiniteGroup, Group
 from symbench.symmetry.isometries import GridGroup, lowest_dimension, named_group
+from symbench.symmetry.labelled_points import LabelledPointGroup
 
 Model = Callable[[Any], Tensor]
 Action = Callable[[Any, Any], Any]
@@ -139,6 +140,16 @@ class Averaged(nn.Module):
         assert total is not None
         return total.div_(len(self.elements)).to(output.dtype)
 
+    def of_first(self, values: Any, counts: Sequence[int]) -> Iterator[Tensor]:
+        """Yield the means over the first few elements, for ascending numbers of them."""
+        total: Tensor | None = None
+        outputs = orbit(self.model, self.symmetry, values, self.elements, self.chunk)
+        for count, (_, output) in enumerate(outputs, start=1):
+            wide = output.to(torch.promote_types(output.dtype, torch.float32))
+            total = wide if total is None else total + wide
+            if count in counts:
+                yield (total / count).to(output.dtype)
+
     def moments(self, values: Any) -> OrbitMoments:
         """Mean and variance over the orbit at the price of the mean (Welford's update)."""
         mean = squares = torch.zeros(())
@@ -170,7 +181,8 @@ def average(
         elements: "all" (exactly equivariant); the elements of a subgroup (exact for it); or a
             number n: the identity and n - 1 random elements. From a `FiniteGroup` they are drawn
             without replacement, which gives the share 1 - (|G| - n) / (n (|G| - 1)) of the gain
-            on average (P5); from other groups independently, which gives 1 - 1/n.
+            on average (P5); from other groups independently, which gives 1 - 1/n; where labels can be
+            exchanged, all exchanges with each of n / (number of exchanges) rotations.
         seed: draws the subset.
         chunk: elements folded into one batch; 1 by default, the least memory.
 
@@ -202,7 +214,10 @@ def random_elements(group: Group, count: int, seed: int = 0) -> Any:
         raise SymmetryError(f"A subset of {group} has {most}.")
     if isinstance(group, FiniteGroup):
         return [0, *sorted(random.Random(seed).sample(range(1, group.order), count - 1))]
-    others = group.sample(count - 1, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(group, LabelledPointGroup):
+        return group.cover(count, generator)
+    others = group.sample(count - 1, generator)
     return torch.cat([group.identity[None], others])
 
 

@@ -154,7 +154,7 @@ class MoleculeData:
         return {
             "node_scalars": self.training["scalars"].shape[1],
             "edge_scalars": 0,
-            "force_scale": self.force_scale,
+            "energy_scale": self.force_scale,
         }
 
     @property
