@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from benchmarks import action, averaging, graphs, loading, particles, steerable
+from benchmarks import action, averaging, circuits, graphs, loading, particles, steerable
 from symbench.provenance import describe
 
 PARTS = [
@@ -38,6 +38,12 @@ PARTS = [
         "Budget: at most 1.1 times the same network written with plain e3nn layers; the loader "
         "never the bottleneck.",
         steerable.rows,
+    ),
+    (
+        "Quantum circuits",
+        "A step on the plain circuit: 6 qubits, 6 blocks, 64 molecules. Budgets: at least 20 times "
+        "one call a molecule, at most 2.5 times a state vector written in torch.",
+        circuits.rows,
     ),
     (
         "Graph convolution",

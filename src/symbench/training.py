@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -201,8 +201,9 @@ class Trainer:
         batch = self.train_split.batch(rows, generator).to(self.device)
         inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
         first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
-        if hasattr(self.model, "first_phase"):
-            self.model.first_phase = first_phase
+        model: Any = self.model
+        if hasattr(model, "first_phase"):
+            model.first_phase = first_phase
         rate = learning_rate(self.settings, step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import xarray as xr
 
 from symbench.cells.base import CellFamily, Row
@@ -58,6 +57,6 @@ def _derived(dataset: xr.Dataset) -> Iterator[tuple[str, str, xr.DataArray]]:
         if f"{quantity}_spread" in dataset:
             squared = dataset[f"{quantity}_mse"].mean("sample")
             unit = dataset[f"{quantity}_mae"].attrs["units"]
-            yield f"{quantity}_rmse", unit, np.sqrt(squared)
+            yield f"{quantity}_rmse", unit, squared**0.5
             spread = dataset[f"{quantity}_spread"].mean("sample")
             yield f"{quantity}_r_squared", "1", 1 - squared / spread

@@ -110,14 +110,14 @@ class SampleEvaluator:
         if counts:
             dataset["elements"] = counts
         for name, parts in by_elements.items():
-            values = torch.cat(parts, dim=1).cpu().numpy()
-            dataset[f"{name}_by_elements"] = (("elements", "sample"), values)
+            scored = torch.cat(parts, dim=1).cpu().numpy()
+            dataset[f"{name}_by_elements"] = (("elements", "sample"), scored)
         for suffix, split in self._variants().items():
-            for name, scored in self._scores_of(model, split).items():
-                dataset[f"{name}_{suffix}"] = ((f"sample_{suffix}",), scored)
-        for name in dataset.data_vars:
-            units = (u for known, u in self.data.units.items() if str(name).startswith(known))
-            dataset[name].attrs["units"] = next(units, "1")
+            for name, of_variant in self._scores_of(model, split).items():
+                dataset[f"{name}_{suffix}"] = ((f"sample_{suffix}",), of_variant)
+        for variable in dataset.data_vars:
+            units = (u for known, u in self.data.units.items() if str(variable).startswith(known))
+            dataset[variable].attrs["units"] = next(units, "1")
         dataset["seconds_per_sample"] = (("call",), np.array(seconds))
         dataset["seconds_per_sample"].attrs["units"] = "s"
         return dataset

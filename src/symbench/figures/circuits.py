@@ -17,18 +17,19 @@ def draw(results: StudyResults) -> Figure:
     from symbench.models.quantum_circuits import QuantumPotential
     from symbench.tasks.potential_surfaces import AMMONIA
 
+    models = results.study.settings.models
+    used = dict.fromkeys(models[cell.model].architecture for cell in results.study.cells)
+    scales = {"energy_scale": 1.0, "energy_shift": 0.0, "node_scalars": 2, "edge_scalars": 0}
     images: dict[str, np.ndarray] = {}
-    for name in dict.fromkeys(cell.model for cell in results.study.cells):
-        settings = results.study.settings.models[name]
-        if not settings.architecture.endswith("circuit") or "blocks" in settings.settings:
+    for name in used:
+        build = registry.resolve("models", name)
+        if not name.endswith("circuit"):
             continue
-        scales = {"energy_scale": 1.0, "energy_shift": 0.0, "node_scalars": 2, "edge_scalars": 0}
-        potential = registry.resolve("models", settings.architecture)(
-            molecule=AMMONIA, blocks=1, **scales
-        )
+        potential = build(molecule=AMMONIA, blocks=1, **scales)
         assert isinstance(potential, QuantumPotential)
         positions = torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(0))
         drawing, _ = qml.draw_mpl(potential.atoms.exact, style="black_white")(positions)
+        drawing.set_layout_engine("none")
         drawing.set_dpi(100)
         drawing.canvas.draw()
         images[name] = np.asarray(drawing.canvas.buffer_rgba()).copy()
@@ -46,5 +47,5 @@ def draw(results: StudyResults) -> Figure:
     for axis, (name, image) in zip(axes[:, 0], images.items(), strict=True):
         axis.imshow(image)
         axis.set_axis_off()
-        axis.set_title(f"{name}, one block, NH3")
+        axis.set_title(f"{name.replace('_', ' ')}, one block, NH3")
     return figure

@@ -1,5 +1,7 @@
 """Random circuits of growing size: variance of gradients, and which states are reached."""
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -8,20 +10,22 @@ from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, model_palette
 
 ACTIVE = (1, 2, 3, 4)
-DRAWS = 8
+GRADIENT_DRAWS = 6
+STATE_DRAWS = 3
 
 
 def draw(results: StudyResults) -> Figure:
     """Against the number of qubits, for one to four active atoms; nothing here is trained."""
     from symbench.models.circuit_statistics import expressibility, gradient_variance, star
     from symbench.models.quantum_circuits import (
+        Circuit,
         GraphCircuit,
         PlainCircuit,
         RotationCircuit,
         RotationPermutationCircuit,
     )
 
-    kinds = {
+    kinds: dict[str, Callable[..., Circuit]] = {
         "plain": PlainCircuit,
         "rotation": RotationCircuit,
         "rotation_permutation": RotationPermutationCircuit,
@@ -31,11 +35,11 @@ def draw(results: StudyResults) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
     for name, kind in kinds.items():
         qubits = [kind(star(active)).wires for active in ACTIVE]
-        variances = [gradient_variance(kind, active, DRAWS) for active in ACTIVE]
-        divergences = [expressibility(kind, active, DRAWS) for active in ACTIVE]
+        variances = [gradient_variance(kind, active, GRADIENT_DRAWS) for active in ACTIVE]
+        divergences = [expressibility(kind, active, STATE_DRAWS) for active in ACTIVE]
         left.plot(qubits, variances, "o-", color=palette[name], label=name)
         right.plot(qubits, divergences, "o-", color=palette[name], label=name)
-    left.set(yscale="log", xlabel="qubits", ylabel="variance of derivatives by weights")
+    left.set(yscale="log", xlabel="qubits", ylabel="variance of derivatives by angles")
     right.set(yscale="log", xlabel="qubits", ylabel="divergence from random states")
     for axis in (left, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -6,14 +6,15 @@ import numpy as np
 import numpy.typing as npt
 import pennylane as qml
 import torch
+from torch import nn
 
 from symbench.models.quantum_circuits import Circuit
 from symbench.tasks.potential_surfaces import Molecule
 
 Array = npt.NDArray[np.floating]
 
-# Mean distance of the active atoms of random molecules from the heavy one, Å.
-_RADIUS = 1.0
+# Distances of the active atoms of random molecules from the heavy one, Å.
+_DISTANCES = (0.5, 1.5)
 _BINS = 50
 
 
@@ -25,33 +26,41 @@ def star(active: int) -> Molecule:
 
 def random_molecules(count: int, active: int, generator: torch.Generator) -> torch.Tensor:
     """Positions of atoms in random directions, Å, shape (sample, atom, axis)."""
-    positions = torch.randn(count, active + 1, 3, generator=generator)
-    positions[:, 0] = 0
-    return positions * _RADIUS / positions.norm(dim=2, keepdim=True).clamp(min=1e-6)
+    directions = torch.randn(count, active + 1, 3, generator=generator)
+    directions[:, 0] = 0
+    low, high = _DISTANCES
+    lengths = low + (high - low) * torch.rand(count, active + 1, 1, generator=generator)
+    return lengths * directions / directions.norm(dim=2, keepdim=True).clamp(min=1e-6)
 
 
-def randomise(circuit: Circuit, generator: torch.Generator) -> None:
-    """Draw all weights of gates uniformly from a period."""
-    for name, value in circuit.named_parameters():
-        if not name.startswith("readout"):
-            value.data.copy_(2 * np.pi * torch.rand(value.shape, generator=generator))
+def _build(build: Callable[[Molecule], Circuit], active: int) -> tuple[Circuit, torch.Generator]:
+    """A circuit for a star, initialised by the number of its atoms."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(active)
+        return build(star(active)), torch.Generator().manual_seed(active)
+
+
+def _randomise(circuit: Circuit, generator: torch.Generator) -> list[nn.Parameter]:
+    """Draw all angles uniformly from a period, and return them."""
+    angles = [getattr(circuit, name) for name in circuit.angles]
+    for angle in angles:
+        angle.data.copy_(2 * np.pi * torch.rand(angle.shape, generator=generator))
+    return angles
 
 
 def gradient_variance(build: Callable[[Molecule], Circuit], active: int, draws: int) -> float:
-    """Variance, over random weights and molecules, of the derivative by weights of gates.
+    """Variance, over random angles and molecules, of derivatives by the angles of gates.
 
     Each draw gives the mean of the squared derivatives of the first expectation value; their mean
-    is zero for weights drawn from a period (McClean et al., arXiv 1803.11173).
+    is zero for angles drawn from a period (McClean et al., arXiv 1803.11173).
     """
-    generator = torch.Generator().manual_seed(active)
-    circuit = build(star(active))
-    gates = [p for name, p in circuit.named_parameters() if not name.startswith("readout")]
+    circuit, generator = _build(build, active)
     squares = []
     for _ in range(draws):
-        randomise(circuit, generator)
+        angles = _randomise(circuit, generator)
         values = circuit.exact(random_molecules(1, active, generator))
         gradients = torch.autograd.grad(
-            torch.as_tensor(values[0]).sum(), gates, allow_unused=True, materialize_grads=True
+            torch.as_tensor(values[0]).sum(), angles, allow_unused=True, materialize_grads=True
         )
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         squares.append(float(flat.square().mean()))
@@ -63,22 +72,21 @@ def expressibility(
 ) -> float:
     """Kullback-Leibler divergence of the fidelities of reached states from those of random ones.
 
-    Small is expressive. States are those of random molecules at random weights; a symmetry keeps a
+    Small is expressive. States are those of random molecules at random angles; a symmetry keeps a
     circuit in a part of the space. Source: Sim et al., arXiv 1905.10876.
     """
-    generator = torch.Generator().manual_seed(active)
-    circuit = build(star(active))
-    device = qml.device("default.qubit", wires=circuit.wires)
+    circuit, generator = _build(build, active)
 
-    @qml.qnode(device, interface="torch", diff_method=None)
-    def state(positions: torch.Tensor) -> object:
+    def final_state(positions: torch.Tensor) -> object:
         circuit.gates(positions)
         return qml.state()
 
+    device = qml.device("default.qubit", wires=circuit.wires)
+    state = qml.QNode(final_state, device, interface="torch", diff_method=None)
     fidelities = []
     with torch.no_grad():
         for _ in range(draws):
-            randomise(circuit, generator)
+            _randomise(circuit, generator)
             states = torch.as_tensor(state(random_molecules(molecules, active, generator)))
             overlap = (states @ states.conj().T).abs().square()
             rows, columns = torch.triu_indices(molecules, molecules, offset=1)

@@ -73,6 +73,10 @@ class Exchange(Operation):
         )
         return found
 
+    def decomposition(self) -> list[Operation]:
+        """A gate by its matrix, for devices that know no other."""
+        return [qml.QubitUnitary(self.matrix(), wires=self.wires)]
+
 
 class SpinRotation(Operation):
     """exp(-i v·σ / 2): turns a spin about the vector v by the angle |v|.
@@ -100,6 +104,10 @@ class SpinRotation(Operation):
         cosine, sine = torch.cos(half), torch.sinc(half / math.pi) / 2
         unit = torch.eye(2, dtype=pauli.dtype)
         return cosine[..., None, None] * unit - 1j * sine[..., None, None] * generator
+
+    def decomposition(self) -> list[Operation]:
+        """A gate by its matrix, for devices that know no other."""
+        return [qml.QubitUnitary(self.matrix(), wires=self.wires)]
 
 
 def singlet(first: int, second: int) -> None:

@@ -6,7 +6,7 @@ could not be read. The heavy atom is the origin; the other, active atoms must be
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pennylane as qml
 import torch
@@ -29,8 +29,11 @@ class Circuit(nn.Module, ABC):
 
     Attributes:
         wires: number of qubits.
+        angles: names of the parameters that are angles of gates.
 
     """
+
+    angles: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -139,8 +142,9 @@ class Circuit(nn.Module, ABC):
         shares = self.energies(positions) / self.atoms
         return shares.repeat_interleave(self.atoms)[:, None]
 
-    def weights(self, *shape: int) -> nn.Parameter:
-        """New weights of gates."""
+    @staticmethod
+    def new_angles(*shape: int) -> nn.Parameter:
+        """Angles of gates near zero."""
         return nn.Parameter(_SPREAD * torch.randn(shape))
 
 
@@ -150,12 +154,14 @@ class PlainCircuit(Circuit):
     Two qubits for each active atom, both of which encode its coordinates.
     """
 
+    angles = ("turns",)
+
     def __init__(self, molecule: Molecule, blocks: int = 6, **noise: Any) -> None:
         """Set the depth."""
         wires = 2 * (len(molecule.symbols) - 1)
         super().__init__(molecule, wires=wires, readouts=wires, blocks=blocks, **noise)
         self.scale = nn.Parameter(torch.ones(blocks))
-        self.turns = self.weights(blocks, wires, 2)
+        self.turns = self.new_angles(blocks, wires, 2)
 
     def prepare(self) -> None:
         """Nothing: all qubits are |0>."""
@@ -185,6 +191,8 @@ class SpinCircuit(Circuit):
     They start as a singlet; turning the molecule turns all spins that encode, and everything else
     is made of scalar products of spins.
     """
+
+    angles = ("exchanges",)
 
     def __init__(self, molecule: Molecule, *, readouts: int, blocks: int, **noise: Any) -> None:
         """Set the size."""
@@ -216,7 +224,7 @@ class RotationCircuit(SpinCircuit):
         pairs = active + active * (active - 1)
         super().__init__(molecule, readouts=pairs, blocks=blocks, **noise)
         self.scale = nn.Parameter(torch.ones(blocks, active))
-        self.exchanges = self.weights(blocks, pairs)
+        self.exchanges = self.new_angles(blocks, pairs)
 
     def block(self, number: int, positions: Tensor) -> None:
         """Encode; exchange between the spins of each atom, and of each two atoms."""
@@ -238,7 +246,7 @@ class RotationPermutationCircuit(SpinCircuit):
         kinds = 1 if len(molecule.symbols) == 2 else 3
         super().__init__(molecule, readouts=kinds, blocks=blocks, **noise)
         self.scale = nn.Parameter(torch.ones(blocks))
-        self.exchanges = self.weights(blocks, kinds)
+        self.exchanges = self.new_angles(blocks, kinds)
         self.among = [self.encoding, [wire + 1 for wire in self.encoding]] if kinds == 3 else []
 
     def block(self, number: int, positions: Tensor) -> None:
@@ -265,6 +273,8 @@ class GraphCircuit(Circuit):
     invariant under automorphisms; only distances enter, so that it is under rotations.
     """
 
+    angles = ("turns", "offsets")
+
     def __init__(self, molecule: Molecule, blocks: int = 6, hidden: int = 4, **noise: Any) -> None:
         """Set the depth, and the width of the functions of distances."""
         atoms, pairs = (orbits(molecule.automorphisms, size) for size in (1, 2))
@@ -272,9 +282,9 @@ class GraphCircuit(Circuit):
         super().__init__(molecule, wires=wires, readouts=readouts, blocks=blocks, **noise)
         self.atom_orbits = [[node for (node,) in orbit] for orbit in atoms]
         self.pair_orbits = pairs
-        self.turns = self.weights(blocks, len(self.atom_orbits), 2)
+        self.turns = self.new_angles(blocks, len(self.atom_orbits), 2)
         self.strengths = nn.Parameter(torch.ones(blocks, len(self.pair_orbits)))
-        self.offsets = self.weights(blocks, len(self.pair_orbits))
+        self.offsets = self.new_angles(blocks, len(self.pair_orbits))
         self.distance_functions = nn.ModuleList(
             nn.Sequential(nn.Linear(1, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
             for _ in self.pair_orbits

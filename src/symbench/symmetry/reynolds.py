@@ -181,8 +181,8 @@ def average(
         elements: "all" (exactly equivariant); the elements of a subgroup (exact for it); or a
             number n: the identity and n - 1 random elements. From a `FiniteGroup` they are drawn
             without replacement, which gives the share 1 - (|G| - n) / (n (|G| - 1)) of the gain
-            on average (P5); from other groups independently, which gives 1 - 1/n; where labels can be
-            exchanged, all exchanges with each of n / (number of exchanges) rotations.
+            on average (P5); from other groups independently, which gives 1 - 1/n; where
+            labels can be exchanged, all exchanges with each of some rotations.
         seed: draws the subset.
         chunk: elements folded into one batch; 1 by default, the least memory.
 

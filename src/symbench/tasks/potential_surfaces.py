@@ -4,9 +4,10 @@ Geometries, ranges and sampling are our own choice: those of the paper (arXiv 25
 be read.
 """
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -252,10 +253,11 @@ def ammonia(bonds: Array | float, angle: float) -> Array:
 @lru_cache
 def _equilibrium(name: str, basis: str) -> Array:
     """Geometry of lowest Hartree-Fock energy; see `PotentialSurface.equilibrium`."""
-    build, start = {
+    builders: dict[str, tuple[Callable[..., Array], list[float]]] = {
         "LiH": (lithium_hydride, [1.6]),
         "NH3": (ammonia, [1.0, np.radians(68.0)]),
-    }[name]
+    }
+    build, start = builders[name]
 
     def energy(coordinates: Array) -> float:
         positions = build(*coordinates)
@@ -318,8 +320,6 @@ class SurfaceData(MoleculeData):
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "SurfaceData":
         """Open the fold of a seed."""
-        import json
-
         manifest = json.loads((directory / "manifest.json").read_text())
         return cls(directory, manifest["parameters"], seed)
 
@@ -337,7 +337,9 @@ class SurfaceData(MoleculeData):
             "has_forces": np.array(True),
         }
 
-    def _chosen(self, arrays: Mapping[str, Array], samples: Array) -> dict[str, Array]:
+    def _chosen(
+        self, arrays: Mapping[str, Array], samples: npt.NDArray[np.int64]
+    ) -> dict[str, Array]:
         nodes = (samples[:, None] * self.atoms + np.arange(self.atoms)).flatten()
         of_nodes = ("positions", "scalars", "forces")
         return {
@@ -385,8 +387,6 @@ class SurfaceData(MoleculeData):
 
         def on_input(element: Tensor, graph: PointGraph) -> PointGraph:
             # Species stay: only equal atoms are exchanged.
-            from dataclasses import replace
-
             return replace(graph, positions=on_vectors(element, graph.positions))
 
         def on_output(element: Tensor, outputs: Tensor) -> Tensor:
