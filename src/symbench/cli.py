@@ -149,6 +149,49 @@ def report(
 
 
 @app.command()
+def plan(
+    config: ConfigOption,
+    study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+    benchmarks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folders of benchmarks; by default that of the size, where it is."),
+    ] = None,
+    nodes: Annotated[list[int] | None, typer.Option(help="Nodes of a simulated run.")] = None,
+    ask_hub: Annotated[bool, typer.Option(help="Ask the Hub for sizes of downloads.")] = False,
+) -> None:
+    """Say what a configuration would cost, before anything is submitted."""
+    from symbench import plan as planning
+
+    configuration = studies.read_configuration(config, study)
+    recorded = Path(configuration.results, configuration.size, "benchmarks")
+    folders = benchmarks or ([recorded] if recorded.is_dir() else [])
+    jobs = planning.jobs(configuration, planning.read_benchmarks(folders))
+    print(planning.summary(jobs).to_string(index=False, float_format="{:.2f}".format))
+    missing = sum(not job.recorded for job in jobs)
+    if missing:
+        print(f"\n{missing} of {len(jobs)} jobs have no benchmark: they count with their limits.")
+    print("\nnodes      hours   idle   hours of the critical path")
+    for count in nodes or [1, 2, 4, 8, 16, 32]:
+        run = planning.simulate(jobs, count)
+        hours, critical = run.seconds / planning.HOUR, run.critical_seconds / planning.HOUR
+        print(f"{count:5d} {hours:10.2f} {run.idle_share:6.0%} {critical:10.2f}")
+    print("\ncritical path: " + " > ".join(run.critical_path))
+    data = Path(configuration.data, configuration.size)
+    print(f"\ndisk: {planning.folder_size(data) / 1e9:.2f} GB of data are there already")
+    if ask_hub:
+        from symbench import stages
+
+        sizes = {
+            name: stages.build_task(chosen, name).download_size()
+            for name, chosen in configuration.tasks.items()
+            if chosen.task(name).family == "well"
+        }
+        for name, size in sizes.items():
+            print(f"download of {name}: {size / 1e9:.2f} GB")
+        print(f"download in all: {sum(sizes.values()) / 1e9:.2f} GB")
+
+
+@app.command()
 def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
     """Write the JSON schema of size files, as derived from the types."""
     text = yaml.safe_dump(studies.schema(), sort_keys=False, width=100)

@@ -15,7 +15,18 @@ from typing import Any
 
 from symbench.memory import release_freed_memory
 
-PACKAGES = ("symbench", "torch", "the_well", "neuraloperator", "exponax", "numpy", "snakemake")
+PACKAGES = (
+    "symbench",
+    "torch",
+    "the_well",
+    "neuraloperator",
+    "exponax",
+    "e3nn",
+    "pennylane",
+    "pyscf",
+    "numpy",
+    "snakemake",
+)
 
 
 @dataclass

@@ -50,16 +50,16 @@ def cell_of(wildcards):
     )
 
 
-def resource(stage, name):
-    """A resource of a stage, as the config of the rule's study gives it."""
+def resource(stage, name, study=None):
+    """A resource of a stage, as the config of the rule's study gives it; more on each retry."""
 
     def get(wildcards, attempt=1):
-        study = (
+        chosen = study or (
             study_of(wildcards)
             if hasattr(wildcards, "study")
             else CONFIGURATION.tasks[wildcards.task]
         )
-        amount = getattr(study.resources(stage), name)
+        amount = getattr(chosen.resources(stage), name)
         return amount * attempt if name in ("mem_mb", "runtime") else amount
 
     return get

@@ -24,6 +24,8 @@ rule compare:
     resources:
         mem_mb=resource("compare", "mem_mb"),
         runtime=resource("compare", "runtime"),
+        slurm_partition=resource("compare", "partition"),
+        constraint=resource("compare", "constraint"),
     params:
         config=CONFIG_ARGUMENTS,
         fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint(),

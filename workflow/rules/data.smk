@@ -11,6 +11,8 @@ rule fetch:
     resources:
         mem_mb=resource("fetch", "mem_mb"),
         runtime=resource("fetch", "runtime"),
+        slurm_partition=resource("fetch", "partition"),
+        constraint=resource("fetch", "constraint"),
     params:
         config=CONFIG_ARGUMENTS,
         study=lambda wildcards: CONFIGURATION.tasks[wildcards.task].name,
@@ -37,6 +39,8 @@ rule audit:
     resources:
         mem_mb=resource("audit", "mem_mb"),
         runtime=resource("audit", "runtime"),
+        slurm_partition=resource("audit", "partition"),
+        constraint=resource("audit", "constraint"),
     params:
         config=CONFIG_ARGUMENTS,
         fingerprint=lambda wildcards: study_of(wildcards).audit_fingerprint(

@@ -23,15 +23,11 @@ for study, evaluations, models in evaluation_sets(CONFIGURATION):
             "../envs/symbench.yaml"
         threads: study.resources("evaluate").threads
         resources:
-            mem_mb=lambda wildcards, attempt, study=study: study.resources(
-                "evaluate"
-            ).mem_mb
-            * attempt,
-            runtime=lambda wildcards, attempt, study=study: study.resources(
-                "evaluate"
-            ).runtime
-            * attempt,
-            gpu=study.resources("evaluate").gpus,
+            mem_mb=resource("evaluate", "mem_mb", study),
+            runtime=resource("evaluate", "runtime", study),
+            gpu=resource("evaluate", "gpus", study),
+            slurm_partition=resource("evaluate", "partition", study),
+            constraint=resource("evaluate", "constraint", study),
         params:
             config=CONFIG_ARGUMENTS,
             study=study.name,

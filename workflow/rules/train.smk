@@ -16,6 +16,8 @@ rule train:
     resources:
         mem_mb=resource("train", "mem_mb"),
         runtime=resource("train", "runtime"),
+        slurm_partition=resource("train", "partition"),
+        constraint=resource("train", "constraint"),
         gpu=resource("train", "gpus"),
     params:
         config=CONFIG_ARGUMENTS,

@@ -89,8 +89,20 @@ class Well:
                 checksums[f"{split}/{name}"] = sha256(data / split / name)
         return checksums, f"folder {folder.name}"
 
-    def _download(self, directory: Path) -> tuple[dict[str, str], str]:
-        repository = f"{self.organisation}/{self.dataset}"
+    @property
+    def _repository(self) -> str:
+        return f"{self.organisation}/{self.dataset}"
+
+    def download_size(self) -> int:
+        """Bytes that `fetch` would bring from the Hub, which is asked; 0 for a folder."""
+        if self.source != "hub":
+            return 0
+        files, wanted = self._wanted()
+        return sum(files[name].size for name in wanted if name in files)
+
+    def _wanted(self) -> tuple[dict[str, RepoFile], dict[str, str]]:
+        """All files of the repository, and where those of interest go."""
+        repository = self._repository
         try:
             tree = HfApi().list_repo_tree(
                 repository, repo_type="dataset", revision=self.revision, recursive=True
@@ -105,6 +117,11 @@ class Well:
             names = [name for name in files if name.startswith(f"data/{split}/")]
             names = [name for name in names if name.endswith((".hdf5", ".h5"))]
             wanted |= {name: f"{split}/{Path(name).name}" for name in self._choose(names)}
+        return files, wanted
+
+    def _download(self, directory: Path) -> tuple[dict[str, str], str]:
+        repository = self._repository
+        files, wanted = self._wanted()
         total = sum(files[name].size for name in wanted if name in files)
         print(f"{repository}: {len(wanted)} files, {total / 1e9:.2f} GB to fetch", flush=True)
         checksums = {}

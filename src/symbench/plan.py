@@ -1,0 +1,191 @@
+"""What a configuration would cost, from recorded benchmarks, before anything is submitted."""
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import networkx as nx
+import pandas as pd
+
+from symbench.errors import ConfigError
+from symbench.schema import Resources
+from symbench.study import Configuration
+
+MINUTE = 60.0
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow.
+
+    Attributes:
+        name: unique, such as "train/ace/nbody/segnn/none/seed0".
+        needs: names of the jobs before it.
+        resources: what it asks for.
+        seconds: as recorded, or else its limit.
+        memory_mb: likewise.
+        recorded: whether a benchmark of it was found.
+
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    resources: Resources
+    seconds: float
+    memory_mb: float
+    recorded: bool
+
+    @property
+    def stage(self) -> str:
+        """The command behind it."""
+        return self.name.split("/")[0]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A benchmark of Snakemake: wall time and peak resident memory."""
+
+    seconds: float
+    memory_mb: float
+
+
+def read_benchmarks(folders: Iterable[Path]) -> dict[str, Record]:
+    """Benchmarks by the name of the job; of several folders the last that has one counts."""
+    records = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder} holds no benchmarks: it does not exist.")
+        for path in sorted(folder.rglob("*.tsv")):
+            row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            records[name] = Record(float(row["s"]), float(row["max_rss"]))
+    return records
+
+
+def jobs(configuration: Configuration, records: Mapping[str, Record]) -> list[Job]:
+    """All jobs of a configuration, each after those that it needs."""
+    # The other seeds of a cell take as long.
+    by_family: dict[str, list[Record]] = {}
+    for name, record in records.items():
+        by_family.setdefault(name.rsplit("/seed", 1)[0], []).append(record)
+    found: list[Job] = []
+
+    def add(name: str, needs: Sequence[str], resources: Resources) -> str:
+        known = records.get(name)
+        alike = [known] if known else by_family.get(name.rsplit("/seed", 1)[0], [])
+        seconds = max((record.seconds for record in alike), default=resources.runtime * MINUTE)
+        memory = max((record.memory_mb for record in alike), default=float(resources.mem_mb))
+        found.append(Job(name, tuple(needs), resources, seconds, memory, bool(alike)))
+        return name
+
+    fetched = {
+        task: add(f"fetch/{task}", (), study.resources("fetch"))
+        for task, study in configuration.tasks.items()
+    }
+    drawn = []
+    for study in configuration.studies.values():
+        audited = {
+            task: add(f"audit/{study.name}/{task}", [fetched[task]], study.resources("audit"))
+            for task in study.tasks
+        }
+        evaluated = []
+        for cell in study.cells:
+            place = f"{study.name}/{cell.family}/seed{cell.seed}"
+            train = add(f"train/{place}", [audited[cell.task]], study.resources("train"))
+            evaluated.append(add(f"evaluate/{place}", [train], study.resources("evaluate")))
+        compared = add(f"compare/{study.name}", evaluated, study.resources("compare"))
+        drawn += [
+            add(f"figure/{study.name}/{figure.name}", [compared], Resources())
+            for figure in study.description.figures
+        ]
+    add("report", drawn, Resources())
+    return found
+
+
+def summary(planned: Sequence[Job]) -> pd.DataFrame:
+    """A row a stage: jobs, how many were recorded, job hours, GPU hours, largest memory."""
+    rows = [
+        {
+            "stage": job.stage,
+            "jobs": 1,
+            "recorded": int(job.recorded),
+            "job hours": job.seconds / HOUR,
+            "GPU hours": job.resources.gpus * job.seconds / HOUR,
+            "core hours": job.resources.threads * job.seconds / HOUR,
+            "memory (GB)": job.memory_mb / 1e3,
+        }
+        for job in planned
+    ]
+    table = pd.DataFrame(rows).groupby("stage", sort=False)
+    total = table.sum()
+    total["memory (GB)"] = table["memory (GB)"].max()
+    everything = total.sum()
+    everything["memory (GB)"] = total["memory (GB)"].max()
+    total.loc["all"] = everything
+    return total.astype({"jobs": int, "recorded": int}).reset_index()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A simulated run.
+
+    Attributes:
+        seconds: from the first start to the last end.
+        critical_path: the chain of jobs that no number of nodes can shorten.
+        critical_seconds: how long it takes.
+        idle_share: share of the time of all nodes in which they wait.
+
+    """
+
+    seconds: float
+    critical_path: tuple[str, ...]
+    critical_seconds: float
+    idle_share: float
+
+
+def simulate(planned: Sequence[Job], nodes: int) -> Schedule:
+    """Run the jobs on so many nodes, one at a time on each, those with most behind them first.
+
+    Raises:
+        ConfigError: for less than one node.
+
+    """
+    if nodes < 1:
+        raise ConfigError(f"nodes={nodes}: a schedule needs at least one.")
+    graph = nx.DiGraph()
+    seconds = {job.name: job.seconds for job in planned}
+    graph.add_nodes_from(seconds)
+    graph.add_edges_from((need, job.name) for job in planned for need in job.needs)
+    order = list(nx.topological_sort(graph))
+    behind: dict[str, float] = {}
+    for name in reversed(order):
+        after = max((behind[following] for following in graph.successors(name)), default=0.0)
+        behind[name] = seconds[name] + after
+    path = [max(order, key=lambda name: behind[name])]
+    while following := list(graph.successors(path[-1])):
+        path.append(max(following, key=lambda name: behind[name]))
+    waiting = {name: graph.in_degree(name) for name in order}
+    ready = [(-behind[name], name) for name in order if not waiting[name]]
+    heapq.heapify(ready)
+    running: list[tuple[float, str]] = []
+    now = 0.0
+    while ready or running:
+        while ready and len(running) < nodes:
+            _, name = heapq.heappop(ready)
+            heapq.heappush(running, (now + seconds[name], name))
+        now, done = heapq.heappop(running)
+        for following in graph.successors(done):
+            waiting[following] -= 1
+            if not waiting[following]:
+                heapq.heappush(ready, (-behind[following], following))
+    busy = sum(seconds.values())
+    idle = 1 - busy / (nodes * now) if now else 0.0
+    return Schedule(now, tuple(path), behind[path[0]], idle)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of the regular files below a folder; links count where they point from."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files)

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# A real Slurm of one node on this machine, for tests:
+#   tests/slurm/cluster.sh start FOLDER    install what is missing, start munged, slurmctld, slurmd
+#   tests/slurm/cluster.sh stop FOLDER     stop what was started, and put back what was configured
+# Needs root on Debian or Ubuntu. Logs and state are in FOLDER; two GPUs are granted that are none (/dev/null, /dev/zero).
+set -euo pipefail
+
+folder=$(realpath -m "${2:?cluster.sh start|stop FOLDER}")
+configuration=/etc/slurm
+
+install() {
+    command -v slurmctld slurmd munged sbatch > /dev/null && return
+    apt-get update -qq
+    # Services are started below, not by the packages.
+    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null
+    rm -f /usr/sbin/policy-rc.d
+}
+
+configure() {
+    local node
+    node=$(hostname -s)
+    mkdir -p "$folder"/{state,spool,saved}
+    for file in slurm.conf gres.conf; do
+        # shellcheck disable=SC2015
+        [ -f "$configuration/$file" ] && cp "$configuration/$file" "$folder/saved/$file" || true
+    done
+    # The executor plugin clears SLURM_* variables: the file must be where Slurm looks for it.
+    cat > "$configuration/slurm.conf" << END
+ClusterName=symbench
+SlurmctldHost=$node
+SlurmUser=root
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+GresTypes=gpu
+AccountingStorageType=accounting_storage/none
+AccountingStorageTRES=gres/gpu
+JobAcctGatherType=jobacct_gather/none
+JobCompType=jobcomp/filetxt
+JobCompLoc=$folder/jobs.txt
+# Finished jobs stay visible to squeue, which the profile asks instead of sacct.
+MinJobAge=86400
+JobRequeue=1
+KillWait=5
+ReturnToService=2
+MailProg=/bin/true
+SchedulerParameters=sched_interval=1,batch_sched_delay=0
+StateSaveLocation=$folder/state
+SlurmdSpoolDir=$folder/spool
+SlurmctldPidFile=$folder/slurmctld.pid
+SlurmdPidFile=$folder/slurmd.pid
+SlurmctldLogFile=$folder/slurmctld.log
+SlurmdLogFile=$folder/slurmd.log
+# More processors than there are: a group of figures asks for one each, and they share what there is.
+SlurmdParameters=config_overrides
+NodeName=$node NodeAddr=127.0.0.1 CPUs=32 RealMemory=65536 Gres=gpu:2
+PartitionName=batch Nodes=$node Default=YES MaxTime=INFINITE State=UP
+END
+    printf 'Name=gpu File=/dev/%s\n' null zero > "$configuration/gres.conf"
+}
+
+start() {
+    install
+    configure
+    mkdir -p /run/munge
+    chown munge: /run/munge
+    if ! munge -n > /dev/null 2>&1; then
+        runuser -u munge -- /usr/sbin/munged
+        touch "$folder/munged"
+    fi
+    slurmctld -c || true
+    slurmd || true
+    for _ in $(seq 60); do
+        [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && return
+        sleep 0.5
+    done
+    tail -5 "$folder"/slurm*.log >&2
+    echo "Slurm did not start: see the logs in $folder." >&2
+    exit 1
+}
+
+stop() {
+    scancel --quiet --user root 2> /dev/null || true
+    for name in slurmd slurmctld; do
+        [ -f "$folder/$name.pid" ] && kill "$(cat "$folder/$name.pid")" 2> /dev/null || true
+    done
+    [ -f "$folder/munged" ] && pkill -x munged || true
+    for file in slurm.conf gres.conf; do
+        rm -f "$configuration/$file"
+        [ -f "$folder/saved/$file" ] && cp "$folder/saved/$file" "$configuration/$file" || true
+    done
+}
+
+case "${1:-}" in
+    start) start ;;
+    stop) stop ;;
+    *) echo "cluster.sh start|stop FOLDER" >&2 && exit 2 ;;
+esac
