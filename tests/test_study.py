@@ -38,6 +38,7 @@ MODELS = {
         "raw_product",
         "sign_equivariant_product",
     },
+    "quantum": {"plain", "rotation", "rotation_permutation", "graph"},
 }
 
 
@@ -45,7 +46,12 @@ MODELS = {
 def test_shipped_sizes_are_valid(size):
     configuration = read_configuration([config_file(size, ROOT / "config")])
     assert configuration.size == size
-    assert set(configuration.studies) == {"ace", "group_averaging", "sign_equivariant"}
+    assert set(configuration.studies) == {
+        "ace",
+        "group_averaging",
+        "quantum",
+        "sign_equivariant",
+    }
     for study in configuration.studies.values():
         assert len(study.cells) == len(set(study.cells)) > 0
         assert any(study.settings.tasks[cell.task].exact for cell in study.cells)
@@ -107,8 +113,8 @@ def test_unknown_size_study_and_file(tmp_path):
         config_file("huge")
     with pytest.raises(ConfigError, match=r"none\.yaml does not exist"):
         read_configuration([tmp_path / "none.yaml"])
-    with pytest.raises(ConfigError, match="Unknown study 'quantum'"):
-        read_configuration([SMOKE], ["quantum"])
+    with pytest.raises(ConfigError, match="Unknown study 'gravity'"):
+        read_configuration([SMOKE], ["gravity"])
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1")
     with pytest.raises(ConfigError, match="not valid YAML"):

@@ -171,7 +171,7 @@ def test_parameters_that_a_task_does_not_take(tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("study", "quantum", "Unknown study 'quantum'; allowed: ace, group_averaging"),
+        ("study", "gravity", "Unknown study 'gravity'; allowed: ace, group_averaging"),
         ("task", "gray_scot", "Did you mean 'gray_scott'?"),
         ("model", "unet", "Unknown model 'unet'; allowed: fno, tfno"),
         ("treatment", "mixup", "Unknown treatment 'mixup'; allowed: architecture, augment"),
