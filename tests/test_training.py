@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,31 @@ def test_schedule_is_warm_up_then_cosine():
     assert (np.diff(rates[10:]) <= 0).all()
     assert rates[25] == pytest.approx(0.5)
     assert rates[-1] < 0.01
+
+
+def plain_network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(12, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 3, 1))
+
+
+@pytest.fixture(scope="module")
+def whole_batches(data, tmp_path_factory):
+    state = tmp_path_factory.mktemp("whole_batches") / "state.pt"
+    return trainer(data, state, treatment="none", model=plain_network()).run()
+
+
+@pytest.mark.parametrize("change", [{"accumulate": 2}, {"accumulate": 3}, {"compiled": True}])
+def test_parts_of_batches_and_compiled_code_train_alike(data, whole_batches, tmp_path, change):
+    settings = replace(SETTINGS, **change)
+    state = tmp_path / "state.pt"
+    trained = trainer(data, state, settings, treatment="none", model=plain_network()).run()
+    for column in ("train_loss", "valid_loss"):
+        np.testing.assert_allclose(
+            trained.history[column], whole_batches.history[column], rtol=1e-4
+        )
+    for key, value in whole_batches.weights.items():
+        torch.testing.assert_close(trained.weights[key], value, rtol=1e-3, atol=1e-4)
+    assert trained.throughput > 0
 
 
 DISTRIBUTED = """

@@ -19,6 +19,9 @@ class TrainingSettings:
         validation_windows: evenly spaced windows that choose the best weights; None for all.
         patience: stop after so many epochs without a better validation loss; None for never.
         bfloat16: automatic mixed precision.
+        compiled: whether torch.compile optimises the network.
+        accumulate: parts of a batch whose gradients are added before a step, for batches that do
+            not fit into memory; layers that see a whole batch (batch norm) see a part.
         save_every: steps between two saved states.
         first_phase_epochs: the first of the epochs, in which another loss of the data counts, such
             as that of energies before forces; constant learning rate.
@@ -36,6 +39,8 @@ class TrainingSettings:
     validation_windows: int | None = None
     patience: int | None = None
     bfloat16: bool = False
+    compiled: bool = False
+    accumulate: int = 1
     save_every: int = 200
     first_phase_epochs: int = 0
     first_phase_learning_rate: float | None = None

@@ -165,7 +165,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
             return
         save_weights(output / "weights.safetensors", trained.weights)
         history = trained.history
-        cost = vars(spent)
+        cost = {**vars(spent), "samples_per_second": trained.throughput}
         load_weights(model, output / "weights.safetensors")
         parameters = parameters_in_use(model.eval())
     with write_whole(output / "history.csv") as temporary:

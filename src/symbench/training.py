@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -63,10 +64,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """The outcome: weights of the best epoch by validation loss, and the history."""
+    """The outcome.
+
+    Attributes:
+        weights: of the best epoch by validation loss.
+        history: a row for each epoch.
+        throughput: samples in a second, validation included.
+
+    """
 
     weights: dict[str, Tensor]
     history: pd.DataFrame
+    throughput: float
 
 
 class Interrupted(SystemExit):
@@ -126,6 +135,8 @@ class Trainer:
         self.device = _device(self.processes)
         self.model = model.to(self.device)
         treatment.attach(self.model)
+        if settings.compiled:
+            self.model.compile()
         self.network = _distribute(self.model, self.device, self.processes)
         self.train_split = train
         self.valid_split = valid
@@ -158,7 +169,9 @@ class Trainer:
                 bar.set_postfix(valid=f"{self.progress.history[-1]['valid_loss']:.3g}")
         finally:
             signal.signal(signal.SIGTERM, previous)
-        return Trained(self.best, pd.DataFrame(self.progress.history))
+        history = pd.DataFrame(self.progress.history)
+        samples = self.steps_per_epoch * self.settings.batch_size
+        return Trained(self.best, history, samples / float(history.seconds.mean()))
 
     def _run_epoch(self, epoch: int) -> None:
         start = time.perf_counter()
@@ -198,8 +211,6 @@ class Trainer:
         generator = torch.Generator().manual_seed(
             int(np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0])
         )
-        batch = self.train_split.batch(rows, generator).to(self.device)
-        inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
         first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
         model: Any = self.model
         if hasattr(model, "first_phase"):
@@ -207,24 +218,49 @@ class Trainer:
         rate = learning_rate(self.settings, step, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
+        self.optimizer.zero_grad()
+        parts = np.array_split(rows, min(self.settings.accumulate, len(rows)))
+        value = 0.0
+        for number, part in enumerate(parts, start=1):
+            # Processes exchange gradients once a step, with the last part.
+            with self._without_exchange(number < len(parts)):
+                value += self._add_gradients(part, len(part) / len(rows), first_phase, generator)
+        self.optimizer.step()
+        self.treatment.after_step((step + 1) / self.total_steps)
+        return value
+
+    def _without_exchange(self, on: bool) -> AbstractContextManager[None]:
+        network = self.network
+        return (
+            network.no_sync()
+            if on and isinstance(network, DistributedDataParallel)
+            else nullcontext()
+        )
+
+    def _add_gradients(
+        self, rows: np.ndarray, share: float, first_phase: bool, generator: torch.Generator
+    ) -> float:
+        """Add the gradients of a part of a batch, and return its share of the loss."""
+        batch = self.train_split.batch(rows, generator).to(self.device)
+        inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
             prediction = self.network(inputs)
         loss_of = self.train_split.first_phase_loss if first_phase else self.train_split.loss
         loss = loss_of(prediction.float(), replace(batch, targets=targets))
         value = loss.item()
         if not math.isfinite(value):
+            step = self.progress.step
             raise TrainingError(
                 f"The training loss became {value} at step {step} (epoch "
-                f"{step // self.steps_per_epoch}); lower the learning rate, now {rate:.1e}."
+                f"{step // self.steps_per_epoch}); lower the learning rate, now "
+                f"{self.optimizer.param_groups[0]['lr']:.1e}."
             )
         term = self.treatment.loss_term(
             self.network, inputs, prediction, loss, batch.samples, generator
         )
-        self.optimizer.zero_grad()
-        (loss if term is None else loss + term).backward()
-        self.optimizer.step()
-        self.treatment.after_step((step + 1) / self.total_steps)
-        return value
+        total = loss if term is None else loss + term
+        (total if share == 1 else share * total).backward()
+        return share * value
 
     @torch.no_grad()
     def _validate(self) -> float:
