@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/$(PROFILE)
 
-.PHONY: reproduce test lint unit smoke report benchmark reference lock schema clean
+.PHONY: reproduce test lint unit smoke test-slurm report benchmark reference lock schema clean
 
 reproduce: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
@@ -33,6 +33,9 @@ unit: $(VENV)/installed
 smoke: $(VENV)/installed
 	$(SNAKEMAKE) --config size=smoke
 	$(BIN)/symbench check-results --config config/smoke.yaml
+
+test-slurm: $(VENV)/installed
+	tests/slurm/run.sh
 
 report: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) --report results/$(SIZE)/snakemake_report.html

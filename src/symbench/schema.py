@@ -193,6 +193,9 @@ class SizeFile(Strict):
         [], description="folders where original files are looked for before they are downloaded"
     )
     results: str = "results"
+    scratch: str | None = Field(
+        None, description="folder of a node, such as $TMPDIR, that data are copied to once"
+    )
     only_tasks: list[Name] | None = Field(
         None, description="leave out all other tasks; for an overlay"
     )

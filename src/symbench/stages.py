@@ -13,7 +13,7 @@ from torch import nn
 from symbench import registry
 from symbench.errors import ConfigError
 from symbench.evaluation import evaluator
-from symbench.files import write_json, write_whole
+from symbench.files import copy_near, write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
@@ -135,7 +135,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
     """Train a cell, or take its published weights; writes weights, history and provenance."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(study, cell.task, directory, cell.seed)
+    data = open_data(study, cell.task, copy_near(directory, study.scratch), cell.seed)
     symmetry = task_symmetry(study, cell.task, data)
     model, published = build_model(study, cell, data, symmetry)
     fingerprint = study.training_fingerprint(cell)
@@ -181,7 +181,7 @@ def evaluate(
     """Evaluate a cell and write one NetCDF file per evaluation."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(study, cell.task, directory, cell.seed)
+    data = open_data(study, cell.task, copy_near(directory, study.scratch), cell.seed)
     symmetry = task_symmetry(study, cell.task, data)
     model, _ = build_model(study, cell, data, symmetry)
     load_weights(model, weights)

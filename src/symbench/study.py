@@ -59,6 +59,7 @@ class Study:
     settings: StudySize
     only_tasks: tuple[str, ...] | None = None
     cache: tuple[Path, ...] = ()
+    scratch: str | None = None
 
     @property
     def cells(self) -> list[Cell]:
@@ -233,7 +234,7 @@ def read_configuration(
         only = tuple(parsed.only_tasks) if parsed.only_tasks else None
         # Beside the folder of the config, wherever a run is started.
         cache = tuple(files[0].resolve().parents[1] / folder for folder in parsed.cache)
-        study = Study(name, description, parsed.studies[name], only, cache)
+        study = Study(name, description, parsed.studies[name], only, cache, parsed.scratch)
         try:
             _check(study)
         except (ConfigError, SymmetryError) as error:

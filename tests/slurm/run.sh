@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The smoke size of every study through the profile for Slurm, on a real Slurm of one node; see cluster.sh.
+# Called by `make test-slurm`, which has the environment on the path. STUDIES chooses some of them.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+folder=$(mktemp -d)
+trap 'tests/slurm/cluster.sh stop "$folder"' EXIT
+tests/slurm/cluster.sh start "$folder"
+
+# No accounting here, so squeue is asked; and two cores do not hold a hundred jobs.
+snakemake --workflow-profile workflow/profiles/slurm --slurm-status-command squeue \
+    --slurm-init-seconds-before-status-checks 5 --seconds-between-status-checks 3 \
+    --jobs 3 --latency-wait 10 \
+    --config size=smoke ${STUDIES:+studies="$STUDIES"} --configfile tests/slurm/overlay.yaml
+
+symbench check-results --config config/smoke.yaml --config tests/slurm/overlay.yaml
+
+squeue --states all --noheader --format %T | sort | uniq -c
+unfinished=$(squeue --states all --noheader --format %T | grep -cv COMPLETED || true)
+granted=$(grep -c gres/gpu=1 "$folder/jobs.txt" || true)
+trained=$(find results/slurm -name weights.safetensors | wc -l)
+echo "$trained trainings; a GPU was granted to $granted jobs; $unfinished jobs did not complete"
+[ "$unfinished" -eq 0 ] && [ "$granted" -ge "$trained" ] && [ "$trained" -gt 0 ]
