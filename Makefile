@@ -9,7 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The jobs of the workflow call `symbench`, so they need the environment on their path too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/$(PROFILE)
+# On a cluster the profile says how many jobs run; cores would be those of all jobs together.
+SNAKEMAKE := $(BIN)/snakemake $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
+	--workflow-profile workflow/profiles/$(PROFILE)
 
 .PHONY: reproduce test lint unit smoke test-slurm report benchmark reference lock schema clean
 
