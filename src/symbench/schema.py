@@ -43,6 +43,10 @@ class Checkpoint(Strict):
 
     repository: str
     revision: str | None = None
+    vrmse: float | None = Field(
+        None, gt=0, description="published one-step VRMSE; another raw value stops the evaluation"
+    )
+    tolerance: float = Field(0.02, gt=0, description="relative, of that")
 
 
 class ModelSettings(Strict):

@@ -11,7 +11,7 @@ import xarray as xr
 from torch import nn
 
 from symbench import registry
-from symbench.errors import ConfigError
+from symbench.errors import CheckpointError, ConfigError
 from symbench.evaluation import evaluator
 from symbench.files import copy_near, write_json, write_whole
 from symbench.memory import keep_freed_memory
@@ -190,6 +190,8 @@ def evaluate(
     for evaluation in study.evaluations(cell.model):
         with measure(gpu=torch.cuda.is_available()) as spent:
             dataset = chosen.evaluate(evaluation)
+        if evaluation == "none":
+            _refuse_other_than_published(study, cell, dataset)
         record = describe(study.evaluation_fingerprint(cell), cell.seed)
         dataset.attrs |= {
             **{
@@ -204,6 +206,26 @@ def evaluate(
             "peak_memory": spent.peak_memory,
         }
         _write_dataset(output / evaluation / f"seed{cell.seed}.nc", dataset)
+
+
+def _refuse_other_than_published(study: Study, cell: Cell, plain: xr.Dataset) -> None:
+    """Stop before anything is averaged if published weights do not give their published error.
+
+    Raises:
+        CheckpointError: if the VRMSE of one step is farther from it than the tolerance.
+
+    """
+    checkpoint = study.settings.models[cell.model].checkpoints.get(cell.task)
+    if checkpoint is None or checkpoint.vrmse is None:
+        return
+    raw = float(plain.vrmse.mean())
+    if not abs(raw / checkpoint.vrmse - 1) <= checkpoint.tolerance:
+        raise CheckpointError(
+            f"{checkpoint.repository} has a raw VRMSE of {raw:.4g} on {cell.task}, published is "
+            f"{checkpoint.vrmse:.4g} (within {checkpoint.tolerance:.0%}): look for another "
+            "normalisation (stats.yaml), another revision of the data, or swapped axes or fields; "
+            "nothing was averaged."
+        )
 
 
 def _write_dataset(path: Path, dataset: xr.Dataset) -> None:

@@ -67,7 +67,7 @@ def test_dry_run_of_the_paper_size_touches_no_network():
     ("options", "message"),
     [
         (["size=huge"], "Unknown size 'huge'; allowed: laptop, paper, smoke"),
-        (["size=smoke", "studies=quantum"], "Unknown study 'quantum'"),
+        (["size=smoke", "studies=gravity"], "Unknown study 'gravity'"),
     ],
 )
 def test_workflow_refuses_before_any_job(options, message):

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from symbench.errors import CheckpointError
 from symbench.files import write_whole
+from symbench.hub import download
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -67,7 +66,8 @@ def published_files(repository: str, revision: str | None = None) -> tuple[dict[
         revision: commit of the Hub repository.
 
     Raises:
-        CheckpointError: if one of the two files cannot be had.
+        CheckpointError: if a folder lacks one of the two files.
+        DataError: if the Hub does not give one.
 
     """
     names = ("config.json", "model.safetensors")
@@ -77,8 +77,5 @@ def published_files(repository: str, revision: str | None = None) -> tuple[dict[
         if not all(path.is_file() for path in paths):
             raise CheckpointError(f"{folder} lacks {' or '.join(names)}.")
     else:
-        try:
-            paths = [Path(hf_hub_download(repository, name, revision=revision)) for name in names]
-        except (HfHubHTTPError, OSError, ValueError) as error:
-            raise CheckpointError(f"The Hub does not give {repository}: {error}") from None
+        paths = [download(repository, name, revision=revision) for name in names]
     return json.loads(paths[0].read_text()), paths[1]

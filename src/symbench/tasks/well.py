@@ -1,15 +1,13 @@
 """Data sets of The Well, or any folder in its schema: linked from disk or fetched from the Hub."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 
 from symbench.errors import ConfigError, DataError
 from symbench.files import sha256, write_json
+from symbench.hub import download_data, listing
 from symbench.tasks.splits import SPLITS
 from symbench.tasks.well_format import read_header
 
@@ -102,16 +100,7 @@ class Well:
 
     def _wanted(self) -> tuple[dict[str, RepoFile], dict[str, str]]:
         """All files of the repository, and where those of interest go."""
-        repository = self._repository
-        try:
-            tree = HfApi().list_repo_tree(
-                repository, repo_type="dataset", revision=self.revision, recursive=True
-            )
-            files = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
-        except (HfHubHTTPError, OSError) as error:
-            raise DataError(
-                f"The Hub does not list {repository} at revision {self.revision}: {error}"
-            ) from None
+        files = listing(self._repository, self.revision)
         wanted = {"stats.yaml": "stats.yaml"}
         for split in self.splits:
             names = [name for name in files if name.startswith(f"data/{split}/")]
@@ -139,16 +128,7 @@ class Well:
         lfs = files[remote].lfs
         expected = lfs.sha256 if lfs else None
         if not (target.is_file() and expected and sha256(target) == expected):
-            # Resumes a partial download of the same file in the folder of the Hub's client.
-            downloaded = hf_hub_download(
-                repository,
-                remote,
-                repo_type="dataset",
-                revision=self.revision,
-                local_dir=target.parent / ".hub",
-            )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(downloaded, target)
+            download_data(repository, self.revision, files[remote], target)
         actual = sha256(target)
         if expected and actual != expected:
             target.unlink()

@@ -1,0 +1,79 @@
+"""Files of the Hugging Face Hub; the endpoint is taken from HF_ENDPOINT."""
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, hf_hub_download, hf_hub_url
+from huggingface_hub.file_download import http_get
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils._headers import build_hf_headers
+
+from symbench.errors import DataError
+
+
+def listing(repository: str, revision: str) -> dict[str, RepoFile]:
+    """All files of a repository of data, by path; raises `DataError` if there is no answer."""
+    # The client has changed its transport, and with it the errors, between releases: all count.
+    try:
+        tree = HfApi().list_repo_tree(
+            repository, repo_type="dataset", revision=revision, recursive=True
+        )
+        return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+    except Exception as error:
+        raise DataError(
+            f"The Hub does not list {repository} at revision {revision}: {_said(error)}"
+        ) from None
+
+
+def download_data(repository: str, revision: str, file: RepoFile, target: Path) -> None:
+    """Bring a file of a repository of data; an earlier download that was cut or killed goes on.
+
+    The client's own downloads start anew in each process, which a file of 100 GB does not bear.
+
+    Args:
+        repository: owner and name.
+        revision: branch, tag or commit.
+        file: from `listing`.
+        target: where it goes, whole or not at all.
+
+    Raises:
+        DataError: if it cannot be had, or the line was cut.
+
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    version = file.lfs.sha256 if file.lfs else file.blob_id
+    partial = target.with_name(f".{target.name}.{version[:12]}.partial")
+    url = hf_hub_url(repository, file.path, repo_type="dataset", revision=revision)
+    try:
+        with partial.open("ab") as stream:
+            if (start := stream.tell()) < file.size:
+                headers = build_hf_headers()
+                http_get(url, stream, resume_size=start, headers=headers, expected_size=file.size)
+    except Exception as error:
+        raise DataError(
+            f"The Hub does not give {file.path} of {repository}: {_said(error)}"
+        ) from None
+    partial.replace(target)
+
+
+def download(repository: str, name: str, **options: Any) -> Path:
+    """A file of a repository, in the cache of the Hub's client.
+
+    Args:
+        repository: owner and name.
+        name: path in the repository.
+        options: of `huggingface_hub.hf_hub_download`.
+
+    Raises:
+        DataError: if it cannot be had, or the line was cut.
+
+    """
+    try:
+        return Path(hf_hub_download(repository, name, **options))
+    except Exception as error:
+        raise DataError(f"The Hub does not give {name} of {repository}: {_said(error)}") from None
+
+
+def _said(error: Exception) -> str:
+    """What an error says, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
