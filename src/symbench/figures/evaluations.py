@@ -1,5 +1,7 @@
 """What averaging buys at how many evaluations of the model, beside models that need only one."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
@@ -16,7 +18,7 @@ from symbench.schema import Selection
 
 def draw(results: StudyResults) -> Figure:
     """A panel a task: error of the average over the first elements; lines for one evaluation."""
-    shown = [f for f in results.sample_families if not results.study.task(f.task).places]
+    shown = results.full_families
     tasks = list(dict.fromkeys(family.task for family in shown if "average" in family.evaluations))
     if not tasks:
         return nothing_to_draw()
@@ -44,5 +46,11 @@ def draw(results: StudyResults) -> Figure:
         axis.set_xscale("log", base=2)
         axis.set(yscale="log", title=task, xlabel="evaluations of the model", ylabel=shown[0].score)
         log_ticks(axis.yaxis)
-        axis.legend(fontsize="xx-small")
+    named: dict[str, Any] = {}
+    for axis in axes[0]:
+        handles, labels = axis.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        list(named.values()), list(named), loc="outside lower center", ncols=4, fontsize="xx-small"
+    )
     return figure

@@ -15,10 +15,7 @@ LABELS = {"train": "training samples", "": "test samples", "outside": "outside t
 def draw(results: StudyResults) -> Figure:
     """A row a task, energies and forces beside each other; bars with 95 % intervals."""
     shown = [
-        family
-        for family in results.sample_families
-        if "energy_mae_outside" in family.open("none")
-        and not results.study.task(family.task).places
+        family for family in results.full_families if "energy_mae_outside" in family.open("none")
     ]
     if not shown:
         return nothing_to_draw()

@@ -12,38 +12,38 @@ EV = 1e-3
 
 
 def draw(results: StudyResults) -> Figure:
-    """A column a model, two rows a task: energies, forces; points of all seeds."""
+    """Two rows a task, energies and forces; a column a model; points of all seeds."""
     shown = [
         family
-        for family in results.sample_families
-        if "predictions" in family.open("none") and not results.study.task(family.task).places
+        for family in results.full_families
+        if "predictions" in family.open("none") and family.treatment == "none"
     ]
-    shown = [family for family in shown if family.treatment == "none"]
     if not shown:
         return nothing_to_draw()
     tasks = list(dict.fromkeys(family.task for family in shown))
-    models = list(dict.fromkeys(family.model for family in shown))
-    rows = 2 * len(tasks)
+    by_task = {task: [family for family in shown if family.task == task] for task in tasks}
+    rows, columns = 2 * len(tasks), max(map(len, by_task.values()))
     figure, axes = plt.subplots(
-        rows, len(models), figsize=(WIDTH * max(1, len(models) / 6), 1.8 * rows), squeeze=False
+        rows, columns, figsize=(WIDTH * max(1, columns / 6), 1.8 * rows), squeeze=False
     )
     for axis in axes.flat:
         axis.set_visible(False)
     for family in shown:
-        first = 2 * tasks.index(family.task)
-        for offset, (name, unit) in enumerate((("energy", "eV"), ("force", "eV/Å"))):
-            axis = axes[first + offset, models.index(family.model)]
+        first, column = 2 * tasks.index(family.task), by_task[family.task].index(family)
+        for offset, (quantity, unit) in enumerate((("energy", "eV"), ("force", "eV/Å"))):
+            axis = axes[first + offset, column]
             axis.set_visible(True)
-            true, predicted = _values(family, name)
+            true, predicted = _values(family, quantity)
             axis.plot(true, predicted, ".", markersize=2, alpha=0.5)
             ends = [true.min(), true.max()]
             axis.plot(ends, ends, color="0.4", linewidth=0.7)
             axis.set(xlim=_padded(ends), ylim=_padded(ends))
             axis.tick_params(labelsize="xx-small")
-            axis.set_xlabel(f"true {name} ({unit})", fontsize="x-small")
+            axis.set_xlabel(f"true {quantity} ({unit})", fontsize="x-small")
             if not offset:
-                axis.set_title(f"{family.task}, {family_label(family)}", fontsize="x-small")
-            if family.model == models[0]:
+                name = family_label(family).replace("_", " ")
+                axis.set_title(f"{family.task}\n{name}", fontsize="xx-small")
+            if not column:
                 axis.set_ylabel(f"predicted ({unit})", fontsize="x-small")
     return figure
 

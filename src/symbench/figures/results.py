@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from symbench.cells import CellFamily, GridFamily, SampleFamily, families
+from symbench.schema import Place
 from symbench.study import Study
 
 
@@ -47,6 +48,23 @@ class StudyResults:
     def sample_families(self) -> list[SampleFamily]:
         """Those of graphs, point clouds and eigenvectors."""
         return [family for family in self.families if isinstance(family, SampleFamily)]
+
+    @property
+    def full_families(self) -> list[SampleFamily]:
+        """Those of samples but for tasks that another task of the run has more samples of."""
+        most: dict[str, float] = {}
+        places = [place for task in self.study.tasks for place in self.study.task(task).places]
+        for place in places:
+            most[place.curve] = max(place.value, most.get(place.curve, place.value))
+        return [
+            family
+            for family in self.sample_families
+            if all(place.value == most[place.curve] for place in self._sizes(family.task))
+        ]
+
+    def _sizes(self, task: str) -> list[Place]:
+        places = self.study.task(task).places
+        return [place for place in places if place.quantity == "training samples"]
 
     @cached_property
     def history(self) -> pd.DataFrame:

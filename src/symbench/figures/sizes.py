@@ -1,5 +1,7 @@
 """Test error against the number of parameters and the depth of circuits."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
@@ -10,11 +12,7 @@ from symbench.schema import Selection
 
 def draw(results: StudyResults) -> Figure:
     """A row a task; left parameters, right blocks; models of one architecture are joined."""
-    shown = [
-        family
-        for family in results.sample_families
-        if family.treatment == "none" and not results.study.task(family.task).places
-    ]
+    shown = [family for family in results.full_families if family.treatment == "none"]
     if not shown:
         return nothing_to_draw()
     tasks = list(dict.fromkeys(family.task for family in shown))
@@ -32,7 +30,7 @@ def draw(results: StudyResults) -> Figure:
                     continue
                 low, high = estimate.interval
                 parameters = int(family.open("none").attrs["parameters"])
-                blocks = results.study.model_settings(task, family.model).get("blocks")
+                blocks = _blocks(results.study.model_settings(task, family.model), architecture)
                 points.append((parameters, blocks, estimate.value, low, high))
             for axis, index in zip(row, (0, 1), strict=True):
                 known = sorted(point for point in points if point[index] is not None)
@@ -53,3 +51,10 @@ def draw(results: StudyResults) -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure
+
+
+def _blocks(settings: dict[str, Any], architecture: str) -> int | None:
+    """Depth of a circuit; None for what is none."""
+    from symbench.models.quantum_circuits import BLOCKS
+
+    return int(settings.get("blocks", BLOCKS)) if architecture.endswith("circuit") else None

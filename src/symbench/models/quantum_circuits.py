@@ -20,6 +20,8 @@ from symbench.symmetry.labelled_points import orbits
 from symbench.tasks.point_graph import PointGraph
 from symbench.tasks.potential_surfaces import Molecule
 
+# Depth by default, as in arXiv 2311.11362.
+BLOCKS = 6
 # Of new weights of gates: circuits start near the identity, where gradients do not vanish.
 _SPREAD = 0.1
 
@@ -156,7 +158,7 @@ class PlainCircuit(Circuit):
 
     angles = ("turns",)
 
-    def __init__(self, molecule: Molecule, blocks: int = 6, **noise: Any) -> None:
+    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Any) -> None:
         """Set the depth."""
         wires = 2 * (len(molecule.symbols) - 1)
         super().__init__(molecule, wires=wires, readouts=wires, blocks=blocks, **noise)
@@ -218,7 +220,7 @@ class SpinCircuit(Circuit):
 class RotationCircuit(SpinCircuit):
     """(b) Invariant under rotations: scales and exchanges of its own for each atom and pair."""
 
-    def __init__(self, molecule: Molecule, blocks: int = 6, **noise: Any) -> None:
+    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Any) -> None:
         """Set the depth."""
         active = len(molecule.symbols) - 1
         pairs = active + active * (active - 1)
@@ -241,7 +243,7 @@ class RotationCircuit(SpinCircuit):
 class RotationPermutationCircuit(SpinCircuit):
     """(c) Invariant under rotations and exchanges of equal atoms, which share all weights."""
 
-    def __init__(self, molecule: Molecule, blocks: int = 6, **noise: Any) -> None:
+    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Any) -> None:
         """Set the depth."""
         kinds = 1 if len(molecule.symbols) == 2 else 3
         super().__init__(molecule, readouts=kinds, blocks=blocks, **noise)
@@ -275,7 +277,9 @@ class GraphCircuit(Circuit):
 
     angles = ("turns", "offsets")
 
-    def __init__(self, molecule: Molecule, blocks: int = 6, hidden: int = 4, **noise: Any) -> None:
+    def __init__(
+        self, molecule: Molecule, blocks: int = BLOCKS, hidden: int = 4, **noise: Any
+    ) -> None:
         """Set the depth, and the width of the functions of distances."""
         atoms, pairs = (orbits(molecule.automorphisms, size) for size in (1, 2))
         wires, readouts = len(molecule.symbols), len(atoms) + len(pairs)
