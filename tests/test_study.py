@@ -6,7 +6,14 @@ import pytest
 import yaml
 
 from symbench.errors import ConfigError
-from symbench.study import Cell, config_file, evaluation_paths, read_configuration, schema
+from symbench.study import (
+    Cell,
+    config_file,
+    evaluation_paths,
+    evaluation_sets,
+    read_configuration,
+    schema,
+)
 
 ROOT = Path(__file__).parents[1]
 SMOKE = ROOT / "config" / "smoke.yaml"
@@ -175,3 +182,20 @@ def test_a_class_by_its_path_is_accepted(tmp_path):
         "mine"
         in read_configuration(overlay(tmp_path, change)).study("group_averaging").settings.models
     )
+
+
+def test_evaluations_of_a_model_go_before_those_of_a_treatment_and_of_the_study():
+    configuration = read_configuration([SMOKE], ["ace", "quantum"])
+    study = configuration.study("ace")
+    assert study.evaluations("segnn") == ["none", "average", "frame"]
+    assert study.evaluations("segnn", "architecture") == ["none"]
+    assert study.evaluations("group_convolution", "architecture") == ["none", "average"]
+    found = {
+        (chosen.name, treatment, model): evaluations
+        for chosen, evaluations, treatment, models in evaluation_sets(configuration)
+        for model in models
+    }
+    for chosen in configuration.studies.values():
+        for cell in chosen.cells:
+            expected = chosen.evaluations(cell.model, cell.treatment)
+            assert found[chosen.name, cell.treatment, cell.model] == expected

@@ -57,7 +57,10 @@ class ModelSettings(Strict):
     per_task: dict[str, dict[str, Any]] = {}
     training: dict[str, Any] = {}
     evaluations: list[Evaluation] | None = Field(
-        None, description="of the study by default; an equivariant model gains nothing by averaging"
+        None,
+        min_length=1,
+        description="of the treatment or study by default; an equivariant model gains nothing by "
+        "averaging",
     )
     checkpoints: dict[str, Checkpoint] = {}
 
@@ -68,6 +71,11 @@ class TreatmentSettings(Strict):
     method: str
     settings: dict[str, Any] = {}
     per_task: dict[str, dict[str, Any]] = {}
+    evaluations: list[Evaluation] | None = Field(
+        None,
+        min_length=1,
+        description="of models without a list of their own; what is strict gains nothing by more",
+    )
 
 
 class CellBlock(Strict):

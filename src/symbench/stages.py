@@ -187,7 +187,7 @@ def evaluate(
     load_weights(model, weights)
     chosen = evaluator(model, data, symmetry, study.evaluation(cell.task))
     parameters = parameters_in_use(model.eval())
-    for evaluation in study.evaluations(cell.model):
+    for evaluation in study.evaluations(cell.model, cell.treatment):
         with measure(gpu=torch.cuda.is_available()) as spent:
             dataset = chosen.evaluate(evaluation)
         if evaluation == "none":

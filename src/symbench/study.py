@@ -110,9 +110,10 @@ class Study:
         overrides = self.settings.tasks[task].evaluation
         return _overlay(self.settings.evaluation, overrides, f"tasks.{task}.evaluation")
 
-    def evaluations(self, model: str) -> list[str]:
-        """Evaluations of a model: its own, or those of the study."""
-        return list(self.settings.models[model].evaluations or self.settings.evaluations)
+    def evaluations(self, model: str, treatment: str = "none") -> list[str]:
+        """Evaluations of a model: its own, or else of the treatment, or else of the study."""
+        own = self.settings.models[model].evaluations
+        return list(own or self.treatment(treatment).evaluations or self.settings.evaluations)
 
     def model_settings(self, task: str, model: str) -> dict[str, Any]:
         """Settings of the architecture on a task."""
@@ -162,7 +163,7 @@ class Study:
     def evaluation_fingerprint(self, cell: Cell) -> str:
         """Hash of all that decides the evaluations of a cell."""
         evaluation = vars(self.evaluation(cell.task))
-        evaluations = self.evaluations(cell.model)
+        evaluations = self.evaluations(cell.model, cell.treatment)
         return _hash([self.training_fingerprint(cell), evaluation, evaluations])
 
     def comparison_fingerprint(self) -> str:
@@ -359,15 +360,18 @@ def _hash(content: Any) -> str:
 def evaluation_paths(study: Study) -> Iterator[str]:
     """Paths of all evaluation files of a study, below its folder of evaluations."""
     for cell in study.cells:
-        for evaluation in study.evaluations(cell.model):
+        for evaluation in study.evaluations(cell.model, cell.treatment):
             yield f"{cell.family}/{evaluation}/seed{cell.seed}.nc"
 
 
-def evaluation_sets(configuration: Configuration) -> Iterator[tuple[Study, list[str], list[str]]]:
-    """Each study with each list of evaluations in it, and the models that have it."""
+def evaluation_sets(
+    configuration: Configuration,
+) -> Iterator[tuple[Study, list[str], str, list[str]]]:
+    """Each study with each list of evaluations and treatment, and the models that have them."""
     for study in configuration.studies.values():
-        models: dict[tuple[str, ...], list[str]] = {}
-        for model in dict.fromkeys(cell.model for cell in study.cells):
-            models.setdefault(tuple(study.evaluations(model)), []).append(model)
-        for evaluations, sharing in models.items():
-            yield study, list(evaluations), sharing
+        models: dict[tuple[tuple[str, ...], str], dict[str, None]] = {}
+        for cell in study.cells:
+            evaluations = tuple(study.evaluations(cell.model, cell.treatment))
+            models.setdefault((evaluations, cell.treatment), {})[cell.model] = None
+        for (evaluations, treatment), sharing in models.items():
+            yield study, list(evaluations), treatment, list(sharing)

@@ -1,9 +1,9 @@
-# One rule per study and set of evaluations, because one job writes them all.
-for study, evaluations, models in evaluation_sets(CONFIGURATION):
+# One rule per study, set of evaluations and treatment, because one job writes them all.
+for study, evaluations, treatment, models in evaluation_sets(CONFIGURATION):
 
     rule:
         name:
-            f"evaluate_{study.name}_{'_'.join(evaluations)}"
+            f"evaluate_{study.name}_{treatment}_{'_'.join(evaluations)}"
         input:
             manifest=f"{DATA}/{{task}}/manifest.json",
             audit=f"{RESULTS}/{study.name}/audits/{{task}}.csv",
@@ -19,6 +19,7 @@ for study, evaluations, models in evaluation_sets(CONFIGURATION):
             f"{RESULTS}/benchmarks/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.tsv"
         wildcard_constraints:
             model="|".join(models),
+            treatment=treatment,
         conda:
             "../envs/symbench.yaml"
         threads: study.resources("evaluate").threads

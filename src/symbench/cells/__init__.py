@@ -22,7 +22,9 @@ def families(study: Study, directory: Path) -> list[CellFamily]:
         seeds.setdefault(key, []).append(cell.seed)
         first.setdefault(cell.task, cell)
     kinds = {
-        task: read(directory, cell, study.evaluations(cell.model)[0], cell.seed).attrs["kind"]
+        task: read(
+            directory, cell, study.evaluations(cell.model, cell.treatment)[0], cell.seed
+        ).attrs["kind"]
         for task, cell in first.items()
     }
     return [

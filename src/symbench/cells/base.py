@@ -45,7 +45,7 @@ class CellFamily(ABC):
     @property
     def evaluations(self) -> list[str]:
         """What was evaluated."""
-        return self.study.evaluations(self.model)
+        return self.study.evaluations(self.model, self.treatment)
 
     @property
     def exact(self) -> bool:

@@ -17,7 +17,6 @@ from symbench.figures.style import (
 from symbench.schema import Selection
 
 COLUMNS = 2
-EQUIVARIANT = ("architecture", "constrain", "scheduled")
 
 
 def draw(results: StudyResults) -> Figure:
@@ -36,9 +35,7 @@ def draw(results: StudyResults) -> Figure:
                 ((value, family) for family, value, _ in families if family.treatment == treatment),
                 key=lambda pair: pair[0],
             )
-            # An equivariant network is its own average.
-            strict = treatment in EQUIVARIANT
-            for evaluation in ("none",) if strict else ("none", "average"):
+            for evaluation in ("none", "average"):
                 _line(axis, chosen, treatment, evaluation, palette[treatment])
         quantity = families[0][2]
         metric = _metric(families[0][0])

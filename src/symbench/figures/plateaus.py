@@ -10,8 +10,8 @@ from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, model_palette
 
 ACTIVE = (1, 2, 3, 4)
-GRADIENT_DRAWS = 6
-STATE_DRAWS = 3
+GRADIENT_DRAWS = 5
+STATE_DRAWS = 2
 
 
 def draw(results: StudyResults) -> Figure:
