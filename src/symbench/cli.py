@@ -214,16 +214,19 @@ def reference(
 
 
 @app.command("check-results")
-def check_results(config: ConfigOption) -> None:
+def check_results(
+    config: ConfigOption,
+    study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+) -> None:
     """Check that a run left every artifact that its config promises."""
-    configuration = studies.read_configuration(config)
+    configuration = studies.read_configuration(config, study)
     root = Path(configuration.results) / configuration.size
     expected = [root / "report.html"]
-    for name, study in configuration.studies.items():
+    for name, checked in configuration.studies.items():
         folder = root / name
         expected += [folder / "metrics.csv", folder / "claims.csv"]
-        expected += [folder / "evaluations" / path for path in studies.evaluation_paths(study)]
-        for drawn in study.description.figures:
+        expected += [folder / "evaluations" / path for path in studies.evaluation_paths(checked)]
+        for drawn in checked.description.figures:
             expected += [folder / "figures" / f"{drawn.name}.{suffix}" for suffix in ("png", "pdf")]
     missing = [str(path) for path in expected if not path.is_file() or not path.stat().st_size]
     if missing:

@@ -14,7 +14,9 @@ snakemake --workflow-profile workflow/profiles/slurm --slurm-status-command sque
     --jobs 3 --latency-wait 10 \
     --config size=smoke ${STUDIES:+studies="$STUDIES"} --configfile tests/slurm/overlay.yaml
 
-symbench check-results --config config/smoke.yaml --config tests/slurm/overlay.yaml
+# shellcheck disable=SC2086
+symbench check-results --config config/smoke.yaml --config tests/slurm/overlay.yaml \
+    ${STUDIES:+$(printf -- '--study %s ' $STUDIES)}
 
 squeue --states all --noheader --format %T | sort | uniq -c
 unfinished=$(squeue --states all --noheader --format %T | grep -cv COMPLETED || true)
