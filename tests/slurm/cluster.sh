@@ -38,7 +38,6 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 GresTypes=gpu
 AccountingStorageType=accounting_storage/none
-AccountingStorageTRES=gres/gpu
 JobAcctGatherType=jobacct_gather/none
 JobCompType=jobcomp/filetxt
 JobCompLoc=$folder/jobs.txt
@@ -74,19 +73,24 @@ start() {
     fi
     slurmctld -c || true
     slurmd || true
-    for _ in $(seq 60); do
-        [ "$(sinfo -h -o %T 2> /dev/null)" = idle ] && return
+    for _ in $(seq 30); do
+        [ "$(timeout 2 sinfo -h -o %T 2> /dev/null)" = idle ] && return
         sleep 0.5
     done
-    tail -5 "$folder"/slurm*.log >&2
+    for log in "$folder"/slurm*.log; do tail -n 5 "$log" >&2; done
     echo "Slurm did not start: see the logs in $folder." >&2
     exit 1
 }
 
 stop() {
-    scancel --quiet --user root 2> /dev/null || true
+    timeout 5 scancel --quiet --user root 2> /dev/null || true
     for name in slurmd slurmctld; do
         [ -f "$folder/$name.pid" ] && kill "$(cat "$folder/$name.pid")" 2> /dev/null || true
+    done
+    # A node that is still ending its jobs takes some seconds.
+    for _ in $(seq 20); do
+        pgrep -x 'slurmd|slurmctld' > /dev/null || break
+        sleep 0.5
     done
     [ -f "$folder/munged" ] && pkill -x munged || true
     for file in slurm.conf gres.conf; do

@@ -20,7 +20,7 @@ symbench check-results --config config/smoke.yaml --config tests/slurm/overlay.y
 
 squeue --states all --noheader --format %T | sort | uniq -c
 unfinished=$(squeue --states all --noheader --format %T | grep -cv COMPLETED || true)
-granted=$(grep -c gres/gpu=1 "$folder/jobs.txt" || true)
+granted=$(scontrol show jobs --oneliner | grep -c 'TresPerJob=[^ ]*gpu:1' || true)
 trained=$(find results/slurm -name weights.safetensors | wc -l)
 echo "$trained trainings; a GPU was granted to $granted jobs; $unfinished jobs did not complete"
 [ "$unfinished" -eq 0 ] && [ "$granted" -ge "$trained" ] && [ "$trained" -gt 0 ]
