@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := $(BIN)/snakemake $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
 	--workflow-profile workflow/profiles/$(PROFILE)
 
-.PHONY: reproduce test lint unit smoke test-slurm test-faults report benchmark reference lock schema clean
+.PHONY: reproduce test lint unit smoke test-slurm report benchmark reference lock schema clean
 
 reproduce: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
@@ -38,9 +38,6 @@ smoke: $(VENV)/installed
 
 test-slurm: $(VENV)/installed
 	tests/slurm/run.sh
-
-test-faults: $(VENV)/installed
-	$(BIN)/python -m tests.faults --kills 50
 
 report: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) --report results/$(SIZE)/snakemake_report.html
