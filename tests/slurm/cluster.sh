@@ -89,7 +89,7 @@ stop() {
     done
     # A node that is still ending its jobs takes some seconds.
     for _ in $(seq 20); do
-        pgrep -x 'slurmd|slurmctld' > /dev/null || break
+        pgrep -x slurmd > /dev/null || pgrep -x slurmctld > /dev/null || break
         sleep 0.5
     done
     [ -f "$folder/munged" ] && pkill -x munged || true
