@@ -10,6 +10,7 @@ from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     EVALUATIONS,
     WIDTH,
+    error_bars,
     log_ticks,
     nothing_to_draw,
     treatment_palette,
@@ -93,7 +94,7 @@ def _line(
     look = EVALUATIONS[evaluation]
     label = treatment if evaluation == "none" else f"{treatment}, {look.label}"
     style = "-" if evaluation == "none" else ":"
-    bars = np.nan_to_num(np.maximum([y - low, high - y], 0))
+    bars = error_bars(y, low, high)
     axis.errorbar(
         x, y, bars, fmt=look.marker + style, color=colour, label=label, capsize=2, markersize=4
     )

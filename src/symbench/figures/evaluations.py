@@ -33,9 +33,7 @@ def draw(results: StudyResults) -> Figure:
                 dataset = family.open("average")
                 values = dataset[f"{family.score}_by_elements"].mean(("seed", "sample"))
                 axis.plot(
-                    dataset.elements.isel(seed=0)
-                    if "seed" in dataset.elements.dims
-                    else dataset.elements,
+                    dataset.elements,
                     values,
                     "s-",
                     color=palette[label],

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, family_label, log_ticks, nothing_to_draw
+from symbench.figures.style import WIDTH, error_bars, family_label, log_ticks, nothing_to_draw
 from symbench.schema import Selection
 
 PARTS = {"train": "0.75", "": "#0072b2", "outside": "#d55e00"}
@@ -33,7 +33,7 @@ def draw(results: StudyResults) -> Figure:
                 estimates = [family.estimate(Selection(metric=name)) for family in families]
                 values = np.array([e.value if e else np.nan for e in estimates])
                 ends = np.array([e.interval if e else (np.nan, np.nan) for e in estimates])
-                bars = np.nan_to_num(np.maximum([values - ends[:, 0], ends[:, 1] - values], 0))
+                bars = error_bars(values, *ends.T)
                 at = np.arange(len(families)) + 0.27 * (number - 1)
                 axis.bar(at, values, 0.26, color=colour, label=LABELS[part])
                 axis.errorbar(at, values, bars, fmt="none", ecolor="0.3", linewidth=0.7)

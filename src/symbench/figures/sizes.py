@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, log_ticks, model_palette, nothing_to_draw
+from symbench.figures.style import WIDTH, error_bars, log_ticks, model_palette, nothing_to_draw
 from symbench.schema import Selection
 
 
@@ -37,11 +37,8 @@ def draw(results: StudyResults) -> Figure:
                 if not known:
                     continue
                 x = [point[index] for point in known]
-                y = [point[2] for point in known]
-                bars = [
-                    [max(0.0, p[2] - p[3]) if p[3] == p[3] else 0.0 for p in known],
-                    [max(0.0, p[4] - p[2]) if p[4] == p[4] else 0.0 for p in known],
-                ]
+                y, low, high = zip(*(point[2:] for point in known), strict=True)
+                bars = error_bars(y, low, high)
                 axis.errorbar(x, y, bars, fmt="o-", color=colour, label=architecture, capsize=2)
         row[0].set(xscale="log", xlabel="parameters", title=task)
         row[1].set(xlabel="blocks", title=task)

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -84,6 +85,12 @@ def nothing_to_draw() -> Figure:
     axis.set_axis_off()
     axis.text(0.5, 0.5, "no task of this run has such data", ha="center", va="center")
     return figure
+
+
+def error_bars(values: Any, low: Any, high: Any) -> np.ndarray:
+    """Lengths of bars down to low and up to high, none without an interval; shape (2, value)."""
+    lengths = np.maximum([np.subtract(values, low), np.subtract(high, values)], 0)
+    return np.nan_to_num(lengths)
 
 
 def log_ticks(axis: Axis) -> None:

@@ -45,7 +45,18 @@ def _spectrum(wires: int) -> tuple[tuple[float, Tensor], ...]:
     )
 
 
-class Exchange(Operation):
+class MatrixGate(Operation):
+    """A gate of one parameter that is known by its matrix, which is differentiated."""
+
+    num_params = 1
+    grad_method = None
+
+    def decomposition(self) -> list[Operation]:
+        """A gate by its matrix, for devices that know no other."""
+        return [qml.QubitUnitary(self.matrix(), wires=self.wires)]
+
+
+class Exchange(MatrixGate):
     """exp(-i w sum_pairs (XX + YY + ZZ)) over all pairs of its wires.
 
     On three wires and more the pairs do not commute, so that a product of gates of pairs would
@@ -53,9 +64,7 @@ class Exchange(Operation):
     of its wires, and with V⊗...⊗V for every V in SU(2).
     """
 
-    num_params = 1
     ndim_params = (0,)
-    grad_method = None
 
     def __init__(self, weight: Tensor, wires: Any) -> None:
         """Take the weight w and two wires or more."""
@@ -73,21 +82,15 @@ class Exchange(Operation):
         )
         return found
 
-    def decomposition(self) -> list[Operation]:
-        """A gate by its matrix, for devices that know no other."""
-        return [qml.QubitUnitary(self.matrix(), wires=self.wires)]
 
-
-class SpinRotation(Operation):
+class SpinRotation(MatrixGate):
     """exp(-i v·σ / 2): turns a spin about the vector v by the angle |v|.
 
     Turning v turns the gate: with V in SU(2) above the rotation R, U(R v) = V U(v) V^-1.
     """
 
-    num_params = 1
     num_wires = 1
     ndim_params = (1,)
-    grad_method = None
 
     def __init__(self, vector: Tensor, wires: Any) -> None:
         """Take vectors of shape (axis,) or (sample, axis), and one wire."""
@@ -104,10 +107,6 @@ class SpinRotation(Operation):
         cosine, sine = torch.cos(half), torch.sinc(half / math.pi) / 2
         unit = torch.eye(2, dtype=pauli.dtype)
         return cosine[..., None, None] * unit - 1j * sine[..., None, None] * generator
-
-    def decomposition(self) -> list[Operation]:
-        """A gate by its matrix, for devices that know no other."""
-        return [qml.QubitUnitary(self.matrix(), wires=self.wires)]
 
 
 def singlet(first: int, second: int) -> None:

@@ -85,9 +85,8 @@ class Circuit(nn.Module, ABC):
             noisy = qml.device(device.name, wires=wires, seed=0)
             self.sampled = qml.set_shots(qml.QNode(self._measured, noisy, diff_method=None), shots)
 
-    @abstractmethod
     def prepare(self) -> None:
-        """The gates before the first block."""
+        """The gates before the first block: none by default, all qubits are |0>."""
 
     @abstractmethod
     def block(self, number: int, positions: Tensor) -> None:
@@ -164,9 +163,6 @@ class PlainCircuit(Circuit):
         super().__init__(molecule, wires=wires, readouts=wires, blocks=blocks, **noise)
         self.scale = nn.Parameter(torch.ones(blocks))
         self.turns = self.new_angles(blocks, wires, 2)
-
-    def prepare(self) -> None:
-        """Nothing: all qubits are |0>."""
 
     def block(self, number: int, positions: Tensor) -> None:
         """RX, RY, RZ by the coordinates; RY, RZ by weights; CNOTs around a ring."""
@@ -293,9 +289,6 @@ class GraphCircuit(Circuit):
             nn.Sequential(nn.Linear(1, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
             for _ in self.pair_orbits
         )
-
-    def prepare(self) -> None:
-        """Nothing: all qubits are |0>."""
 
     def block(self, number: int, positions: Tensor) -> None:
         """RY, RZ by kind of atom; XX, YY, ZZ by distance and kind of pair."""

@@ -1,11 +1,10 @@
 """Points with labels: rotations of space together with exchanges of points that are alike."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import torch
-from networkx.algorithms.isomorphism import GraphMatcher
 from torch import Tensor
 
 from symbench.errors import SymmetryError
@@ -19,6 +18,10 @@ def automorphisms(colours: Sequence[str], edges: Sequence[tuple[int, int]]) -> t
 
     An order p puts node p[i] at place i.
     """
+    # Late: every job imports this module, few ask for automorphisms.
+    import networkx as nx
+    from networkx.algorithms.isomorphism import GraphMatcher
+
     graph = nx.Graph(list(edges))
     graph.add_nodes_from((node, {"colour": colour}) for node, colour in enumerate(colours))
     matcher = GraphMatcher(graph, graph, node_match=lambda a, b: a["colour"] == b["colour"])
@@ -29,7 +32,7 @@ def automorphisms(colours: Sequence[str], edges: Sequence[tuple[int, int]]) -> t
 def orbits(orders: Sequence[Order], size: int) -> list[list[Order]]:
     """Orbits of all sets of so many nodes (1: nodes, 2: pairs), each sorted."""
     nodes = range(len(orders[0]))
-    sets = {frozenset(p) for p in torch.combinations(torch.tensor(nodes), size).tolist()}
+    sets = set(map(frozenset, itertools.combinations(nodes, size)))
     found = []
     while sets:
         first = min(sets, key=sorted)

@@ -133,12 +133,8 @@ class Averaged(nn.Module):
 
     def forward(self, values: Any) -> Tensor:
         """The mean of the pulled-back predictions, accumulated in at least single precision."""
-        total: Tensor | None = None
-        for _, output in orbit(self.model, self.symmetry, values, self.elements, self.chunk):
-            wide = output.to(torch.promote_types(output.dtype, torch.float32))
-            total = wide if total is None else total.add_(wide)
-        assert total is not None
-        return total.div_(len(self.elements)).to(output.dtype)
+        (mean,) = self.of_first(values, [len(self.elements)])
+        return mean
 
     def of_first(self, values: Any, counts: Sequence[int]) -> Iterator[Tensor]:
         """Yield the means over the first few elements, for ascending numbers of them."""
@@ -146,7 +142,7 @@ class Averaged(nn.Module):
         outputs = orbit(self.model, self.symmetry, values, self.elements, self.chunk)
         for count, (_, output) in enumerate(outputs, start=1):
             wide = output.to(torch.promote_types(output.dtype, torch.float32))
-            total = wide if total is None else total + wide
+            total = wide if total is None else total.add_(wide)
             if count in counts:
                 yield (total / count).to(output.dtype)
 

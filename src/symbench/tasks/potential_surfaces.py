@@ -14,10 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import pyscf
 import torch
-from pyscf.data import nist
-from scipy.optimize import minimize
 from torch import Tensor
 
 from symbench.errors import ConfigError, DataError, SymmetryError
@@ -40,7 +37,6 @@ from symbench.tasks.point_graph import PointGraph, rotation_group
 
 Array = npt.NDArray[np.floating]
 
-FORCE = nist.HARTREE2EV / nist.BOHR
 MILLI = 1e3
 _PARTS = ("inside", "outside")
 
@@ -124,6 +120,10 @@ class PotentialSurface(ABC):
 
     def fetch(self, directory: Path) -> None:
         """Compute all energies and forces; write files and manifest."""
+        # Late: models of these molecules import this module, and need no electrons.
+        import pyscf
+        from pyscf.data import nist
+
         directory.mkdir(parents=True, exist_ok=True)
         paths = []
         for stream, part in enumerate(_PARTS):
@@ -144,7 +144,7 @@ class PotentialSurface(ABC):
                 "energies_hartree": found.energies,
                 "forces_hartree_per_bohr": forces,
                 "energies": (found.energies - self.zero) * nist.HARTREE2EV,
-                "forces": forces * FORCE,
+                "forces": forces * (nist.HARTREE2EV / nist.BOHR),
             }
             write_arrays(path, arrays)
             paths.append(path)
@@ -253,6 +253,8 @@ def ammonia(bonds: Array | float, angle: float) -> Array:
 @lru_cache
 def _equilibrium(name: str, basis: str) -> Array:
     """Geometry of lowest Hartree-Fock energy; see `PotentialSurface.equilibrium`."""
+    from scipy.optimize import minimize
+
     builders: dict[str, tuple[Callable[..., Array], list[float]]] = {
         "LiH": (lithium_hydride, [1.6]),
         "NH3": (ammonia, [1.0, np.radians(68.0)]),
