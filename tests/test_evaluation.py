@@ -133,7 +133,7 @@ def test_from_training_to_claims(study, turbulence, tmp_path):
     for cell in study.cells:
         folder = tmp_path / "models" / cell.family / f"seed{cell.seed}"
         stages.train(study, cell, turbulence, folder, threads=1)
-        assert sorted(path.name for path in folder.iterdir()) == [
+        assert sorted(path.name for path in folder.glob("[!.]*")) == [
             "history.csv",
             "provenance.json",
             "weights.safetensors",

@@ -1,11 +1,14 @@
 """Copies of data on a node: whole, once, and the same."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 
-from symbench.errors import ConfigError
-from symbench.files import copy_near
+from symbench.errors import ConfigError, DataError
+from symbench.files import copy_near, damaged, is_damaged, refuse_damaged, write_whole
+from symbench.models.weights import save_weights
 
 
 @pytest.fixture
@@ -48,3 +51,53 @@ def test_a_variable_that_is_not_set_is_named(folder, monkeypatch):
     monkeypatch.delenv("NO_SUCH_NODE", raising=False)
     with pytest.raises(ConfigError, match="NO_SUCH_NODE"):
         copy_near(folder, "$NO_SUCH_NODE/x")
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
+    left = tmp_path / ".table.csv.123.partial"
+    left.write_text("half")
+    with write_whole(tmp_path / "table.csv") as temporary:
+        temporary.write_text("whole")
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("place", [0, 400, -1])
+def test_a_flipped_bit_does_not_pass(tmp_path, place):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, {"weight": torch.arange(100.0)})
+    refuse_damaged(path)
+    assert damaged(tmp_path) == []
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is damaged"):
+        refuse_damaged(path)
+    assert damaged(tmp_path) == [path]
+
+
+def test_a_file_that_was_not_written_here_passes(tmp_path):
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(b"anything")
+    refuse_damaged(path)
+    refuse_damaged(tmp_path / "missing")
+
+
+def test_a_writer_that_dies_before_the_last_step_leaves_the_earlier_file_valid(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "state.pt"
+    for content in ("first", "second"):
+        with write_whole(path) as temporary:
+            temporary.write_text(content)
+    replace = os.replace
+
+    def die_at(source, target):
+        if target == path:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", die_at)
+    with pytest.raises(KeyboardInterrupt), write_whole(path) as temporary:
+        temporary.write_text("third")
+    assert path.read_text() == "second"
+    assert not is_damaged(path)

@@ -122,6 +122,16 @@ def test_state_of_other_settings_is_ignored(data, tmp_path):
     assert trainer(data, state, fingerprint="b").progress.step == 0
 
 
+def test_damaged_state_is_not_trained_on(data, tmp_path):
+    state = tmp_path / "state.pt"
+    trainer(data, state).run()
+    assert trainer(data, state).progress.step > 0
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    assert trainer(data, state).progress.step == 0
+
+
 def test_nan_in_the_loss_stops(data, tmp_path):
     model = network()
     with torch.no_grad():

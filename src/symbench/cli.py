@@ -217,17 +217,24 @@ def reference(
 def check_results(
     config: ConfigOption,
     study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+    remove_damaged: Annotated[
+        bool, typer.Option("--remove-damaged", help="So that the next run makes them anew.")
+    ] = False,
 ) -> None:
-    """Check that a run left every artifact that its config promises."""
+    """Check that a run left every artifact that its config promises, as it was written."""
+    from symbench import artifacts
+
     configuration = studies.read_configuration(config, study)
-    root = Path(configuration.results) / configuration.size
-    expected = [root / "report.html"]
-    for name, checked in configuration.studies.items():
-        folder = root / name
-        expected += [folder / "metrics.csv", folder / "claims.csv"]
-        expected += [folder / "evaluations" / path for path in studies.evaluation_paths(checked)]
-        for drawn in checked.description.figures:
-            expected += [folder / "figures" / f"{drawn.name}.{suffix}" for suffix in ("png", "pdf")]
+    expected = artifacts.expected(configuration)
+    damaged = artifacts.damaged_artifacts(configuration)
+    if damaged and remove_damaged:
+        artifacts.remove_artifacts(damaged)
+        print(f"{len(damaged)} damaged artifacts removed; start the workflow again")
+        return
+    if damaged:
+        raise SymBenchError(
+            f"{len(damaged)} artifacts are damaged: {damaged[0]}; --remove-damaged removes them."
+        )
     missing = [str(path) for path in expected if not path.is_file() or not path.stat().st_size]
     if missing:
         raise SymBenchError(

@@ -10,22 +10,74 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from symbench.errors import ConfigError
+from symbench.errors import ConfigError, DataError
+
+RECORD = ".sha256"
 
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, renamed to it only if the block succeeds.
 
-    A killed job or a full disk leaves no half-written artifact under the final name.
+    A killed job or a full disk leaves no half-written artifact under the final name; what a killed
+    job left under a temporary one goes with the next write. The checksum is kept beside the
+    artifact, for `refuse_damaged`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield temporary
+        _keep_checksum(path, sha256(temporary))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _keep_checksum(path: Path, checksum: str) -> None:
+    """Record a checksum before its file gets its name; the earlier file passes until then."""
+    earlier = _checksums(path)[:1]
+    temporary = path.with_name(f".{path.name}{RECORD}.{os.getpid()}.partial")
+    temporary.write_text("\n".join([checksum, *earlier]) + "\n")
+    os.replace(temporary, _record(path))
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f".{path.name}{RECORD}")
+
+
+def _checksums(path: Path) -> list[str]:
+    record = _record(path)
+    return record.read_text().split() if record.is_file() else []
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is not what was written; one without a checksum, as a user's own, passes."""
+    known = _checksums(path)
+    return bool(known) and path.is_file() and sha256(path) not in known
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raise `DataError` if a file is not what was written under its name."""
+    if is_damaged(path):
+        raise DataError(
+            f"{path} is damaged (its sha256 is not the recorded one): remove it, or let "
+            "`symbench check-results --remove-damaged` do so, and start the workflow again."
+        )
+
+
+def damaged(folder: Path) -> list[Path]:
+    """All files below a folder that are not what was written under their names."""
+    records = sorted(folder.rglob(f".*{RECORD}"))
+    paths = [record.with_name(record.name[1 : -len(RECORD)]) for record in records]
+    return [path for path in paths if is_damaged(path)]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there, and its checksum."""
+    path.unlink(missing_ok=True)
+    _record(path).unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

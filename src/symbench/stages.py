@@ -13,7 +13,7 @@ from torch import nn
 from symbench import registry
 from symbench.errors import CheckpointError, ConfigError
 from symbench.evaluation import evaluator
-from symbench.files import copy_near, write_json, write_whole
+from symbench.files import copy_near, remove, write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
@@ -172,7 +172,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
         history.to_csv(temporary, index=False)
     record = {**describe(fingerprint, cell.seed), **cost, "parameters": parameters}
     write_json(output / "provenance.json", record)
-    state_path.unlink(missing_ok=True)
+    remove(state_path)
 
 
 def evaluate(

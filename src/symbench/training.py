@@ -24,7 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from symbench.errors import TrainingError
-from symbench.files import write_whole
+from symbench.files import is_damaged, write_whole
 from symbench.models.weights import tensors
 from symbench.settings import TrainingSettings
 from symbench.symmetry.treatment import Treatment
@@ -311,6 +311,9 @@ class Trainer:
 
     def _resume(self) -> None:
         if not self.state_path.is_file():
+            return
+        if is_damaged(self.state_path):
+            print(f"{self.state_path} is damaged: training starts anew", flush=True)
             return
         state = torch.load(self.state_path, map_location=self.device, weights_only=True)
         if state["fingerprint"] != self.fingerprint:

