@@ -1,6 +1,8 @@
 """Copies of data on a node: whole, once, and the same."""
 
 import os
+import platform
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -54,11 +56,19 @@ def test_a_variable_that_is_not_set_is_named(folder, monkeypatch):
 
 
 def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
-    left = tmp_path / ".table.csv.123.partial"
-    left.write_text("half")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    node = platform.node()
+    left = tmp_path / f".table.csv.{node}.{ended.pid}.partial"
+    alive = tmp_path / f".table.csv.{node}.{os.getppid()}.partial"
+    elsewhere = tmp_path / f".table.csv.other.{ended.pid}.partial"
+    for path in (left, alive, elsewhere):
+        path.write_text("half")
     with write_whole(tmp_path / "table.csv") as temporary:
         temporary.write_text("whole")
     assert not left.exists()
+    assert alive.exists()
+    assert elsewhere.exists()
 
 
 @pytest.mark.parametrize("place", [0, 400, -1])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,13 +21,12 @@ def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, renamed to it only if the block succeeds.
 
     A killed job or a full disk leaves no half-written artifact under the final name; what a killed
-    job left under a temporary one goes with the next write. The checksum is kept beside the
-    artifact, for `refuse_damaged`.
+    job left under a temporary one goes with the next write on the same machine. The checksum is
+    kept beside the artifact, for `refuse_damaged`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.partial"):
-        left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _remove_left(path)
+    temporary = _temporary(path)
     try:
         yield temporary
         _keep_checksum(path, sha256(temporary))
@@ -35,12 +35,37 @@ def write_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.partial")
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what processes of this machine that are no more have left of a file."""
+    for left in path.parent.glob(f".{path.name}.{platform.node()}.*.partial"):
+        process = left.name.split(".")[-2]
+        # Where Snakemake alone was killed, its job may still write beside the one that follows.
+        if process.isdecimal() and not _is_alive(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _keep_checksum(path: Path, checksum: str) -> None:
     """Record a checksum before its file gets its name; the earlier file passes until then."""
     earlier = _checksums(path)[:1]
-    temporary = path.with_name(f".{path.name}{RECORD}.{os.getpid()}.partial")
+    record = _record(path)
+    _remove_left(record)
+    temporary = _temporary(record)
     temporary.write_text("\n".join([checksum, *earlier]) + "\n")
-    os.replace(temporary, _record(path))
+    os.replace(temporary, record)
 
 
 def _record(path: Path) -> Path:

@@ -1,0 +1,356 @@
+"""Pull the plug at random moments, again and again, and compare with a run that was left alone.
+
+    python -m tests.faults --strikes 50 --output results/reference/faults
+
+runs the smoke size twice: once as it is, and once with faults, starting the same command again
+whenever it has ended. Faults: SIGKILL to a training, to any job, to Snakemake alone (its jobs go
+on), or to everything at once; SIGTERM to a training, as a preemption does; a full disk; a damaged
+artifact. With --slurm the jobs run under Slurm (see tests/slurm), and the faults are scancel with
+KILL and TERM, requeueing, and SIGKILL to Snakemake.
+
+It fails unless weights and numbers are the same in both runs, no half-written file is left, and no
+job that was done was done again. Needs Linux, and root for the small disk.
+"""
+
+import argparse
+import base64
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from safetensors.numpy import load_file
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
+ARTIFACTS = ("manifest.json", "*.csv", "*.nc", "weights.safetensors")
+# What differs between two runs of the same numbers.
+MEASURED = "seconds|memory"
+DISK = "600m"
+PROFILES = {False: "default", True: "slurm"}
+SLURM = [
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
+    *("--seconds-between-status-checks", "2", "--latency-wait", "10", "--jobs", "3"),
+]
+
+
+class Workflow:
+    """The workflow in a folder of its own; it can be started again and again."""
+
+    def __init__(self, folder: Path, studies: str, slurm: bool, overlay: Path | None) -> None:
+        """Choose where it runs, what, and how."""
+        self.folder = folder
+        self.config = [ROOT / "config/smoke.yaml", *([overlay] if overlay else [])]
+        self.command = [
+            str(BIN / "snakemake"),
+            *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
+            *("--workflow-profile", str(ROOT / "workflow/profiles" / PROFILES[slurm])),
+            *(SLURM if slurm else ("--cores", "2")),
+            *("--config", "size=smoke", *([f"studies={studies}"] if studies else [])),
+            *(("--configfile", str(overlay)) if overlay else ()),
+        ]
+        self.studies = studies.split()
+        self.starts = 0
+
+    def start(self) -> None:
+        """Start it, as the leader of a group of processes."""
+        if self.starts:
+            # One that was killed leaves its lock.
+            subprocess.run(
+                [*self.command, "--unlock"], env=ENVIRONMENT, capture_output=True, check=True
+            )
+        self.starts += 1
+        with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def ended(self) -> bool:
+        """Whether it is not running."""
+        return self.process.poll() is not None
+
+    def jobs(self, command: str | None = None) -> list[int]:
+        """Processes of jobs that run here."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (path / "cmdline").read_bytes().decode().split("\0")
+                here = os.readlink(path / "cwd") == str(self.folder)
+            except OSError:
+                continue
+            is_job = here and len(words) > 2 and words[1].endswith("/symbench")
+            if is_job and command in (None, words[2]):
+                found.append(int(path.name))
+        return found
+
+    def done(self) -> dict[Path, int]:
+        """Artifacts of jobs that Snakemake holds for done, with the time they were written."""
+        notes = self.folder / ".snakemake"
+        found = {}
+        for path in self.artifacts():
+            name = base64.urlsafe_b64encode(str(path.relative_to(self.folder)).encode()).decode()
+            if (notes / "metadata" / name).is_file() and not (notes / "incomplete" / name).exists():
+                found[path] = path.stat().st_mtime_ns
+        return found
+
+    def artifacts(self) -> Iterator[Path]:
+        """All files that carry results."""
+        for pattern in ARTIFACTS:
+            yield from (
+                path
+                for path in self.folder.rglob(pattern)
+                if ".snakemake" not in path.parts and "benchmarks" not in path.parts
+            )
+
+    def symbench(self, *arguments: str) -> str:
+        """Run a command on the config of this run."""
+        files = [part for file in self.config for part in ("--config", str(file))]
+        chosen = [part for name in self.studies for part in ("--study", name)]
+        result = subprocess.run(
+            [str(BIN / "symbench"), arguments[0], *files, *chosen, *arguments[1:]],
+            cwd=self.folder,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return result.stdout
+
+
+def kill_one(workflow: Workflow, command: str | None, number: int) -> bool:
+    """A signal to one job; false where none runs."""
+    jobs = workflow.jobs(command)
+    if jobs:
+        os.kill(random.choice(jobs), number)
+    return bool(jobs)
+
+
+def kill_training(workflow: Workflow) -> bool:
+    """Kill -9 a training."""
+    return kill_one(workflow, "train", signal.SIGKILL)
+
+
+def preempt_training(workflow: Workflow) -> bool:
+    """SIGTERM to a training, which saves its state and ends."""
+    return kill_one(workflow, "train", signal.SIGTERM)
+
+
+def kill_job(workflow: Workflow) -> bool:
+    """Kill -9 any job."""
+    return kill_one(workflow, None, signal.SIGKILL)
+
+
+def kill_snakemake(workflow: Workflow) -> bool:
+    """Kill -9 Snakemake alone: what it started goes on."""
+    os.kill(workflow.process.pid, signal.SIGKILL)
+    workflow.process.wait()
+    return True
+
+
+def kill_everything(workflow: Workflow) -> bool:
+    """Kill -9 Snakemake and its jobs at once, as a power cut does."""
+    os.killpg(workflow.process.pid, signal.SIGKILL)
+    workflow.process.wait()
+    return True
+
+
+def fill_disk(workflow: Workflow) -> bool:
+    """Leave no byte on the disk for some seconds."""
+    filler = workflow.folder / "filler"
+    try:
+        with filler.open("wb", buffering=0) as stream:
+            block = bytes(1 << 20)
+            while True:
+                stream.write(block)
+    except OSError:
+        time.sleep(random.uniform(4, 8))
+    filler.unlink()
+    return True
+
+
+def damage_artifact(workflow: Workflow) -> bool:
+    """Flip a bit of an artifact, or cut it, after killing everything; then look for damage."""
+    if not (done := sorted(workflow.done())):
+        return False
+    if not workflow.ended():
+        kill_everything(workflow)
+    path = random.choice(done)
+    content = bytearray(path.read_bytes())
+    if random.random() < 0.5:
+        content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    else:
+        del content[random.randrange(len(content)) :]
+    times = path.stat()
+    path.write_bytes(content)
+    # Bits rot without a trace in the time of the file.
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert "1 damaged artifacts removed" in workflow.symbench("check-results", "--remove-damaged")
+    return True
+
+
+def slurm_jobs() -> list[str]:
+    """Numbers of running jobs."""
+    listed = subprocess.run(
+        ["squeue", "--states", "R", "--noheader", "--format", "%A"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return listed.stdout.split()
+
+
+def to_slurm_job(*command: str) -> bool:
+    """A command of Slurm on a running job; false where none runs."""
+    jobs = slurm_jobs()
+    if jobs:
+        subprocess.run([*command, random.choice(jobs)], capture_output=True, check=False)
+    return bool(jobs)
+
+
+def scancel_kill(workflow: Workflow) -> bool:
+    """SIGKILL to all processes of a Slurm job."""
+    return to_slurm_job("scancel", "--signal=KILL", "--full")
+
+
+def scancel_term(workflow: Workflow) -> bool:
+    """SIGTERM to all processes of a Slurm job."""
+    return to_slurm_job("scancel", "--signal=TERM", "--full")
+
+
+def requeue(workflow: Workflow) -> bool:
+    """Preempt a Slurm job: SIGTERM, SIGKILL, and back to the queue."""
+    return to_slurm_job("scontrol", "requeue")
+
+
+HERE = {
+    "SIGKILL to a training": kill_training,
+    "SIGTERM to a training": preempt_training,
+    "SIGKILL to any job": kill_job,
+    "SIGKILL to Snakemake alone": kill_snakemake,
+    "SIGKILL to everything": kill_everything,
+    "full disk": fill_disk,
+    "damaged artifact": damage_artifact,
+}
+UNDER_SLURM = {
+    "SIGKILL to a Slurm job": scancel_kill,
+    "SIGTERM to a Slurm job": scancel_term,
+    "preemption with requeue": requeue,
+    "SIGKILL to Snakemake, Slurm goes on": kill_snakemake,
+}
+
+
+@contextmanager
+def small_disk() -> Iterator[Path]:
+    """A disk of its own, small enough to be filled."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", folder], check=True)
+        try:
+            yield Path(folder).resolve()
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def differences(whole: Workflow, struck: Workflow) -> list[str]:
+    """What differs between the results of two runs."""
+    problems = []
+    for path in sorted(whole.folder.rglob("weights.safetensors")):
+        name = path.relative_to(whole.folder)
+        one, other = load_file(path), load_file(struck.folder / name)
+        if any((one[key] != other[key]).any() for key in one):
+            problems.append(f"{name} has other weights")
+    for path in sorted((whole.folder / "results").glob("*/*/metrics.csv")):
+        tables = [
+            pd.read_csv(run.folder / path.relative_to(whole.folder), dtype={"lead_time": str})
+            for run in (whole, struck)
+        ]
+        tables = [
+            table[~table.metric.str.contains(MEASURED)].reset_index(drop=True) for table in tables
+        ]
+        if not tables[0].equals(tables[1]):
+            problems.append(f"{path.relative_to(whole.folder)} differs")
+    left = [path for path in struck.folder.rglob("*.partial") if ".snakemake" not in path.parts]
+    return problems + [f"{path.relative_to(struck.folder)} is left" for path in left]
+
+
+def strike_until_done(
+    workflow: Workflow, faults: dict[str, Callable[[Workflow], bool]], strikes: int, pause: float
+) -> tuple[Counter[str], list[str]]:
+    """Start, strike, start again; returns the strikes that hit, and artifacts made twice."""
+    waiting = [name for number, name in zip(range(strikes), list(faults) * strikes, strict=False)]
+    random.shuffle(waiting)
+    hit: Counter[str] = Counter()
+    repeated: list[str] = []
+    before: dict[Path, int] = {}
+    workflow.start()
+    while True:
+        deadline = time.monotonic() + random.uniform(0.3, 1.7) * pause
+        while time.monotonic() < deadline and not workflow.ended():
+            time.sleep(0.1)
+        if workflow.ended() and workflow.process.returncode == 0:
+            break
+        now = workflow.done()
+        repeated += [str(path) for path in before.keys() & now.keys() if before[path] != now[path]]
+        before = now
+        if waiting and not workflow.ended():
+            name = next((each for each in waiting if faults[each](workflow)), None)
+            if name:
+                waiting.remove(name)
+                hit[name] += 1
+                print(f"{sum(hit.values()):3d} {name}; {len(now)} artifacts", flush=True)
+            # What was there and is no more was damaged, and is to be made again.
+            before = {path: at for path, at in before.items() if path.is_file()}
+        if workflow.ended():
+            workflow.start()
+    if waiting:
+        print(f"all was done before {len(waiting)} more strikes: choose a shorter --pause")
+    return hit, repeated
+
+
+def main() -> None:
+    """Run, strike, compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--strikes", type=int, default=50)
+    parser.add_argument("--studies", default="", help="all by default")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between strikes")
+    parser.add_argument("--slurm", action="store_true", help="a Slurm is running: use it")
+    parser.add_argument("--output", type=Path, help="folder for the table")
+    options = parser.parse_args()
+    random.seed(options.seed)
+    with tempfile.TemporaryDirectory() as temporary, small_disk() as disk:
+        folders = (Path(temporary).resolve() / "whole", disk / "struck")
+        for folder in folders:
+            folder.mkdir()
+        overlay = ROOT / "tests/slurm/overlay.yaml" if options.slurm else None
+        whole = Workflow(folders[0], options.studies, False, overlay)
+        struck = Workflow(folders[1], options.studies, options.slurm, overlay)
+        start = time.monotonic()
+        whole.start()
+        assert whole.process.wait() == 0, (folders[0].parent / "whole.log").read_text()[-2000:]
+        seconds = time.monotonic() - start
+        print(f"left alone: {seconds:.0f} s", flush=True)
+        faults = UNDER_SLURM if options.slurm else HERE
+        hit, repeated = strike_until_done(struck, faults, options.strikes, options.pause)
+        problems = differences(whole, struck) + [f"{path} was made twice" for path in repeated]
+    table = pd.DataFrame({"fault": list(faults), "strikes": [hit[name] for name in faults]})
+    table.loc[len(table)] = ["losses", len(problems)]
+    print(table.to_string(index=False), f"\n{struck.starts} starts; losses: {len(problems)}")
+    for problem in problems:
+        print(f"  {problem}")
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        table.to_csv(options.output / f"{'slurm' if options.slurm else 'local'}.csv", index=False)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
