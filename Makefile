@@ -13,7 +13,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 SNAKEMAKE := $(BIN)/snakemake $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
 	--workflow-profile workflow/profiles/$(PROFILE)
 
-.PHONY: reproduce test lint unit smoke test-slurm report benchmark reference lock schema clean
+.PHONY: reproduce test lint unit smoke test-slurm report benchmark reference lock container \
+	apptainer schema clean
 
 reproduce: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
@@ -28,6 +29,7 @@ lint: $(VENV)/installed
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+	$(BIN)/hadolint workflow/envs/Dockerfile
 
 unit: $(VENV)/installed
 	$(BIN)/pytest -n auto
@@ -56,6 +58,17 @@ lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
 		--extra test --no-header --output-file requirements.lock pyproject.toml
+
+# The environment as an image, by docker or podman; and as the one file that Apptainer wants.
+ENGINE ?= docker
+IMAGE := workflow/envs/symbench
+container:
+	$(ENGINE) build --tag symbench --file workflow/envs/Dockerfile .
+
+apptainer: container
+	$(ENGINE) save --output $(IMAGE).tar symbench
+	apptainer build --force $(IMAGE).sif docker-archive:$(IMAGE).tar
+	rm $(IMAGE).tar
 
 schema: $(VENV)/installed
 	$(BIN)/symbench schema --output config/schema.yaml

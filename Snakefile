@@ -9,6 +9,10 @@ include: "workflow/rules/common.smk"
 report: "workflow/report/workflow.rst"
 
 
+# For --software-deployment-method apptainer; `make apptainer` makes this file.
+container: config.get("container", "workflow/envs/symbench.sif")
+
+
 localrules:
     all,
 
