@@ -184,6 +184,16 @@ def test_parts_of_batches_and_compiled_code_train_alike(data, whole_batches, tmp
     assert trained.throughput > 0
 
 
+def test_half_precision_trains_about_alike(data, whole_batches, tmp_path):
+    """Products in bfloat16 (8 bits), weights and losses in single precision."""
+    settings = replace(SETTINGS, bfloat16=True)
+    state = tmp_path / "state.pt"
+    trained = trainer(data, state, settings, treatment="none", model=plain_network()).run()
+    difference = trained.history.valid_loss / whole_batches.history.valid_loss - 1
+    assert 0 < difference.abs().max() < 0.02
+    assert all(value.dtype == torch.float32 for value in trained.weights.values())
+
+
 DISTRIBUTED = """
 import sys
 from pathlib import Path

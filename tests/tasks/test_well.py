@@ -3,8 +3,10 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from symbench.errors import ConfigError, DataError
 from symbench.files import sha256
@@ -23,6 +25,18 @@ def test_folder_is_linked_and_checked(turbulence, tmp_path):
         "train/decaying_turbulence_decay.hdf5",
         "test/decaying_turbulence_decay.hdf5",
     }
+
+
+def test_first_trajectories_of_a_split(turbulence, tmp_path):
+    parameters = {"splits": ["train", "test"], "trajectories": {"train": 3}}
+    Well(dataset="decaying_turbulence", source=str(turbulence), **parameters).fetch(tmp_path)
+    settings = SimpleNamespace(input_steps=4, parity=None)
+    data = GridData.open(tmp_path, settings, seed=0)
+    whole = GridData(turbulence)
+    assert data.split("train").trajectories == 3 < whole.split("train").trajectories
+    assert data.split("test").trajectories == whole.split("test").trajectories
+    first = data.split("train").frames(2, 0, 5)
+    assert torch.equal(first, whole.split("train").frames(2, 0, 5))
 
 
 def test_folder_without_statistics(turbulence, tmp_path):

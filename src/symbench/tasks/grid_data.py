@@ -4,6 +4,7 @@ Data that fits in memory is loaded once, normalised, and a batch is one gather; 
 read window by window. Both give the same numbers.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,7 @@ class GridData:
         *,
         input_steps: int = 4,
         parity: Mapping[str, int] | None = None,
+        trajectories: Mapping[str, int] | None = None,
         memory_limit: float = 8e9,
     ) -> None:
         """Open a data directory.
@@ -54,6 +56,7 @@ class GridData:
             directory: holds {train,valid,test}/*.hdf5 and stats.yaml.
             input_steps: frames that a model sees.
             parity: names the axial fields (-1).
+            trajectories: use only the first so many of a split.
             memory_limit: splits of more bytes than this are read window by window.
 
         Raises:
@@ -63,6 +66,7 @@ class GridData:
         self.directory = directory
         self.input_steps = input_steps
         self.parity = parity
+        self.trajectories = trajectories or {}
         self.memory_limit = memory_limit
         present = [split for split in SPLITS if any((directory / split).glob("*.h*5"))]
         if not present:
@@ -123,7 +127,14 @@ class GridData:
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "GridData":
         """Open what the config says; all seeds share the data."""
-        return cls(directory, input_steps=settings.input_steps, parity=settings.parity)
+        manifest = directory / "manifest.json"
+        described = json.loads(manifest.read_text()) if manifest.is_file() else {}
+        return cls(
+            directory,
+            input_steps=settings.input_steps,
+            parity=settings.parity,
+            trajectories=described.get("trajectories"),
+        )
 
     def symmetry(self, group: str | GridGroup, exact: bool = True) -> Symmetry:
         """The symmetry of the next-frame map on normalised tensors.
@@ -167,18 +178,20 @@ class GridData:
 
     def split(self, name: str) -> "GridSplit":
         """One of train, valid, test."""
-        return GridSplit(self, self.headers(name))
+        return GridSplit(self, self.headers(name), self.trajectories.get(name))
 
 
 class GridSplit:
     """The trajectories of one split and their windows of input_steps + 1 frames."""
 
-    def __init__(self, data: GridData, headers: Sequence[WellFile]) -> None:
-        """List the trajectories; they are read on first use."""
+    def __init__(
+        self, data: GridData, headers: Sequence[WellFile], trajectories: int | None = None
+    ) -> None:
+        """List the trajectories, or the first of them; they are read on first use."""
         self.data = data
-        self.sources = [(h, t) for h in headers for t in range(h.trajectories)]
+        self.sources = [(h, t) for h in headers for t in range(h.trajectories)][:trajectories]
         self.steps = [header.steps for header, _ in self.sources]
-        size = sum(np.prod(h.shape) * h.steps * h.trajectories for h in headers) * data.channels * 4
+        size = sum(np.prod(h.shape) * h.steps for h, _ in self.sources) * data.channels * 4
         self.in_memory = size <= data.memory_limit
         short = [h for h in headers if h.steps <= data.input_steps]
         if short:

@@ -1,6 +1,6 @@
 """Data sets of The Well, or any folder in its schema: linked from disk or fetched from the Hub."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from huggingface_hub.hf_api import RepoFile
@@ -25,6 +25,7 @@ class Well:
         revision: str = "main",
         splits: Sequence[str] = SPLITS,
         files_per_split: int | None = None,
+        trajectories: Mapping[str, int] | None = None,
         organisation: str = "polymathic-ai",
     ) -> None:
         """Say what to fetch and from where.
@@ -35,20 +36,23 @@ class Well:
                 holds stats.yaml and data/{train,valid,test}/ or {train,valid,test}/.
             revision: branch, tag or commit of the Hub repository; pin a commit.
             splits: which splits.
-            files_per_split: take only the first so many files of each split, by name.
+            files_per_split: take only the first so many files of each split, by name; 1 is what
+                The Well's own tool calls first-only.
+            trajectories: use only so many trajectories of a split, the first of its files.
             organisation: owner of the Hub repository.
 
         Raises:
             ConfigError: for a split that does not exist.
 
         """
-        if not splits or set(splits) - set(SPLITS):
+        if not splits or {*splits, *(trajectories or {})} - set(SPLITS):
             raise ConfigError(f"splits of {dataset}: choose among {', '.join(SPLITS)}.")
         self.dataset = dataset
         self.source = source
         self.revision = revision
         self.splits = tuple(splits)
         self.files_per_split = files_per_split
+        self.trajectories = dict(trajectories or {})
         self.organisation = organisation
 
     def fetch(self, directory: Path) -> None:
@@ -65,6 +69,7 @@ class Well:
                 "source": origin,
                 "dataset": self.dataset,
                 "licence": LICENCE,
+                "trajectories": self.trajectories,
                 "sha256": checksums,
             },
         )
