@@ -2,11 +2,11 @@
 
     python -m tests.faults --strikes 50 --output results/reference/faults
 
-runs the smoke size twice: once as it is, and once with faults, starting the same command again
-whenever it has ended. Faults: SIGKILL to a training, to any job, to Snakemake alone (its jobs go
-on), or to everything at once; SIGTERM to a training, as a preemption does; a full disk; a damaged
-artifact. With --slurm the jobs run under Slurm (see tests/slurm), and the faults are scancel with
-KILL and TERM, requeueing, and SIGKILL to Snakemake.
+runs the smoke size twice: once as it is (or takes the results of such a run, --whole), and once
+with faults, starting the same command again whenever it has ended. Faults: SIGKILL to a training,
+to any job, to Snakemake alone (its jobs go on), or to everything at once; SIGTERM to a training, as
+a preemption does; a full disk; a damaged artifact. With --slurm the jobs run under Slurm (see
+tests/slurm), and the faults are scancel with KILL and TERM, requeueing, and SIGKILL to Snakemake.
 
 It fails unless weights and numbers are the same in both runs, no half-written file is left, and no
 job that was done was done again. Needs Linux, and root for the small disk.
@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,7 @@ class Workflow:
             *("--config", "size=smoke", *([f"studies={studies}"] if studies else [])),
             *(("--configfile", str(overlay)) if overlay else ()),
         ]
+        self.size = yaml.safe_load(self.config[-1].read_text())["size"]
         self.studies = studies.split()
         self.starts = 0
 
@@ -259,24 +261,24 @@ def small_disk() -> Iterator[Path]:
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def differences(whole: Workflow, struck: Workflow) -> list[str]:
-    """What differs between the results of two runs."""
+def differences(whole: Path, struck: Workflow) -> list[str]:
+    """What differs from the results of a run that was left alone."""
     problems = []
-    for path in sorted(whole.folder.rglob("weights.safetensors")):
-        name = path.relative_to(whole.folder)
-        one, other = load_file(path), load_file(struck.folder / name)
+    results = struck.folder / "results" / struck.size
+    for path in sorted(results.rglob("weights.safetensors")):
+        one, other = load_file(whole / path.relative_to(results)), load_file(path)
         if any((one[key] != other[key]).any() for key in one):
-            problems.append(f"{name} has other weights")
-    for path in sorted((whole.folder / "results").glob("*/*/metrics.csv")):
+            problems.append(f"{path.relative_to(results)} has other weights")
+    for path in sorted(results.glob("*/metrics.csv")):
         tables = [
-            pd.read_csv(run.folder / path.relative_to(whole.folder), dtype={"lead_time": str})
-            for run in (whole, struck)
+            pd.read_csv(folder / path.relative_to(results), dtype={"lead_time": str})
+            for folder in (whole, results)
         ]
         tables = [
             table[~table.metric.str.contains(MEASURED)].reset_index(drop=True) for table in tables
         ]
         if not tables[0].equals(tables[1]):
-            problems.append(f"{path.relative_to(whole.folder)} differs")
+            problems.append(f"{path.relative_to(results)} differs")
     left = [path for path in struck.folder.rglob("*.partial") if ".snakemake" not in path.parts]
     return problems + [f"{path.relative_to(struck.folder)} is left" for path in left]
 
@@ -315,6 +317,17 @@ def strike_until_done(
     return hit, repeated
 
 
+def left_alone(folder: Path, studies: str) -> Path:
+    """Run once without faults; returns the folder of results."""
+    folder.mkdir()
+    run = Workflow(folder, studies, slurm=False, overlay=None)
+    start = time.monotonic()
+    run.start()
+    assert run.process.wait() == 0, folder.with_suffix(".log").read_text()[-2000:]
+    print(f"left alone: {time.monotonic() - start:.0f} s", flush=True)
+    return folder / "results" / run.size
+
+
 def main() -> None:
     """Run, strike, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -323,24 +336,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between strikes")
     parser.add_argument("--slurm", action="store_true", help="a Slurm is running: use it")
+    parser.add_argument("--whole", type=Path, help="results of a run that was left alone")
     parser.add_argument("--output", type=Path, help="folder for the table")
     options = parser.parse_args()
     random.seed(options.seed)
     with tempfile.TemporaryDirectory() as temporary, small_disk() as disk:
-        folders = (Path(temporary).resolve() / "whole", disk / "struck")
-        for folder in folders:
-            folder.mkdir()
+        if options.whole is None:
+            options.whole = left_alone(Path(temporary).resolve() / "whole", options.studies)
+        folder = disk / "struck"
+        folder.mkdir()
         overlay = ROOT / "tests/slurm/overlay.yaml" if options.slurm else None
-        whole = Workflow(folders[0], options.studies, False, overlay)
-        struck = Workflow(folders[1], options.studies, options.slurm, overlay)
-        start = time.monotonic()
-        whole.start()
-        assert whole.process.wait() == 0, (folders[0].parent / "whole.log").read_text()[-2000:]
-        seconds = time.monotonic() - start
-        print(f"left alone: {seconds:.0f} s", flush=True)
+        struck = Workflow(folder, options.studies, options.slurm, overlay)
         faults = UNDER_SLURM if options.slurm else HERE
         hit, repeated = strike_until_done(struck, faults, options.strikes, options.pause)
-        problems = differences(whole, struck) + [f"{path} was made twice" for path in repeated]
+        print(struck.symbench("check-results"), end="")
+        problems = differences(options.whole, struck) + [
+            f"{path} was made twice" for path in repeated
+        ]
     table = pd.DataFrame({"fault": list(faults), "strikes": [hit[name] for name in faults]})
     table.loc[len(table)] = ["losses", len(problems)]
     print(table.to_string(index=False), f"\n{struck.starts} starts; losses: {len(problems)}")
