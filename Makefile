@@ -10,10 +10,12 @@ BIN := $(VENV)/bin
 # The jobs of the workflow call `symbench`, so they need the environment on their path too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # On a cluster the profile says how many jobs run; cores would be those of all jobs together.
-SNAKEMAKE := $(BIN)/snakemake $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
+# Anything else for Snakemake.
+OPTIONS ?=
+SNAKEMAKE := $(BIN)/snakemake $(OPTIONS) $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
 	--workflow-profile workflow/profiles/$(PROFILE)
 
-.PHONY: reproduce test lint unit smoke test-slurm report benchmark reference lock container \
+.PHONY: reproduce test lint unit smoke test-slurm test-faults report benchmark reference lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
@@ -40,6 +42,9 @@ smoke: $(VENV)/installed
 
 test-slurm: $(VENV)/installed
 	tests/slurm/run.sh
+
+test-faults: $(VENV)/installed
+	$(BIN)/python -m tests.faults --strikes 50 --pause 12 --output results/reference/faults
 
 report: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) --report results/$(SIZE)/snakemake_report.html

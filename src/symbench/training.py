@@ -185,7 +185,6 @@ class Trainer:
             "epoch": epoch,
             "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            **self.treatment.record(),
         }
         if self.treatment.projects:
             row["valid_loss_as_trained"] = self._validate()
@@ -194,6 +193,7 @@ class Trainer:
             if row["valid_loss"] < self.progress.best_loss:
                 self.progress.best_loss, self.progress.best_epoch = row["valid_loss"], epoch
                 self.best = _snapshot(self.model)
+        row |= self.treatment.record()
         row["seconds"] = time.perf_counter() - start
         self.progress.history.append(row)
         self.progress.epoch_loss = 0.0

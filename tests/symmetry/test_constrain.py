@@ -149,7 +149,22 @@ def test_the_equality_constraint_reaches_its_saddle_point():
     assert abs(float(model.gamma)) < 1e-2
     assert float(constrain.multipliers[0]) == pytest.approx(0.7, abs=2e-2)
     record = constrain.record()
-    assert set(record) == {"gamma:layer.deviation", "lambda:layer.deviation"}
+    names = {f"{kind}:layer.deviation" for kind in ("gamma", "ratio", "lambda")}
+    assert set(record) == names
+
+
+def test_the_ratio_tells_what_gamma_hides():
+    """Where a normalisation follows, a layer that shrinks leaves a small γ a large part."""
+    layer = Homotopy(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    values = torch.randn(8, 4)
+    layer.deviation.gamma.data.fill_(0.01)
+    layer.eval()
+    layer(values)
+    small = layer.deviation.ratio
+    layer.equivariant.weight.data.mul_(1e-3)
+    layer(values)
+    assert layer.deviation.ratio == pytest.approx(1000 * small, rel=1e-4)
+    assert float(layer.deviation.gamma) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("price", [0.5, 2.0])

@@ -1,4 +1,4 @@
-"""How γ, λ and slacks of homotopy layers move while a network is trained."""
+"""How γ, λ, slacks and free branches of homotopy layers move while a network is trained."""
 
 import matplotlib.pyplot as plt
 import seaborn as sns
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, nothing_to_draw
 
-QUANTITIES = {"gamma": "γ", "lambda": "λ", "slack": "u"}
+QUANTITIES = {"gamma": "γ", "ratio": "|γ free| / |equivariant|", "lambda": "λ", "slack": "u"}
 CONSTRAINED = "lambda:"
 
 
@@ -33,7 +33,10 @@ def draw(results: StudyResults) -> Figure:
             colours = sns.color_palette("viridis", len(columns))
             for name, colour in zip(columns, colours, strict=True):
                 axis.plot(history.epoch, history[name], color=colour, linewidth=1)
-            axis.axhline(0, color="0.5", linewidth=0.6)
+            if prefix == "ratio":
+                axis.set_yscale("log")
+            else:
+                axis.axhline(0, color="0.5", linewidth=0.6)
             axis.set_ylabel(symbol)
         row[0].set_title(f"{family.task}, {family.model}, {family.treatment}", loc="left")
     for axis in axes[-1]:

@@ -35,8 +35,9 @@ class OnHomotopies(Treatment):
         super().attach(model)
 
     def record(self) -> dict[str, float]:
-        """γ of each layer."""
-        return {f"gamma:{name}": float(layer.gamma.detach()) for name, layer in self.layers.items()}
+        """γ of each layer, and how large its free branch is beside the other."""
+        gammas = {f"gamma:{n}": float(layer.gamma.detach()) for n, layer in self.layers.items()}
+        return {**gammas, **{f"ratio:{n}": layer.ratio for n, layer in self.layers.items()}}
 
 
 class Architecture(OnHomotopies):
@@ -128,7 +129,7 @@ class Constrain(OnHomotopies):
         self.dual.step()
 
     def record(self) -> dict[str, float]:
-        """γ and λ of each layer."""
+        """λ of each layer too."""
         duals = zip(self.layers, self.multipliers.tolist(), strict=True)
         return {**super().record(), **{f"lambda:{name}": value for name, value in duals}}
 
@@ -180,7 +181,7 @@ class ConstrainPartially(Constrain):
         self.multipliers.clamp_(min=0)
 
     def record(self) -> dict[str, float]:
-        """γ, λ and u of each layer."""
+        """u of each layer too."""
         slacks = zip(self.layers, self.slacks.tolist(), strict=True)
         return {**super().record(), **{f"slack:{name}": value for name, value in slacks}}
 

@@ -16,12 +16,19 @@ class Free(nn.Sequential):
 
 
 class Deviation(nn.Module):
-    """How far one layer may leave equivariance: a number γ, 1 at first."""
+    """How far one layer may leave equivariance: a number γ, 1 at first.
+
+    Attributes:
+        ratio: |γ free| / |equivariant| in the last batch outside training. γ alone says little
+            where a normalisation follows: the equivariant values may shrink as fast as γ does.
+
+    """
 
     def __init__(self) -> None:
         """Start at γ = 1."""
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(()))
+        self.ratio = 0.0
 
     @property
     def on(self) -> bool:
@@ -30,7 +37,12 @@ class Deviation(nn.Module):
 
     def forward(self, equivariant: Tensor, free: Callable[[], Tensor]) -> Tensor:
         """equivariant + γ · free(); the free values are computed only where they are needed."""
-        return equivariant + self.gamma * free() if self.on else equivariant
+        if not self.on:
+            return equivariant
+        change = self.gamma * free()
+        if not self.training:
+            self.ratio = float(change.detach().norm() / equivariant.detach().norm())
+        return equivariant + change
 
 
 class Homotopy(nn.Module):
