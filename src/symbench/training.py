@@ -188,12 +188,14 @@ class Trainer:
         }
         if self.treatment.projects:
             row["valid_loss_as_trained"] = self._validate()
+            row |= self.treatment.record()
         with self.treatment.deployed(self.model):
             row["valid_loss"] = self._validate()
             if row["valid_loss"] < self.progress.best_loss:
                 self.progress.best_loss, self.progress.best_epoch = row["valid_loss"], epoch
                 self.best = _snapshot(self.model)
-        row |= self.treatment.record()
+        if not self.treatment.projects:
+            row |= self.treatment.record()
         row["seconds"] = time.perf_counter() - start
         self.progress.history.append(row)
         self.progress.epoch_loss = 0.0

@@ -37,12 +37,11 @@ class Deviation(nn.Module):
 
     def forward(self, equivariant: Tensor, free: Callable[[], Tensor]) -> Tensor:
         """equivariant + γ · free(); the free values are computed only where they are needed."""
-        if not self.on:
-            return equivariant
-        change = self.gamma * free()
+        change = self.gamma * free() if self.on else None
         if not self.training:
-            self.ratio = float(change.detach().norm() / equivariant.detach().norm())
-        return equivariant + change
+            part = 0.0 if change is None else change.detach().norm() / equivariant.detach().norm()
+            self.ratio = float(part)
+        return equivariant if change is None else equivariant + change
 
 
 class Homotopy(nn.Module):
