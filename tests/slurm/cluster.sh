@@ -2,7 +2,7 @@
 # A real Slurm of one node on this machine, for tests:
 #   tests/slurm/cluster.sh start FOLDER    install what is missing, start munged, slurmctld, slurmd
 #   tests/slurm/cluster.sh stop FOLDER     stop what was started, and put back what was configured
-# Needs root on Debian or Ubuntu. Logs and state are in FOLDER; two GPUs are granted that are none (/dev/null, /dev/zero).
+# Needs root on Debian or Ubuntu. Logs and state are in FOLDER; four GPUs are granted that are none (/dev/null and the like).
 set -euo pipefail
 
 folder=$(realpath -m "${2:?cluster.sh start|stop FOLDER}")
@@ -56,10 +56,10 @@ SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
 # More processors than there are: a group of figures asks for one each, and they share what there is.
 SlurmdParameters=config_overrides
-NodeName=$node NodeAddr=127.0.0.1 CPUs=32 RealMemory=65536 Gres=gpu:2
+NodeName=$node NodeAddr=127.0.0.1 CPUs=32 RealMemory=65536 Gres=gpu:4
 PartitionName=batch Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
-    printf 'Name=gpu File=/dev/%s\n' null zero > "$configuration/gres.conf"
+    printf 'Name=gpu File=/dev/%s\n' null zero full random > "$configuration/gres.conf"
 }
 
 start() {
