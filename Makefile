@@ -23,7 +23,9 @@ reproduce: $(VENV)/installed
 		$(if $(CONFIG),--configfile $(CONFIG))
 	@echo "Report: results/$(SIZE)/report.html, or in the folder that CONFIG names as its size"
 
-test: lint unit smoke
+# How the smoke size of all studies is run: here, or through Slurm (test-slurm).
+SMOKE ?= smoke
+test: lint unit $(SMOKE)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -32,6 +34,7 @@ lint: $(VENV)/installed
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/hadolint workflow/envs/Dockerfile
+	$(BIN)/shellcheck .ci/run $(wildcard tests/slurm/*.sh workflow/profiles/*/*.sh)
 
 unit: $(VENV)/installed
 	$(BIN)/pytest -n auto

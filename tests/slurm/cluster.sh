@@ -2,19 +2,20 @@
 # A real Slurm of one node on this machine, for tests:
 #   tests/slurm/cluster.sh start FOLDER    install what is missing, start munged, slurmctld, slurmd
 #   tests/slurm/cluster.sh stop FOLDER     stop what was started, and put back what was configured
+#   tests/slurm/cluster.sh try FOLDER      both: does it work here?
 # Needs root on Debian or Ubuntu. Logs and state are in FOLDER; four GPUs are granted that are none (/dev/null and the like).
 set -euo pipefail
 
-folder=$(realpath -m "${2:?cluster.sh start|stop FOLDER}")
+folder=$(realpath -m "${2:?cluster.sh try|start|stop FOLDER}")
 configuration=/etc/slurm
 
 install() {
     command -v slurmctld slurmd munged sbatch > /dev/null && return
-    apt-get update -qq
+    timeout 300 apt-get update -qq
     # Services are started below, not by the packages.
     printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
     chmod +x /usr/sbin/policy-rc.d
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null
+    DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null
     rm -f /usr/sbin/policy-rc.d
 }
 
@@ -63,8 +64,8 @@ END
 }
 
 start() {
-    install
-    configure
+    install || exit 1
+    configure || exit 1
     mkdir -p /run/munge
     chown munge: /run/munge
     if ! munge -n > /dev/null 2>&1; then
@@ -100,7 +101,13 @@ stop() {
 }
 
 case "${1:-}" in
+    try)
+        works=0
+        (start) || works=1
+        stop
+        exit "$works"
+        ;;
     start) start ;;
     stop) stop ;;
-    *) echo "cluster.sh start|stop FOLDER" >&2 && exit 2 ;;
+    *) echo "cluster.sh try|start|stop FOLDER" >&2 && exit 2 ;;
 esac
