@@ -25,6 +25,8 @@ reproduce: $(VENV)/installed
 
 # How the smoke size of all studies is run: here, or through Slurm (test-slurm).
 SMOKE ?= smoke
+# Faults of `make test-slurm`; `make test-faults` has its own.
+STRIKES ?= 0
 test: lint unit $(SMOKE)
 
 lint: $(VENV)/installed
@@ -44,7 +46,7 @@ smoke: $(VENV)/installed
 	$(BIN)/symbench check-results --config config/smoke.yaml
 
 test-slurm: $(VENV)/installed
-	tests/slurm/run.sh
+	STUDIES="$(STUDIES)" STRIKES="$(STRIKES)" tests/slurm/run.sh
 
 test-faults: $(VENV)/installed
 	$(BIN)/python -m tests.faults --strikes 50 --pause 12 --output results/reference/faults

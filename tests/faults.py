@@ -40,7 +40,7 @@ DISK = "600m"
 PROFILES = {False: "default", True: "slurm"}
 SLURM = [
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
-    *("--seconds-between-status-checks", "2", "--latency-wait", "10", "--jobs", "3"),
+    *("--seconds-between-status-checks", "2", "--latency-wait", "10", "--jobs", "6"),
 ]
 
 

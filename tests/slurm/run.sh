@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The smoke size of every study through the profile for Slurm, on a real Slurm of one node; see cluster.sh.
-# Called by `make test-slurm`, which has the environment on the path. STUDIES chooses some of them.
+# Called by `make test-slurm`, which has the environment on the path. STUDIES chooses some of them. With STRIKES above zero
+# it is then run again under so many faults, and compared; see tests/faults.py.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,3 +25,6 @@ granted=$(scontrol show jobs --oneliner | grep -c 'TresPerJob=[^ ]*gpu:1' || tru
 trained=$(find results/slurm -name weights.safetensors | wc -l)
 echo "$trained trainings; a GPU was granted to $granted jobs; $unfinished jobs did not complete"
 [ "$unfinished" -eq 0 ] && [ "$granted" -ge "$trained" ] && [ "$trained" -gt 0 ]
+
+[ "${STRIKES:-0}" -eq 0 ] || python -m tests.faults --slurm --strikes "$STRIKES" --studies "${STUDIES:-}" \
+    --whole results/slurm --output results/reference/faults
