@@ -24,7 +24,7 @@ unfinished=$(squeue --states all --noheader --format %T | grep -cv COMPLETED || 
 granted=$(scontrol show jobs --oneliner | grep -c 'TresPerJob=[^ ]*gpu:1' || true)
 trained=$(find results/slurm -name weights.safetensors | wc -l)
 echo "$trained trainings; a GPU was granted to $granted jobs; $unfinished jobs did not complete"
-[ "$unfinished" -eq 0 ] && [ "$granted" -ge "$trained" ] && [ "$trained" -gt 0 ]
+[ "$unfinished" -eq 0 ] && [ "$granted" -ge "$trained" ] && [ "$trained" -gt 0 ] || exit 1
 
 [ "${STRIKES:-0}" -eq 0 ] || python -m tests.faults --slurm --strikes "$STRIKES" --studies "${STUDIES:-}" \
     --whole results/slurm --output results/reference/faults
