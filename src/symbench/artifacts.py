@@ -29,12 +29,14 @@ def damaged_artifacts(configuration: Configuration) -> list[Path]:
     data = Path(configuration.data, configuration.size)
     found = [path for name in configuration.studies for path in damaged(results / name)]
     for task in configuration.tasks:
-        found += damaged(data / task)
-        found += [path for path in _other_than_manifest(data / task) if path not in found]
+        of_task = damaged(data / task)
+        if data / task / MANIFEST not in of_task:
+            of_task += [path for path in _unlike_manifest(data / task) if path not in of_task]
+        found += of_task
     return found
 
 
-def _other_than_manifest(folder: Path) -> list[Path]:
+def _unlike_manifest(folder: Path) -> list[Path]:
     try:
         checksums = json.loads((folder / MANIFEST).read_text())["sha256"]
     except (OSError, ValueError, KeyError):
