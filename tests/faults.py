@@ -30,10 +30,11 @@ import pandas as pd
 import yaml
 from safetensors.numpy import load_file
 
+from symbench.files import RECORD
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
-ARTIFACTS = ("manifest.json", "*.csv", "*.nc", "weights.safetensors")
 # What differs between two runs of the same numbers.
 MEASURED = "seconds|memory"
 DISK = "600m"
@@ -105,13 +106,20 @@ class Workflow:
         return found
 
     def artifacts(self) -> Iterator[Path]:
-        """All files that carry results."""
-        for pattern in ARTIFACTS:
-            yield from (
-                path
-                for path in self.folder.rglob(pattern)
-                if ".snakemake" not in path.parts and "benchmarks" not in path.parts
-            )
+        """All files that were written whole, with a checksum beside them."""
+        for record in self.folder.rglob(f".*{RECORD}"):
+            path = record.with_name(record.name[1 : -len(RECORD)])
+            if path.is_file() and path.name != "state.pt":
+                yield path
+
+    def job_of(self, path: Path) -> Path:
+        """The same for all files that one job writes."""
+        kind, size, *rest = path.relative_to(self.folder).parts
+        if kind == "data":
+            return Path(kind, size, rest[0])
+        if "evaluations" in rest:
+            return Path(*rest[:-2], path.name)
+        return path.with_suffix("") if {"figures", "audits"} & set(rest) else path.parent
 
     def symbench(self, *arguments: str) -> str:
         """Run a command on the config of this run."""
@@ -181,7 +189,10 @@ def fill_disk(workflow: Workflow) -> bool:
 
 def damage_artifact(workflow: Workflow) -> bool:
     """Flip a bit of an artifact, or cut it, after killing everything; then look for damage."""
-    if not (done := sorted(workflow.done())):
+    finished = workflow.done()
+    jobs = {workflow.job_of(path) for path in finished}
+    done = sorted(path for path in workflow.artifacts() if workflow.job_of(path) in jobs)
+    if not done:
         return False
     if not workflow.ended():
         kill_everything(workflow)
@@ -311,12 +322,22 @@ def strike_until_done(
                 hit[name] += 1
                 print(f"{sum(hit.values()):3d} {name}; {len(now)} artifacts", flush=True)
             # What was there and is no more was damaged, and is to be made again.
-            before = {path: at for path, at in before.items() if path.is_file()}
+            gone = {workflow.job_of(path) for path in before if not path.is_file()}
+            before = {
+                path: at
+                for path, at in before.items()
+                if workflow.job_of(path) not in gone and not (gone and is_derived(path))
+            }
         if workflow.ended():
             workflow.start()
     if waiting:
         print(f"all was done before {len(waiting)} more strikes: choose a shorter --pause")
     return hit, repeated
+
+
+def is_derived(path: Path) -> bool:
+    """Whether a file tells of evaluations, whose time of making is among their attributes."""
+    return "figures" in path.parts or path.stem.split(".")[0] in ("metrics", "claims", "report")
 
 
 def left_alone(folder: Path, studies: str) -> Path:

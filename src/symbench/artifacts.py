@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from symbench.files import damaged, remove, sha256
-from symbench.study import Configuration, evaluation_paths
+from symbench.study import Configuration, evaluation_paths, training_paths
 
 MANIFEST = "manifest.json"
 
@@ -16,7 +16,10 @@ def expected(configuration: Configuration) -> list[Path]:
     paths = [root / "report.html"]
     for name, study in configuration.studies.items():
         folder = root / name
-        paths += [folder / "metrics.csv", folder / "claims.csv"]
+        for table in ("metrics", "claims"):
+            paths += [folder / f"{table}.csv", folder / f"{table}.provenance.json"]
+        paths += [folder / "audits" / f"{task}.csv" for task in study.tasks]
+        paths += [folder / "models" / path for path in training_paths(study)]
         paths += [folder / "evaluations" / path for path in evaluation_paths(study)]
         for figure in study.description.figures:
             paths += [folder / "figures" / f"{figure.name}.{suffix}" for suffix in ("png", "pdf")]

@@ -364,6 +364,16 @@ def evaluation_paths(study: Study) -> Iterator[str]:
             yield f"{cell.family}/{evaluation}/seed{cell.seed}.nc"
 
 
+TRAINED = ("weights.safetensors", "history.csv", "provenance.json")
+
+
+def training_paths(study: Study, names: Sequence[str] = TRAINED) -> Iterator[str]:
+    """Paths of what trainings of a study write, below its folder of models."""
+    for cell in study.cells:
+        for name in names:
+            yield f"{cell.family}/seed{cell.seed}/{name}"
+
+
 def evaluation_sets(
     configuration: Configuration,
 ) -> Iterator[tuple[Study, list[str], str, list[str]]]:

@@ -2,12 +2,14 @@ from pathlib import Path
 
 import yaml
 
+from symbench.artifacts import expected
 from symbench.study import (
     Cell,
     config_file,
     evaluation_paths,
     evaluation_sets,
     read_configuration,
+    training_paths,
 )
 
 # --config size=… studies=… choose; --configfile adds files that override parts of the size's.

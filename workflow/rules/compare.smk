@@ -1,8 +1,16 @@
 rule compare:
     input:
-        lambda wildcards: [
+        evaluations=lambda wildcards: [
             f"{RESULTS}/{wildcards.study}/evaluations/{path}"
             for path in evaluation_paths(study_of(wildcards))
+        ],
+        histories=lambda wildcards: [
+            f"{RESULTS}/{wildcards.study}/models/{path}"
+            for path in training_paths(study_of(wildcards), ["history.csv"])
+        ],
+        audits=lambda wildcards: [
+            f"{RESULTS}/{wildcards.study}/audits/{task}.csv"
+            for task in study_of(wildcards).tasks
         ],
     output:
         metrics=report(
@@ -15,6 +23,10 @@ rule compare:
             category="Claims",
             caption="../report/claims.rst",
         ),
+        provenance=[
+            f"{RESULTS}/{{study}}/metrics.provenance.json",
+            f"{RESULTS}/{{study}}/claims.provenance.json",
+        ],
     log:
         f"{RESULTS}/logs/compare/{{study}}.log",
     benchmark:
