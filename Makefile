@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 # The jobs of the workflow call `symbench`, so they need the environment on their path too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Snakemake may itself run in a job of Slurm, whose variables are not for its jobs.
-unexport $(filter SLURM_%,$(.VARIABLES))
+unexport $(filter-out SLURM_CONF,$(filter SLURM_%,$(.VARIABLES)))
 # On a cluster the profile says how many jobs run; cores would be those of all jobs together.
 # Anything else for Snakemake.
 OPTIONS ?=
