@@ -28,4 +28,4 @@ rule all:
     default_target: True
     input:
         # Also what no other job reads: whatever was lost is made anew.
-        map(str, expected(CONFIGURATION)),
+        [str(path) for path in expected(CONFIGURATION)],
