@@ -11,9 +11,9 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Snakemake may itself run in a job of Slurm, whose variables are not for its jobs.
 unexport $(filter-out SLURM_CONF,$(filter SLURM_%,$(.VARIABLES)))
-# On a cluster the profile says how many jobs run; cores would be those of all jobs together.
 # Anything else for Snakemake.
 OPTIONS ?=
+# On a cluster the profile says how many jobs run; cores would be those of all jobs together.
 SNAKEMAKE := $(BIN)/snakemake $(OPTIONS) $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
 	--workflow-profile workflow/profiles/$(PROFILE)
 

@@ -30,7 +30,7 @@ import pandas as pd
 import yaml
 from safetensors.numpy import load_file
 
-from symbench.files import RECORD
+from symbench.files import recorded
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -38,7 +38,6 @@ ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFL
 # What differs between two runs of the same numbers.
 MEASURED = "seconds|memory"
 DISK = "600m"
-PROFILES = {False: "default", True: "slurm"}
 SLURM = [
     *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
     *("--seconds-between-status-checks", "2", "--latency-wait", "10", "--jobs", "6"),
@@ -55,7 +54,10 @@ class Workflow:
         self.command = [
             str(BIN / "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
-            *("--workflow-profile", str(ROOT / "workflow/profiles" / PROFILES[slurm])),
+            *(
+                "--workflow-profile",
+                str(ROOT / "workflow/profiles" / ("slurm" if slurm else "default")),
+            ),
             *(SLURM if slurm else ("--cores", "2")),
             *("--config", "size=smoke", *([f"studies={studies}"] if studies else [])),
             *(("--configfile", str(overlay)) if overlay else ()),
@@ -105,12 +107,9 @@ class Workflow:
                 found[path] = path.stat().st_mtime_ns
         return found
 
-    def artifacts(self) -> Iterator[Path]:
-        """All files that were written whole, with a checksum beside them."""
-        for record in self.folder.rglob(f".*{RECORD}"):
-            path = record.with_name(record.name[1 : -len(RECORD)])
-            if path.is_file() and path.name != "state.pt":
-                yield path
+    def artifacts(self) -> list[Path]:
+        """All files that were written whole, but states of trainings."""
+        return [path for path in recorded(self.folder) if path.name != "state.pt"]
 
     def job_of(self, path: Path) -> Path:
         """The same for all files that one job writes."""

@@ -94,9 +94,14 @@ def refuse_damaged(path: Path) -> None:
 
 def damaged(folder: Path) -> list[Path]:
     """All files below a folder that are not what was written under their names."""
+    return [path for path in recorded(folder) if is_damaged(path)]
+
+
+def recorded(folder: Path) -> list[Path]:
+    """All files below a folder that were written whole, by their checksums."""
     records = sorted(folder.rglob(f".*{RECORD}"))
-    paths = [record.with_name(record.name[1 : -len(RECORD)]) for record in records]
-    return [path for path in paths if is_damaged(path)]
+    paths = (record.with_name(record.name[1 : -len(RECORD)]) for record in records)
+    return [path for path in paths if path.is_file()]
 
 
 def remove(path: Path) -> None:

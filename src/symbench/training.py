@@ -186,16 +186,15 @@ class Trainer:
             "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
-        if self.treatment.projects:
-            row["valid_loss_as_trained"] = self._validate()
-            row |= self.treatment.record()
+        loss = self._validate()
+        row |= self.treatment.record()
         with self.treatment.deployed(self.model):
-            row["valid_loss"] = self._validate()
+            if self.treatment.projects:
+                row["valid_loss_as_trained"], loss = loss, self._validate()
+            row["valid_loss"] = loss
             if row["valid_loss"] < self.progress.best_loss:
                 self.progress.best_loss, self.progress.best_epoch = row["valid_loss"], epoch
                 self.best = _snapshot(self.model)
-        if not self.treatment.projects:
-            row |= self.treatment.record()
         row["seconds"] = time.perf_counter() - start
         self.progress.history.append(row)
         self.progress.epoch_loss = 0.0

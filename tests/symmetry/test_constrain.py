@@ -158,6 +158,7 @@ def test_the_ratio_tells_what_gamma_hides():
     layer = Homotopy(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     values = torch.randn(8, 4)
     layer.deviation.gamma.data.fill_(0.01)
+    layer.deviation.watched = True
     layer.eval()
     layer(values)
     small = layer.deviation.ratio

@@ -32,6 +32,8 @@ class OnHomotopies(Treatment):
                 "this treatment needs: choose 'none' or 'augment', or wrap its layers in "
                 "symbench.symmetry.homotopy.Homotopy."
             )
+        for layer in self.layers.values():
+            layer.watched = True
         super().attach(model)
 
     def record(self) -> dict[str, float]:

@@ -19,6 +19,7 @@ class Deviation(nn.Module):
     """How far one layer may leave equivariance: a number γ, 1 at first.
 
     Attributes:
+        watched: whether a treatment wants to know the ratio; networks in use do not compute it.
         ratio: |γ free| / |equivariant| in the last batch outside training. γ alone says little
             where a normalisation follows: the equivariant values may shrink as fast as γ does.
 
@@ -28,6 +29,7 @@ class Deviation(nn.Module):
         """Start at γ = 1."""
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(()))
+        self.watched = False
         self.ratio = 0.0
 
     @property
@@ -38,7 +40,7 @@ class Deviation(nn.Module):
     def forward(self, equivariant: Tensor, free: Callable[[], Tensor]) -> Tensor:
         """equivariant + γ · free(); the free values are computed only where they are needed."""
         change = self.gamma * free() if self.on else None
-        if not self.training:
+        if self.watched and not self.training:
             part = 0.0 if change is None else change.detach().norm() / equivariant.detach().norm()
             self.ratio = float(part)
         return equivariant if change is None else equivariant + change
