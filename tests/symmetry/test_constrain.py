@@ -168,6 +168,29 @@ def test_the_ratio_tells_what_gamma_hides():
     assert float(layer.deviation.gamma) == pytest.approx(0.01)
 
 
+def test_plain_dual_steps_rest_where_gamma_does():
+    """λ is the rate times the sum of all γ, and Adam's steps are as large for the smallest γ."""
+    model = Quadratic(0.3)
+    treatment = Constrain(None, dual_rate=0.02, dual_steps="plain")
+    treatment.attach(model)
+    path = [1.0, 0.5, -0.25, 1e-4]
+    for gamma in path:
+        model.gamma.data.fill_(gamma)
+        treatment.after_step(1.0)
+    assert float(treatment.multipliers[0]) == pytest.approx(0.02 * sum(path), rel=1e-6)
+
+
+def test_samples_are_moved_only_where_it_is_asked_for():
+    values = torch.randn(6, 3, 4)
+    generator = torch.Generator().manual_seed(0)
+    still, _ = Constrain(SYMMETRY)(values, values, 6, generator)
+    assert still is values
+    inputs, targets = Constrain(SYMMETRY, augment=True)(values, values @ MIXING, 6, generator)
+    torch.testing.assert_close(inputs @ MIXING, targets)
+    torch.testing.assert_close(inputs.mT @ inputs, values.mT @ values)
+    assert float((inputs - values).abs().max()) > 0.1
+
+
 @pytest.mark.parametrize("price", [0.5, 2.0])
 def test_slacks_settle_where_the_loss_is_worth_their_price(price):
     """Minimise (γ - w)² / 2 + ρ u² / 2 subject to |γ| <= u: γ = u = w / (1 + ρ), λ = ρ u."""
@@ -189,14 +212,16 @@ def test_the_schedule_falls_on_a_line():
         assert float(model.gamma) == pytest.approx(expected)
 
 
+MIXING = torch.linspace(-1, 1, 16).reshape(4, 4)
+
+
 class Vectors:
     """A split of random vectors that a fixed rotation-equivariant map is to learn."""
 
     def __init__(self, seed, count=64):
         generator = torch.Generator().manual_seed(seed)
         self.inputs = torch.randn(count, 3, 4, generator=generator)
-        mixing = torch.linspace(-1, 1, 16).reshape(4, 4)
-        self.targets = self.inputs @ mixing
+        self.targets = self.inputs @ MIXING
         self.windows = np.arange(count)[:, None]
 
     def batch(self, rows, generator=None):
@@ -220,6 +245,7 @@ METHODS = {
     "scheduled": lambda: Scheduled(SYMMETRY),
     "penalty": lambda: EquivariancePenalty(SYMMETRY),
     "constrain": lambda: Constrain(SYMMETRY, gamma_rate=5, augmentation=0.1, dual_warm_up=0.3),
+    "constrain_moved": lambda: Constrain(SYMMETRY, dual_steps="plain", augment=True),
     "constrain_partially": lambda: ConstrainPartially(SYMMETRY, gamma_rate=5),
 }
 

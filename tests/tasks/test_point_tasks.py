@@ -23,6 +23,7 @@ from symbench.tasks.shapes import (
     SurfacePoints,
     VoxelData,
     VoxelShapes,
+    normalised,
     surface_points,
 )
 
@@ -150,7 +151,7 @@ def test_the_surface_of_a_box_has_no_inside():
     occupied[8:24, 10:20, 12:30] = True
     points = surface_points(occupied, 500, np.random.default_rng(0))
     assert points.shape == (500, 3)
-    np.testing.assert_allclose(np.linalg.norm(points, axis=1).max(), 1)
+    np.testing.assert_allclose(np.linalg.norm(normalised(points), axis=1).max(), 1)
     inside = occupied.copy()
     inside[9:23, 11:19, 13:29] = False
     shell = surface_points(inside, 500, np.random.default_rng(0))
@@ -163,6 +164,19 @@ def clouds(tmp_path_factory):
         file="made_up_voxels.hdf5", points=40, samples={"train": 30, "valid": 6, "test": 12}
     )
     return CloudData(fetched(task, tmp_path_factory.mktemp("clouds")))
+
+
+def test_turned_clouds_are_the_same_shapes_in_random_poses(clouds, tmp_path):
+    counts = {"train": 30, "valid": 6, "test": 12}
+    task = SurfacePoints(file="made_up_voxels.hdf5", points=40, samples=counts, turned=True)
+    turned = CloudData(fetched(task, tmp_path)).split("train").shapes.double()
+    upright = clouds.split("train").shapes.double()
+    torch.testing.assert_close(torch.cdist(turned, turned), torch.cdist(upright, upright))
+    rotations = torch.linalg.lstsq(upright, turned).solution
+    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(30).double())
+    # Uniform rotations have entries of mean 0 and variance 1/3.
+    assert float(rotations.mean(dim=0).abs().max()) < 4 * (1 / 3 / 30) ** 0.5
+    assert float(rotations.square().mean()) == pytest.approx(1 / 3)
 
 
 def test_corruptions_do_what_they_say_and_always_the_same(clouds):

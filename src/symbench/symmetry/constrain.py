@@ -6,22 +6,39 @@ variables drive every γ to zero (Algorithm 1 of arXiv 2505.13631) and projects 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from symbench.errors import TrainingError
+from symbench.symmetry.augment import Augment
 from symbench.symmetry.homotopy import Deviation, deviations, project
 from symbench.symmetry.reynolds import Symmetry
-from symbench.symmetry.treatment import Treatment
 
 
-class OnHomotopies(Treatment):
-    """A treatment that needs homotopy layers, and deploys the equivariant network."""
+class OnHomotopies(Augment):
+    """A treatment that needs homotopy layers, and deploys the equivariant network.
+
+    Where samples are few or come in one pose, free branches would learn the poses: `augment` moves
+    each sample by a random element too.
+    """
 
     projects = True
     layers: dict[str, Deviation]
+
+    def __init__(self, symmetry: Symmetry, *, augment: bool = False) -> None:
+        """Say whether samples are moved as well."""
+        super().__init__(symmetry)
+        self.augment = augment
+
+    def __call__(
+        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[Any, Tensor]:
+        """The batch, moved or as it is."""
+        if self.augment:
+            return super().__call__(inputs, targets, samples, generator)
+        return inputs, targets
 
     def attach(self, model: nn.Module) -> None:
         """Find the homotopy layers; raises `TrainingError` if the model has none."""
@@ -56,9 +73,9 @@ class Architecture(OnHomotopies):
 class Scheduled(OnHomotopies):
     """γ falls from 1 to 0 on a straight line, the same for all layers: relaxation by hand."""
 
-    def __init__(self, symmetry: Symmetry, *, until: float = 0.5) -> None:
+    def __init__(self, symmetry: Symmetry, *, until: float = 0.5, augment: bool = False) -> None:
         """Set the share of training after which γ is zero."""
-        super().__init__(symmetry)
+        super().__init__(symmetry, augment=augment)
         self.until = until
 
     def after_step(self, progress: float) -> None:
@@ -70,8 +87,8 @@ class Scheduled(OnHomotopies):
 class Constrain(OnHomotopies):
     """Algorithm 1: minimise the loss subject to γ_i = 0 for every layer i.
 
-    The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ;
-    both by Adam, as in the public code.
+    The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ:
+    by Adam, or by plain steps along γ, as in the public code for point clouds.
     """
 
     def __init__(
@@ -82,6 +99,8 @@ class Constrain(OnHomotopies):
         gamma_rate: float = 1.0,
         augmentation: float = 0.0,
         dual_warm_up: float = 0.0,
+        dual_steps: Literal["adam", "plain"] = "adam",
+        augment: bool = False,
     ) -> None:
         """Set the rates.
 
@@ -91,13 +110,16 @@ class Constrain(OnHomotopies):
             gamma_rate: of γ, in units of the model's learning rate. Few steps need more.
             augmentation: c of the augmented Lagrangian.
             dual_warm_up: share of training in which the dual rate rises from zero.
+            dual_steps: "adam", or "plain": λ moves by dual_rate · γ, so that it rests where γ does.
+            augment: whether each sample is moved by a random element too.
 
         """
-        super().__init__(symmetry)
+        super().__init__(symmetry, augment=augment)
         self.dual_rate = dual_rate
         self.gamma_rate = gamma_rate
         self.augmentation = augmentation
         self.dual_warm_up = dual_warm_up
+        self.dual_optimizer = {"adam": torch.optim.Adam, "plain": torch.optim.SGD}[dual_steps]
 
     def attach(self, model: nn.Module) -> None:
         """Make one multiplier for each layer."""
@@ -106,7 +128,7 @@ class Constrain(OnHomotopies):
             layer.gamma.requires_grad_(True)
         device = next(iter(self.layers.values())).gamma.device
         self.multipliers = torch.zeros(len(self.layers), device=device)
-        self.dual = torch.optim.Adam([self.multipliers], lr=self.dual_rate)
+        self.dual = self.dual_optimizer([self.multipliers], lr=self.dual_rate)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """γ has its own rate, and does not decay but by the constraint."""
@@ -162,7 +184,7 @@ class ConstrainPartially(Constrain):
 
     projects = False
 
-    def __init__(self, symmetry: Symmetry, *, slack_price: float = 1.0, **rates: float) -> None:
+    def __init__(self, symmetry: Symmetry, *, slack_price: float = 1.0, **rates: Any) -> None:
         """Set ρ and the rates; see `Constrain`."""
         super().__init__(symmetry, **rates)
         self.slack_price = slack_price

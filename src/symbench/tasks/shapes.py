@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pooch
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from symbench.errors import DataError
@@ -130,16 +131,42 @@ class VoxelShapes(Shapes):
         return shapes
 
 
-class SurfacePoints(VoxelShapes):
-    """`modelnet10_points`: points on the surfaces of the voxels; the meshes are not at hand."""
+class Clouds(Shapes):
+    """Points of shapes, centred, the farthest at distance 1; upright, or in random poses."""
 
     data_format = "clouds"
-    source = "Princeton ModelNet10"
 
-    def __init__(self, *, points: int = 1024, **settings: Any) -> None:
-        """Set the number of points; see `Shapes`."""
+    def __init__(self, *, points: int = 1024, turned: bool = False, **settings: Any) -> None:
+        """Set the number of points; see `Shapes`.
+
+        Args:
+            points: of each shape.
+            turned: whether every shape is turned by its own random rotation, as the published
+                protocol has it: then the law of the data is symmetric.
+            settings: those of `Shapes`.
+
+        """
         super().__init__(**settings)
         self.points = points
+        self.turned = turned
+
+    @abstractmethod
+    def points_of(self, shape: Array, rng: np.random.Generator) -> Array:
+        """Points of one shape, (point, axis)."""
+
+    def prepare(self, shapes: Array, rng: np.random.Generator) -> Array:
+        """Points of each shape."""
+        clouds = np.stack([normalised(self.points_of(shape, rng)) for shape in shapes])
+        if not self.turned:
+            return clouds
+        turned: Array = clouds @ Rotation.random(len(clouds), rng).as_matrix()
+        return turned.astype(clouds.dtype)
+
+
+class SurfacePoints(Clouds, VoxelShapes):
+    """`modelnet10_points`: points on the surfaces of the voxels; the meshes are not at hand."""
+
+    source = "Princeton ModelNet10"
 
     def read(self, directory: Path) -> dict[str, tuple[Array, Array]]:
         """Shapes as packed bits; those without an occupied cell (34 of 4,899) have no surface."""
@@ -150,22 +177,19 @@ class SurfacePoints(VoxelShapes):
             for split, (shapes, labels) in original.items()
         }
 
-    def prepare(self, shapes: Array, rng: np.random.Generator) -> Array:
-        """Points of each shape, centred, the farthest at distance 1."""
-        occupancy = np.unpackbits(shapes, axis=-1).astype(bool)
-        return np.stack([surface_points(shape, self.points, rng) for shape in occupancy])
+    def points_of(self, shape: Array, rng: np.random.Generator) -> Array:
+        """Random points of the surface."""
+        return surface_points(np.unpackbits(shape, axis=-1).astype(bool), self.points, rng)
 
 
-class ModelNet40(Shapes):
+class ModelNet40(Clouds):
     """`modelnet40_points`: the first points of the 2,048 that are published for each shape."""
 
-    data_format = "clouds"
     source = "Princeton ModelNet40, points as published with PointNet (modelnet40_ply_hdf5_2048)"
 
-    def __init__(self, *, points: int = 1024, **settings: Any) -> None:
-        """Set the number of points; see `Shapes`."""
+    def __init__(self, **settings: Any) -> None:
+        """Take the published archive; see `Clouds`."""
         super().__init__(**{"file": MODELNET40, **settings})
-        self.points = points
 
     def read(self, directory: Path) -> dict[str, tuple[Array, Array]]:
         """Points and labels from the files that the archive holds."""
@@ -190,13 +214,13 @@ class ModelNet40(Shapes):
             )
         return read
 
-    def prepare(self, shapes: Array, rng: np.random.Generator) -> Array:
-        """The first points, centred, the farthest at distance 1."""
-        return np.stack([normalised(shape[: self.points]) for shape in shapes])
+    def points_of(self, shape: Array, rng: np.random.Generator) -> Array:
+        """The first points."""
+        return shape[: self.points]
 
 
 def surface_points(occupied: Array, count: int, rng: np.random.Generator) -> Array:
-    """Random points of the cells that have an empty neighbour, shape (point, axis).
+    """Random points of the cells that have an empty neighbour, shape (point, axis), in cells.
 
     Args:
         occupied: booleans of shape (x, y, z).
@@ -211,7 +235,8 @@ def surface_points(occupied: Array, count: int, rng: np.random.Generator) -> Arr
     )
     cells = np.argwhere(occupied & ~inside)
     chosen = rng.choice(len(cells), size=count, replace=len(cells) < count)
-    return normalised(cells[chosen] + rng.random((count, 3)))
+    points: Array = cells[chosen] + rng.random((count, 3))
+    return points
 
 
 def normalised(points: Array) -> Array:
