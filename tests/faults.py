@@ -38,10 +38,7 @@ ENVIRONMENT = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFL
 # What differs between two runs of the same numbers.
 MEASURED = "seconds|memory"
 DISK = "600m"
-SLURM = [
-    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "3"),
-    *("--seconds-between-status-checks", "2", "--latency-wait", "10", "--jobs", "6"),
-]
+SLURM = ("--profile", str(ROOT / "tests/slurm"), "--jobs", "6", "--latency-wait", "10")
 
 
 class Workflow:

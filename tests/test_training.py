@@ -69,6 +69,14 @@ def test_same_seed_same_numbers(data, finished, tmp_path):
     assert same(trainer(data, tmp_path / "state.pt").run(), finished)
 
 
+def test_looks_at_the_test_split_change_nothing(data, finished, tmp_path):
+    settings = replace(SETTINGS, test_every=2)
+    looked = trainer(data, tmp_path / "state.pt", settings, test=data.split("test")).run()
+    losses = looked.history.pop("test_loss")
+    assert same(looked, finished)
+    assert losses.notna().tolist() == [False, True, False]
+
+
 def test_loss_falls(finished):
     assert finished.history.valid_loss.iloc[-1] < finished.history.valid_loss.iloc[0]
     assert len(finished.history) == 3

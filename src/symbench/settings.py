@@ -12,7 +12,7 @@ class TrainingSettings:
         epochs: passes over the training windows.
         batch_size: samples a step, over all processes.
         learning_rate: peak of the schedule.
-        weight_decay: of AdamW.
+        weight_decay: of the optimiser.
         warm_up_epochs: linear warm-up, followed by the schedule.
         schedule: "cosine" to zero, or "constant".
         windows_per_epoch: use a random part of the windows in each epoch; None for all.
@@ -23,6 +23,9 @@ class TrainingSettings:
         accumulate: parts of a batch whose gradients are added before a step, for batches that do
             not fit into memory; layers that see a whole batch (batch norm) see a part.
         save_every: steps between two saved states.
+        optimizer: "adamw", or "sgd" without momentum.
+        test_every: epochs between two looks at the test split, for the figure of test error
+            against epoch; nothing is chosen by them. None for never.
         first_phase_epochs: the first of the epochs, in which another loss of the data counts, such
             as that of energies before forces; constant learning rate.
         first_phase_learning_rate: of that phase; the learning rate of the rest by default.
@@ -42,6 +45,8 @@ class TrainingSettings:
     compiled: bool = False
     accumulate: int = 1
     save_every: int = 200
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    test_every: int | None = None
     first_phase_epochs: int = 0
     first_phase_learning_rate: float | None = None
 

@@ -148,6 +148,7 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
         history = pd.DataFrame(columns=["epoch", "train_loss", "valid_loss"])
         cost = {}
     else:
+        settings = study.training(cell.task, cell.model)
         with torch.random.fork_rng(devices=[]), measure(gpu=torch.cuda.is_available()) as spent:
             torch.manual_seed(cell.seed)
             trainer = Trainer(
@@ -155,10 +156,11 @@ def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int)
                 data.split("train"),
                 data.split("valid"),
                 build_treatment(study, cell, symmetry),
-                study.training(cell.task, cell.model),
+                settings,
                 seed=cell.seed,
                 state_path=state_path,
                 fingerprint=fingerprint,
+                test=data.split("test") if settings.test_every else None,
             )
             trained = trainer.run()
         if trainer.rank:

@@ -78,6 +78,9 @@ class Trained:
     throughput: float
 
 
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
 class Interrupted(SystemExit):
     """SIGTERM came; the state was saved. Exit code 128 + 15, as the shell would give."""
 
@@ -116,6 +119,7 @@ class Trainer:
         seed: int,
         state_path: Path,
         fingerprint: str = "",
+        test: Split | None = None,
     ) -> None:
         """Set up processes, device and optimiser, and resume a saved state if there is one.
 
@@ -128,6 +132,7 @@ class Trainer:
             seed: decides the order of samples and the treatment's elements.
             state_path: where the state is saved and looked for.
             fingerprint: a state with another fingerprint is of another run and is ignored.
+            test: is looked at where the settings have `test_every`; chooses nothing.
 
         """
         self.rank = int(os.environ.get("RANK", 0))
@@ -140,6 +145,7 @@ class Trainer:
         self.network = _distribute(self.model, self.device, self.processes)
         self.train_split = train
         self.valid_split = valid
+        self.test_split = test
         self.treatment = treatment
         self.settings = settings
         self.seed = seed
@@ -148,7 +154,7 @@ class Trainer:
         size = settings.windows_per_epoch or len(train.windows)
         self.steps_per_epoch = max(1, min(size, len(train.windows)) // settings.batch_size)
         self.total_steps = settings.epochs * self.steps_per_epoch
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = OPTIMIZERS[settings.optimizer](
             treatment.parameter_groups(self.model), weight_decay=settings.weight_decay
         )
         self.progress = Progress()
@@ -196,6 +202,7 @@ class Trainer:
                 self.progress.best_loss, self.progress.best_epoch = row["valid_loss"], epoch
                 self.best = _snapshot(self.model)
         row["seconds"] = time.perf_counter() - start
+        row |= self._look_at_test(epoch)
         self.progress.history.append(row)
         self.progress.epoch_loss = 0.0
         self._save()
@@ -263,23 +270,34 @@ class Trainer:
         (total if share == 1 else share * total).backward()
         return share * value
 
-    @torch.no_grad()
     def _validate(self) -> float:
-        self.network.eval()
         windows = self.valid_split.windows
         count = min(self.settings.validation_windows or len(windows), len(windows))
         windows = windows[np.linspace(0, len(windows) - 1, count).astype(int)]
-        total = 0.0
-        for rows in np.array_split(windows, math.ceil(count / self.settings.batch_size)):
-            batch = self.valid_split.batch(rows).to(self.device)
-            loss = self.valid_split.validation_loss(self.model(batch.inputs).float(), batch)
-            total += loss.item() * len(rows)
-        if not math.isfinite(total):
+        loss = self._loss_of(self.valid_split, windows)
+        if not math.isfinite(loss):
             raise TrainingError(
-                f"The validation loss became {total} after step {self.progress.step}; lower the "
+                f"The validation loss became {loss} after step {self.progress.step}; lower the "
                 f"learning rate, now at most {self.settings.learning_rate:.1e}."
             )
-        return total / count
+        return loss
+
+    def _look_at_test(self, epoch: int) -> dict[str, float]:
+        every = self.settings.test_every
+        if self.test_split is None or not every or (epoch + 1) % every:
+            return {}
+        with self.treatment.deployed(self.model):
+            return {"test_loss": self._loss_of(self.test_split, self.test_split.windows)}
+
+    @torch.no_grad()
+    def _loss_of(self, split: Split, windows: np.ndarray) -> float:
+        self.network.eval()
+        total = 0.0
+        for rows in np.array_split(windows, math.ceil(len(windows) / self.settings.batch_size)):
+            batch = split.batch(rows).to(self.device)
+            loss = split.validation_loss(self.model(batch.inputs).float(), batch)
+            total += loss.item() * len(rows)
+        return total / len(windows)
 
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self.settings.patience

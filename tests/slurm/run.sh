@@ -9,10 +9,8 @@ folder=$(mktemp -d)
 trap 'tests/slurm/cluster.sh stop "$folder"' EXIT
 tests/slurm/cluster.sh start "$folder"
 
-# No accounting here, so squeue is asked. Of more jobs than cores some end between two looks, which keeps looks frequent.
-snakemake --workflow-profile workflow/profiles/slurm --slurm-status-command squeue \
-    --slurm-init-seconds-before-status-checks 5 --seconds-between-status-checks 3 \
-    --jobs 6 --latency-wait 10 \
+# Of more jobs than cores some end between two looks, which keeps looks frequent.
+snakemake --profile tests/slurm --workflow-profile workflow/profiles/slurm --jobs 6 --latency-wait 10 \
     --config size=smoke ${STUDIES:+studies="$STUDIES"} --configfile tests/slurm/overlay.yaml
 
 # shellcheck disable=SC2086

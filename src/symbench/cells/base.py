@@ -98,11 +98,27 @@ class CellFamily(ABC):
 
     def deviation(self) -> Estimate | None:
         """|γ| at the end of training over layers and seeds; None without homotopy layers."""
-        if not (columns := [n for n in map(str, self.history) if n.startswith("gamma:")]):
+        if "gamma" not in self.multipliers:
             return None
-        last = self.history.sort_values("epoch").groupby("seed").tail(1).set_index("seed")
-        values = last.loc[list(self.seeds), columns].abs().to_numpy()
+        paths = (self.multipliers.gamma.sel(seed=seed).dropna("epoch") for seed in self.seeds)
+        values = np.stack([abs(path.isel(epoch=-1)) for path in paths])
         return PairedBootstrap(*values.shape).mean(values)
+
+    @cached_property
+    def multipliers(self) -> xr.Dataset:
+        """What constrained training recorded: gamma, lambda, slack and ratio of homotopy layers.
+
+        Dimensions (seed, epoch, layer), NaN after the last epoch of a seed; no variable without
+        such layers.
+        """
+        columns = [name for name in map(str, self.history) if ":" in name]
+        if not columns:
+            return xr.Dataset()
+        long = self.history.melt(["seed", "epoch"], columns)
+        long[["quantity", "layer"]] = long.variable.str.split(":", n=1, expand=True)
+        index = ["seed", "epoch", "layer", "quantity"]
+        table = long.set_index(index).value.unstack("quantity")
+        return table.to_xarray().sel(layer=long.layer.unique())
 
     @cached_property
     def history(self) -> pd.DataFrame:

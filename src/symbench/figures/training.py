@@ -1,5 +1,6 @@
 """Validation loss against epoch."""
 
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -7,18 +8,23 @@ from symbench.figures.results import StudyResults
 from symbench.figures.style import model_palette, treatment_palette
 
 COLUMNS = 3
+LABELS = {"valid_loss": "validation loss", "test_loss": "test loss"}
 
 
 def draw(results: StudyResults) -> Figure:
     """One panel a task; the band spans the seeds."""
-    history = results.history
+    return learning_curves(results.history, "valid_loss")
+
+
+def learning_curves(history: pd.DataFrame, loss: str) -> Figure:
+    """A column of training histories against epoch."""
     most = history.groupby("task")[["model", "treatment"]].nunique().max()
     hue, style = ("treatment", "model") if most.treatment > most.model else ("model", "treatment")
     palette = treatment_palette if hue == "treatment" else model_palette
     grid = sns.relplot(
         data=history,
         x="epoch",
-        y="valid_loss",
+        y=loss,
         hue=hue,
         style=style,
         col="task",
@@ -31,7 +37,7 @@ def draw(results: StudyResults) -> Figure:
         facet_kws={"sharex": False, "sharey": False},
     )
     grid.figure.set_layout_engine("constrained")
-    grid.set(yscale="log", ylabel="validation loss")
+    grid.set(yscale="log", ylabel=LABELS[loss])
     grid.set_titles("{col_name}")
     sns.move_legend(grid, "outside right upper")
     return grid.figure
