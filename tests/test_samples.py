@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from symbench import stages
-from symbench.cells import families
+from symbench.cells import SampleFamily, families
 from symbench.comparison import compare_study
 from symbench.errors import ConfigError, SymBenchError
 from symbench.evaluation.samples import SampleEvaluator
@@ -137,6 +137,28 @@ def test_training_evaluation_and_claims(study, folder, tmp_path):
     with pytest.raises(ConfigError, match="'average' of charged_3d/sign_equivariant_particles"):
         found["sign_equivariant_particles"].open("average")
     assert found["gnn"].estimate(Selection(metric="auc")) is None
+
+
+def test_multipliers_are_opened_by_seed_epoch_and_layer(study, tmp_path):
+    rows = {"epoch": [0, 1], "valid_loss": [2.0, 1.0]}
+    first = {
+        **rows,
+        "gamma:late": [0.9, -0.2],
+        "gamma:early": [0.8, 0.1],
+        "lambda:late": [1.0, 2.0],
+    }
+    stopped = {name: values[:1] for name, values in first.items()}
+    for seed, history in enumerate((first, stopped)):
+        folder = tmp_path / "models/t/m/constrain" / f"seed{seed}"
+        folder.mkdir(parents=True)
+        pd.DataFrame(history).to_csv(folder / "history.csv", index=False)
+    family = SampleFamily(study, "t", "m", "constrain", (0, 1), tmp_path / "evaluations")
+    gamma = family.multipliers.gamma
+    assert gamma.layer.values.tolist() == ["late", "early"]
+    assert gamma.sel(seed=0, epoch=1).values.tolist() == [-0.2, 0.1]
+    assert gamma.sel(seed=1, epoch=1).isnull().all()
+    assert float(family.multipliers["lambda"].sel(seed=0, epoch=1, layer="late")) == 2.0
+    assert family.deviation().value == pytest.approx((0.2 + 0.1 + 0.9 + 0.8) / 4)
 
 
 def test_one_value_gives_no_verdict():
