@@ -1,5 +1,7 @@
 """Curves over tasks that differ in one number: sample efficiency, strength of a broken symmetry."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +28,9 @@ def draw(results: StudyResults) -> Figure:
     if not panels:
         return nothing_to_draw()
     rows = -(-len(panels) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 3.0 * rows), squeeze=False)
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(WIDTH, 3.0 * rows), squeeze=False, layout="constrained"
+    )
     palette = treatment_palette(family.treatment for family in results.families)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
@@ -46,9 +50,16 @@ def draw(results: StudyResults) -> Figure:
             log_ticks(axis.yaxis)
         if quantity.startswith("training"):
             axis.set_xscale("log")
-            axis.set_xticks(*[sorted({value for _, value, _ in families})] * 2, minor=False)
+            values = sorted({value for _, value, _ in families})
+            axis.set_xticks(values, [f"{value:g}" for value in values])
             axis.set_xticks([], minor=True)
-        axis.legend(fontsize="xx-small")
+    shown: dict[str, Any] = {}
+    for axis in axes.flat:
+        handles, labels = axis.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        list(shown.values()), list(shown), loc="outside lower center", ncols=3, fontsize="x-small"
+    )
     return figure
 
 
