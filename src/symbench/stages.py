@@ -22,6 +22,7 @@ from symbench.symmetry.audit import refuse_broken
 from symbench.symmetry.homotopy import parameters_in_use
 from symbench.symmetry.reynolds import Symmetry
 from symbench.symmetry.treatment import Treatment
+from symbench.tasks.arrays import read_manifest
 from symbench.tasks.originals import FromOriginals
 from symbench.training import Trainer
 
@@ -50,9 +51,7 @@ def fetch(study: Study, name: str, output: Path, threads: int = 1) -> None:
 
 def open_data(study: Study, task: str, directory: Path, seed: int = 0) -> Any:
     """The data of a task, in the format that its manifest names (The Well's by default)."""
-    manifest = directory / "manifest.json"
-    described = json.loads(manifest.read_text()) if manifest.is_file() else {}
-    data_format = registry.resolve("formats", described.get("format", "well"))
+    data_format = registry.resolve("formats", read_manifest(directory).get("format", "well"))
     return data_format.open(directory, study.task(task), seed)
 
 

@@ -1,5 +1,6 @@
 """Files of plain arrays with a manifest, for data that are not on a grid."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def read_arrays(path: Path) -> dict[str, Array]:
         if not np.isfinite(value).all():
             raise DataError(f"{path}: {key} holds values that are not finite.")
     return arrays
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """What manifest.json says; empty where there is none, as for data of The Well."""
+    path = directory / "manifest.json"
+    described: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return described
 
 
 def write_manifest(

@@ -4,7 +4,6 @@ Data that fits in memory is loaded once, normalised, and a batch is one gather; 
 read window by window. Both give the same numbers.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from symbench.symmetry.audit import ElementAudit, audit_distribution, audit_dyna
 from symbench.symmetry.fields import Field, Normalizer, channel_count
 from symbench.symmetry.isometries import GridGroup, check_grid, named_group
 from symbench.symmetry.reynolds import Symmetry, field_symmetry
+from symbench.tasks.arrays import read_manifest
 from symbench.tasks.batch import Batch
 from symbench.tasks.splits import SPLITS
 from symbench.tasks.well_format import (
@@ -127,13 +127,11 @@ class GridData:
     @classmethod
     def open(cls, directory: Path, settings: Any, seed: int) -> "GridData":
         """Open what the config says; all seeds share the data."""
-        manifest = directory / "manifest.json"
-        described = json.loads(manifest.read_text()) if manifest.is_file() else {}
         return cls(
             directory,
             input_steps=settings.input_steps,
             parity=settings.parity,
-            trajectories=described.get("trajectories"),
+            trajectories=read_manifest(directory).get("trajectories"),
         )
 
     def symmetry(self, group: str | GridGroup, exact: bool = True) -> Symmetry:
