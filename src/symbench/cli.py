@@ -192,6 +192,20 @@ def plan(
 
 
 @app.command()
+def pin(
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option(help="File to write, for CONFIG.")],
+    study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+) -> None:
+    """Ask the Hub for the commits of all data and weights, and write them as an overlay."""
+    from symbench.pins import pins
+
+    pinned = yaml.safe_dump(pins(studies.read_configuration(config, study)), sort_keys=False)
+    output.write_text(f"# Written by `symbench pin`: what the Hub had on that day.\n{pinned}")
+    print(f"{output}: {pinned.count('revision')} revisions")
+
+
+@app.command()
 def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
     """Write the JSON schema of size files, as derived from the types."""
     text = yaml.safe_dump(studies.schema(), sort_keys=False, width=100)

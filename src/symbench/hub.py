@@ -11,6 +11,19 @@ from huggingface_hub.utils._headers import build_hf_headers
 from symbench.errors import DataError
 
 
+def commit(repository: str, revision: str | None, *, kind: str) -> str:
+    """The commit behind a revision (None: the newest) of a "dataset" or "model".
+
+    Raises:
+        DataError: if there is no answer, or no such repository or revision.
+
+    """
+    try:
+        return str(HfApi().repo_info(repository, repo_type=kind, revision=revision).sha)
+    except Exception as error:
+        raise DataError(f"The Hub does not know {repository}: {_said(error)}") from None
+
+
 def listing(repository: str, revision: str) -> dict[str, RepoFile]:
     """All files of a repository of data, by path; raises `DataError` if there is no answer."""
     # The client has changed its transport, and with it the errors, between releases: all count.

@@ -29,7 +29,8 @@ class Hub:
     def find(self, path: str) -> tuple[Path, str] | None:
         """The folder of a revision, and what follows it in an address."""
         kind = "datasets" if path.startswith("/datasets/") else "models"
-        owner, name, _, revision, *rest = path.removeprefix("/datasets").strip("/").split("/")
+        path = path.removeprefix("/datasets").removeprefix("/models").strip("/")
+        owner, name, _, revision, *rest = path.split("/")
         folder = self.root / kind / owner / name / revision
         return (folder, "/".join(rest)) if folder.is_dir() else None
 
@@ -57,6 +58,9 @@ def _answer(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self._missing("RevisionNotFound")
                 return
             folder, _ = found
+            if "/tree/" not in path:
+                self._json({"id": "/".join(folder.parts[-3:-1]), "sha": COMMIT, "siblings": []})
+                return
             entries = [
                 {
                     "type": "file",
@@ -72,7 +76,10 @@ def _answer(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 for file in sorted(folder.rglob("*"))
                 if file.is_file()
             ]
-            content = json.dumps(entries).encode()
+            self._json(entries)
+
+        def _json(self, answer: object) -> None:
+            content = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))

@@ -22,7 +22,7 @@ from symbench.symmetry.isometries import named_group
 from symbench.symmetry.treatment import Treatment
 from symbench.tasks.grid_data import GridData
 from symbench.training import Trainer
-from tests.workflow.hub import Hub, serve
+from tests.workflow.hub import COMMIT, Hub, serve
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -115,7 +115,7 @@ def symbench(address, tmp_path, command, *arguments, revision="main", vrmse=None
         "HF_HOME": str(tmp_path / "hub_cache"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    names = ["--study", "group_averaging", "--task", TASK]
+    names = ["--study", "group_averaging", *([] if command == "pin" else ["--task", TASK])]
     return subprocess.run(
         [BIN / "symbench", command, "--config", ROOT / "config" / "smoke.yaml", "--config", config]
         + names
@@ -193,6 +193,25 @@ def test_a_revision_that_does_not_exist_is_one_sentence(address, tmp_path):
     assert result.returncode == 1
     assert "does not list polymathic-ai/turbulence at revision nowhere" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_pins_are_the_commits_behind_revisions_and_are_used(hub, address, tmp_path):
+    pins = tmp_path / "pins.yaml"
+    result = symbench(address, tmp_path, "pin", "--output", pins)
+    assert result.returncode == 0, result.stderr
+    assert yaml.safe_load(pins.read_text())["studies"]["group_averaging"] == {
+        "tasks": {TASK: {"parameters": {"revision": COMMIT}}},
+        "models": {MODEL: {"checkpoints": {TASK: {"revision": COMMIT}}}},
+    }
+    dataset = hub.root / "datasets" / "polymathic-ai" / "turbulence"
+    (dataset / COMMIT).symlink_to(dataset / "main")
+    data = tmp_path / "data"
+    result = symbench(address, tmp_path, "fetch", "--config", pins, "--output", data)
+    assert result.returncode == 0, result.stderr
+    assert f"@{COMMIT}" in json.loads((data / "manifest.json").read_text())["source"]
+    result = symbench(address, tmp_path, "pin", "--output", pins, revision="nowhere")
+    assert result.returncode == 1
+    assert "does not know polymathic-ai/turbulence" in result.stderr
 
 
 def test_the_raw_value_is_held_against_the_published_one(address, tmp_path):

@@ -93,7 +93,8 @@ class Well:
         return checksums, f"folder {folder.name}"
 
     @property
-    def _repository(self) -> str:
+    def repository(self) -> str:
+        """Owner and name on the Hub."""
         return f"{self.organisation}/{self.dataset}"
 
     def download_size(self) -> int:
@@ -105,7 +106,7 @@ class Well:
 
     def _wanted(self) -> tuple[dict[str, RepoFile], dict[str, str]]:
         """All files of the repository, and where those of interest go."""
-        files = listing(self._repository, self.revision)
+        files = listing(self.repository, self.revision)
         wanted = {"stats.yaml": "stats.yaml"}
         for split in self.splits:
             names = [name for name in files if name.startswith(f"data/{split}/")]
@@ -114,7 +115,7 @@ class Well:
         return files, wanted
 
     def _download(self, directory: Path) -> tuple[dict[str, str], str]:
-        repository = self._repository
+        repository = self.repository
         files, wanted = self._wanted()
         total = sum(files[name].size for name in wanted if name in files)
         print(f"{repository}: {len(wanted)} files, {total / 1e9:.2f} GB to fetch", flush=True)
