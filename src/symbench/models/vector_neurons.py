@@ -49,7 +49,8 @@ class VectorLayer(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """Shape (sample, ..., axis, channel)."""
         features = self.features(vectors)
-        length = features.norm(dim=-2, keepdim=True) + TINY
+        # As a sum of squares: torch's norm over an inner axis takes a third of a training step.
+        length = (features.square().sum(dim=-2, keepdim=True) + TINY**2).sqrt()
         flat = length.flatten(0, -2)
         features = features * (self.norm(flat).reshape(length.shape) / length)
         direction = self.direction(vectors)
