@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, nothing_to_draw
 
-QUANTITIES = {"gamma": "γ", "ratio": "|γ free| / |equivariant|", "lambda": "λ", "slack": "u"}
+QUANTITIES = {"gamma": "γ", "ratio": "ratio", "lambda": "λ", "slack": "u"}
 
 
 def draw(results: StudyResults) -> Figure:
