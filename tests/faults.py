@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -62,6 +62,7 @@ class Workflow:
         self.size = yaml.safe_load(self.config[-1].read_text())["size"]
         self.studies = studies.split()
         self.starts = 0
+        self.left_running: set[str] = set()
 
     def start(self) -> None:
         """Start it, as the leader of a group of processes."""
@@ -82,17 +83,35 @@ class Workflow:
 
     def jobs(self, command: str | None = None) -> list[int]:
         """Processes of jobs that run here."""
-        found = []
+        return [pid for pid, words in self.calls().items() if command in (None, words[2])]
+
+    def calls(self) -> dict[int, list[str]]:
+        """Command lines of jobs that run here, by process."""
+        found = {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 words = (path / "cmdline").read_bytes().decode().split("\0")
                 here = os.readlink(path / "cwd") == str(self.folder)
             except OSError:
                 continue
-            is_job = here and len(words) > 2 and words[1].endswith("/symbench")
-            if is_job and command in (None, words[2]):
-                found.append(int(path.name))
+            if here and len(words) > 2 and words[1].endswith("/symbench"):
+                found[int(path.name)] = words
         return found
+
+    def leave_jobs(self) -> None:
+        """Remember what running jobs write: Snakemake is killed, and its successor starts them too.
+
+        None of them was done, but two processes may now write the same artifact, one after the
+        other.
+        """
+        for words in self.calls().values():
+            if "--output" in words:
+                self.left_running.add(words[words.index("--output") + 1])
+
+    def was_left_running(self, path: Path) -> bool:
+        """Whether a job of a killed Snakemake may have written this artifact too."""
+        name = str(path.relative_to(self.folder))
+        return any(name.startswith(output) for output in self.left_running)
 
     def done(self) -> dict[Path, int]:
         """Artifacts of jobs that Snakemake holds for done, with the time they were written."""
@@ -159,13 +178,17 @@ def kill_snakemake(workflow: Workflow) -> bool:
     """Kill -9 Snakemake alone: what it started goes on."""
     os.kill(workflow.process.pid, signal.SIGKILL)
     workflow.process.wait()
+    workflow.leave_jobs()
     return True
 
 
 def kill_everything(workflow: Workflow) -> bool:
-    """Kill -9 Snakemake and its jobs at once, as a power cut does."""
+    """Kill -9 Snakemake and all jobs at once, as a power cut does."""
     os.killpg(workflow.process.pid, signal.SIGKILL)
     workflow.process.wait()
+    for job in workflow.jobs():
+        with suppress(ProcessLookupError):
+            os.kill(job, signal.SIGKILL)
     return True
 
 
@@ -309,7 +332,12 @@ def strike_until_done(
         if workflow.ended() and workflow.process.returncode == 0:
             break
         now = workflow.done()
-        repeated += [str(path) for path in before.keys() & now.keys() if before[path] != now[path]]
+        for path in before.keys() & now.keys():
+            if before[path] != now[path]:
+                if workflow.was_left_running(path):
+                    print(f"    {path.name} was written by a killed Snakemake's job too")
+                else:
+                    repeated.append(str(path))
         before = now
         if waiting and not workflow.ended():
             name = next((each for each in waiting if faults[each](workflow)), None)
