@@ -51,7 +51,7 @@ test-slurm: $(VENV)/installed
 	STUDIES="$(STUDIES)" STRIKES="$(STRIKES)" tests/slurm/run.sh
 
 test-faults: $(VENV)/installed
-	$(BIN)/python -m tests.faults --strikes 50 --pause 15 --studies "$(STUDIES)" --output results/reference/faults
+	$(BIN)/python -m tests.faults --strikes 54 --pause 9 --studies "$(STUDIES)" --output results/reference/faults
 
 report: $(VENV)/installed
 	$(SNAKEMAKE) --config size=$(SIZE) --report results/$(SIZE)/snakemake_report.html
