@@ -63,6 +63,7 @@ class Workflow:
         self.studies = studies.split()
         self.starts = 0
         self.left_running: set[str] = set()
+        self.damaged: list[Path] = []
 
     def start(self) -> None:
         """Start it, as the leader of a group of processes."""
@@ -136,6 +137,13 @@ class Workflow:
             return Path(*rest[:-2], path.name)
         return path.with_suffix("") if {"figures", "audits"} & set(rest) else path.parent
 
+    def follows_from_damage(self, path: Path) -> bool:
+        """Whether an artifact was made from one that was damaged, and is rightly made again."""
+        places = set(path.relative_to(self.folder).with_suffix("").parts)
+        return any(
+            damaged_place(damaged.relative_to(self.folder)) <= places for damaged in self.damaged
+        )
+
     def symbench(self, *arguments: str) -> str:
         """Run a command on the config of this run."""
         files = [part for file in self.config for part in ("--config", str(file))]
@@ -149,6 +157,16 @@ class Workflow:
             check=False,
         )
         return result.stdout + result.stderr
+
+
+def damaged_place(path: Path) -> set[str]:
+    """The task of data and audits; task, model, treatment and seed of weights and evaluations."""
+    kind, _, *rest = path.with_suffix("").parts
+    if kind == "data" or rest[1:2] == ["audits"]:
+        return {rest[0] if kind == "data" else rest[2]}
+    if rest[1:2] == ["models"]:
+        return set(rest[2:6])
+    return {*rest[2:5], rest[-1]} if rest[1:2] == ["evaluations"] else set(rest)
 
 
 def kill_one(workflow: Workflow, command: str | None, number: int) -> bool:
@@ -223,6 +241,8 @@ def damage_artifact(workflow: Workflow) -> bool:
         del content[random.randrange(len(content)) :]
     times = path.stat()
     path.write_bytes(content)
+    workflow.damaged.append(path)
+    print(f"    damaged: {path.relative_to(workflow.folder)}")
     # Bits rot without a trace in the time of the file.
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     said = workflow.symbench("check-results", "--remove-damaged")
@@ -335,7 +355,9 @@ def strike_until_done(
         for path in before.keys() & now.keys():
             if before[path] != now[path]:
                 if workflow.was_left_running(path):
-                    print(f"    {path.name} was written by a killed Snakemake's job too")
+                    print(f"    {path} was written by a killed Snakemake's job too")
+                elif workflow.follows_from_damage(path):
+                    print(f"    {path} was made again after what it follows from")
                 else:
                     repeated.append(str(path))
         before = now
