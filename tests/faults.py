@@ -62,7 +62,7 @@ class Workflow:
         self.size = yaml.safe_load(self.config[-1].read_text())["size"]
         self.studies = studies.split()
         self.starts = 0
-        self.left_running: set[str] = set()
+        self.left_running: set[Path] = set()
         self.damaged: list[Path] = []
 
     def start(self) -> None:
@@ -107,12 +107,14 @@ class Workflow:
         """
         for words in self.calls().values():
             if "--output" in words:
-                self.left_running.add(words[words.index("--output") + 1])
+                self.left_running.add(self.folder / words[words.index("--output") + 1])
 
     def was_left_running(self, path: Path) -> bool:
         """Whether a job of a killed Snakemake may have written this artifact too."""
-        name = str(path.relative_to(self.folder))
-        return any(name.startswith(output) for output in self.left_running)
+        # Figures are asked for without a suffix.
+        return path.with_suffix("") in self.left_running or any(
+            path.is_relative_to(output) for output in self.left_running
+        )
 
     def done(self) -> dict[Path, int]:
         """Artifacts of jobs that Snakemake holds for done, with the time they were written."""

@@ -30,6 +30,8 @@ from symbench.settings import TrainingSettings
 from symbench.symmetry.treatment import Treatment
 from symbench.tasks.batch import Batch
 
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
 
 class Split(Protocol):
     """A split as the loop sees it: rows that name samples, batches of them, and a loss."""
@@ -76,9 +78,6 @@ class Trained:
     weights: dict[str, Tensor]
     history: pd.DataFrame
     throughput: float
-
-
-OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 class Interrupted(SystemExit):
