@@ -16,14 +16,25 @@ OPTIONS ?=
 # On a cluster the profile says how many jobs run; cores would be those of all jobs together.
 SNAKEMAKE := $(BIN)/snakemake $(OPTIONS) $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
 	--workflow-profile workflow/profiles/$(PROFILE)
+# The chosen size and studies, for Snakemake and for our own commands.
+REPRODUCE := $(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
+	$(if $(CONFIG),--configfile $(CONFIG))
+CHOSEN := --config config/$(if $(filter laptop,$(SIZE)),config,$(SIZE)).yaml \
+	$(addprefix --config ,$(CONFIG)) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce test lint unit smoke test-slurm test-faults report benchmark reference lock container \
+.PHONY: reproduce repair test lint unit smoke test-slurm test-faults report benchmark reference lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
-	$(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
-		$(if $(CONFIG),--configfile $(CONFIG))
+	$(REPRODUCE)
 	@echo "Report: results/$(SIZE)/report.html, or in the folder that CONFIG names as its size"
+
+# Stage by stage: Snakemake makes anew whatever follows from a file that it makes in the same run, but not what follows
+# from one that was made before and came out the same.
+repair: $(VENV)/installed
+	$(BIN)/symbench check-results $(CHOSEN) --remove-damaged
+	for stage in fetch audit train; do $(REPRODUCE) --until $$stage || exit; done
+	$(REPRODUCE)
 
 # How the smoke size of all studies is run: here, or through Slurm (test-slurm).
 SMOKE ?= smoke
@@ -60,8 +71,7 @@ benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks
 
 reference: reproduce
-	$(BIN)/symbench reference --config config/$(if $(filter laptop,$(SIZE)),config,$(SIZE)).yaml \
-		$(addprefix --config ,$(CONFIG)) $(addprefix --study ,$(STUDIES)) --output results/reference
+	$(BIN)/symbench reference $(CHOSEN) --output results/reference
 	$(if $(filter laptop,$(SIZE)),cp results/laptop/group_averaging/figures/gain.png \
 		docs/figures/group_averaging_gain.png)
 

@@ -41,6 +41,16 @@ def test_a_damaged_table_goes_alone(run):
     assert damaged_artifacts(configuration) == []
 
 
+def test_a_damaged_report_is_seen(run):
+    configuration, _, table = run
+    report = table.parents[1] / "report.html"
+    with write_whole(report) as temporary:
+        temporary.write_text("content")
+    assert damaged_artifacts(configuration) == []
+    report.write_text("conten")
+    assert damaged_artifacts(configuration) == [report]
+
+
 def test_damaged_data_take_their_manifest_along(run):
     configuration, data, table = run
     path = data / "train" / "a.hdf5"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from symbench.files import damaged, remove, sha256
+from symbench.files import damaged, is_damaged, remove, sha256
 from symbench.study import Configuration, evaluation_paths, training_paths
 
 MANIFEST = "manifest.json"
@@ -30,7 +30,8 @@ def damaged_artifacts(configuration: Configuration) -> list[Path]:
     """Artifacts and data whose content is not what its recorded checksum says."""
     results = Path(configuration.results, configuration.size)
     data = Path(configuration.data, configuration.size)
-    found = [path for name in configuration.studies for path in damaged(results / name)]
+    found = [path for path in [results / "report.html"] if is_damaged(path)]
+    found += [path for name in configuration.studies for path in damaged(results / name)]
     for task in configuration.tasks:
         of_task = damaged(data / task)
         if data / task / MANIFEST not in of_task:

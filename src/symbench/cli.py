@@ -232,7 +232,7 @@ def check_results(
     config: ConfigOption,
     study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
     remove_damaged: Annotated[
-        bool, typer.Option("--remove-damaged", help="So that the next run makes them anew.")
+        bool, typer.Option("--remove-damaged", help="As `make repair` does first.")
     ] = False,
 ) -> None:
     """Check that a run left every artifact that its config promises, as it was written."""
@@ -241,9 +241,9 @@ def check_results(
     configuration = studies.read_configuration(config, study)
     expected = artifacts.expected(configuration)
     damaged = artifacts.damaged_artifacts(configuration)
-    if damaged and remove_damaged:
+    if remove_damaged:
         artifacts.remove_artifacts(damaged)
-        print(f"{len(damaged)} damaged artifacts removed; start the workflow again")
+        print(f"{len(damaged)} damaged artifacts removed")
         return
     if damaged:
         raise SymBenchError(

@@ -87,8 +87,8 @@ def refuse_damaged(path: Path) -> None:
     """Raise `DataError` if a file is not what was written under its name."""
     if is_damaged(path):
         raise DataError(
-            f"{path} is damaged (its sha256 is not the recorded one): remove it, or let "
-            "`symbench check-results --remove-damaged` do so, and start the workflow again."
+            f"{path} is damaged (its sha256 is not the recorded one): `make repair`, with the same "
+            "SIZE, STUDIES and CONFIG as the run, makes it anew."
         )
 
 
