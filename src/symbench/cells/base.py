@@ -77,6 +77,11 @@ class CellFamily(ABC):
             )
         return opened
 
+    @property
+    @abstractmethod
+    def score(self) -> str:
+        """The metric that the task is judged by."""
+
     @abstractmethod
     def estimate(self, selection: Selection) -> Estimate | None:
         """The mean of a metric over samples and seeds; None where it was not evaluated."""

@@ -28,6 +28,11 @@ class GridFamily(CellFamily):
         yield from _cost_rows(self)
 
     @property
+    def score(self) -> str:
+        """The error that The Well's benchmark reports."""
+        return "vrmse"
+
+    @property
     def dimension(self) -> int:
         """Spatial dimension, from the text of the identity element."""
         return str(self.open("average").element.values[0]).count(",") + 1

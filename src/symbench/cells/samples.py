@@ -14,7 +14,7 @@ class SampleFamily(CellFamily):
 
     @property
     def score(self) -> str:
-        """The metric that a task is judged by: the first that its data report."""
+        """The metric that the task is judged by: the first that its data report."""
         return str(next(iter(self.open("none").data_vars)))
 
     def estimate(self, selection: Selection) -> Estimate | None:

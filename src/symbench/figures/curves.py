@@ -43,7 +43,7 @@ def draw(results: StudyResults) -> Figure:
             for evaluation in ("none", "average"):
                 _line(axis, chosen, treatment, evaluation, palette[treatment])
         quantity = families[0][2]
-        metric = _metric(families[0][0])
+        metric = families[0][0].score
         axis.set(title=f"{curve}, {model}", xlabel=quantity, ylabel=metric)
         if metric != "accuracy":
             axis.set_yscale("log")
@@ -78,10 +78,6 @@ def _panels(
     }
 
 
-def _metric(family: CellFamily) -> str:
-    return str(getattr(family, "score", "vrmse"))
-
-
 def _line(
     axis: Axes,
     chosen: list[tuple[float, CellFamily]],
@@ -93,9 +89,8 @@ def _line(
     for value, family in chosen:
         if evaluation not in family.evaluations:
             continue
-        metric = _metric(family)
         estimate = family.estimate(
-            Selection.model_validate({"metric": metric, "evaluation": evaluation})
+            Selection.model_validate({"metric": family.score, "evaluation": evaluation})
         )
         if estimate is not None:
             points.append((value, estimate.value, *estimate.interval))

@@ -69,9 +69,12 @@ class StudyResults:
     @cached_property
     def history(self) -> pd.DataFrame:
         """Training histories of all cells, with their coordinates."""
-        parts = []
-        for cell in self.study.cells:
-            path = self.directory / "models" / cell.family / f"seed{cell.seed}" / "history.csv"
-            coordinates = {"task": cell.task, "model": cell.model, "treatment": cell.treatment}
-            parts.append(pd.read_csv(path).assign(**coordinates, seed=cell.seed))
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(
+            [
+                family.history.assign(
+                    task=family.task, model=family.model, treatment=family.treatment
+                )
+                for family in self.families
+            ],
+            ignore_index=True,
+        )
