@@ -1,8 +1,10 @@
-"""Pull the plug at random moments, again and again, and compare with a run that was left alone.
+r"""Pull the plug at random moments, again and again, and compare with a run that was left alone.
 
     python -m tests.faults --strikes 50 --output results/reference/faults
+    python -m tests.faults --strikes 12 --fault "damaged artifact" --studies quantum --pause 14 \
+        --output results/reference/faults
 
-runs the smoke size twice: once as it is (or takes the results of such a run, --whole), and once
+run the smoke size twice: once as it is (or takes the results of such a run, --whole), and once
 with faults, starting the same command again whenever it has ended. Faults: SIGKILL to a training,
 to any job, to Snakemake alone (its jobs go on), or to everything at once; SIGTERM to a training, as
 a preemption does; a full disk; a damaged artifact. With --slurm the jobs run under Slurm (see
@@ -399,9 +401,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, default=10.0, help="mean seconds between strikes")
     parser.add_argument("--slurm", action="store_true", help="a Slurm is running: use it")
+    parser.add_argument(
+        "--fault", action="append", choices=[*HERE, *UNDER_SLURM], help="only these; all by default"
+    )
     parser.add_argument("--whole", type=Path, help="results of a run that was left alone")
     parser.add_argument("--output", type=Path, help="folder for the table")
     options = parser.parse_args()
+    known = UNDER_SLURM if options.slurm else HERE
+    faults = {name: known[name] for name in options.fault or known}
     random.seed(options.seed)
     with tempfile.TemporaryDirectory() as temporary, small_disk() as disk:
         if options.whole is None:
@@ -410,7 +417,6 @@ def main() -> None:
         folder.mkdir()
         overlay = ROOT / "tests/slurm/overlay.yaml" if options.slurm else None
         struck = Workflow(folder, options.studies, options.slurm, overlay)
-        faults = UNDER_SLURM if options.slurm else HERE
         hit, repeated = strike_until_done(struck, faults, options.strikes, options.pause)
         said = struck.symbench("check-results")
         print(said, end="")
@@ -425,7 +431,8 @@ def main() -> None:
         print(f"  {problem}")
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
-        table.to_csv(options.output / f"{'slurm' if options.slurm else 'local'}.csv", index=False)
+        name = "_".join(options.fault or ["slurm" if options.slurm else "local"]).replace(" ", "_")
+        table.to_csv(options.output / f"{name}.csv", index=False)
     sys.exit(1 if problems else 0)
 
 
