@@ -32,8 +32,8 @@ reproduce: $(VENV)/installed
 # Stage by stage: Snakemake makes anew whatever follows from a file that it makes in the same run, but not what follows
 # from one that was made before and came out the same.
 repair: $(VENV)/installed
-	$(BIN)/symbench check-results $(CHOSEN) --remove-damaged
-	for stage in fetch audit train; do $(REPRODUCE) --until $$stage || exit; done
+	gone=$$($(BIN)/symbench check-results $(CHOSEN) --remove-damaged) && \
+		for stage in fetch audit train; do $(REPRODUCE) --until $$stage -- all $$gone || exit; done
 	$(REPRODUCE)
 
 # How the smoke size of all studies is run: here, or through Slurm (test-slurm).

@@ -56,7 +56,7 @@ def test_damaged_data_take_their_manifest_along(run):
     path = data / "train" / "a.hdf5"
     path.write_text("conten")
     assert damaged_artifacts(configuration) == [path]
-    remove_artifacts([path])
+    assert remove_artifacts([path]) == [data / MANIFEST]
     assert not (data / MANIFEST).exists()
     assert table.exists()
 
@@ -67,6 +67,7 @@ def test_a_damaged_manifest_does_not_accuse_its_data(run):
     checksum = sha256(data / "train" / "a.hdf5")
     manifest.write_text(manifest.read_text().replace(checksum, "0" * 64))
     assert damaged_artifacts(configuration) == [manifest]
+    assert remove_artifacts([manifest]) == [manifest]
 
 
 def test_downloaded_data_are_held_against_their_manifest(run):

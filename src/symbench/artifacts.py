@@ -49,13 +49,18 @@ def _unlike_manifest(folder: Path) -> list[Path]:
     return [path for path, known in paths.items() if path.is_file() and sha256(path) != known]
 
 
-def remove_artifacts(paths: Sequence[Path]) -> None:
-    """Remove artifacts, so that the workflow makes them anew.
+def remove_artifacts(paths: Sequence[Path]) -> list[Path]:
+    """Remove artifacts, so that the workflow makes them anew; returns manifests that are gone.
 
-    A file of data takes its manifest with it, which is what the workflow looks for.
+    A file of data takes its manifest with it, which is what the workflow looks for. Where all that
+    follows is there, the workflow makes such data only if it is asked for their manifest.
     """
+    gone = [path for path in paths if path.name == MANIFEST]
     for path in paths:
         remove(path)
         if path.suffix in (".hdf5", ".h5", ".yaml"):
-            for folder in path.parents[:2]:
-                remove(folder / MANIFEST)
+            manifests = [folder / MANIFEST for folder in path.parents[:2]]
+            gone += [manifest for manifest in manifests if manifest.is_file()]
+            for manifest in manifests:
+                remove(manifest)
+    return gone

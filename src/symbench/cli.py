@@ -232,7 +232,10 @@ def check_results(
     config: ConfigOption,
     study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
     remove_damaged: Annotated[
-        bool, typer.Option("--remove-damaged", help="As `make repair` does first.")
+        bool,
+        typer.Option(
+            "--remove-damaged", help="As `make repair` does first; prints manifests that are gone."
+        ),
     ] = False,
 ) -> None:
     """Check that a run left every artifact that its config promises, as it was written."""
@@ -242,8 +245,9 @@ def check_results(
     expected = artifacts.expected(configuration)
     damaged = artifacts.damaged_artifacts(configuration)
     if remove_damaged:
-        artifacts.remove_artifacts(damaged)
-        print(f"{len(damaged)} damaged artifacts removed")
+        for manifest in artifacts.remove_artifacts(damaged):
+            print(manifest)
+        print(f"{len(damaged)} damaged artifacts removed", file=sys.stderr)
         return
     if damaged:
         raise SymBenchError(
