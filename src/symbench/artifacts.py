@@ -55,12 +55,11 @@ def remove_artifacts(paths: Sequence[Path]) -> list[Path]:
     A file of data takes its manifest with it, which is what the workflow looks for. Where all that
     follows is there, the workflow makes such data only if it is asked for their manifest.
     """
-    gone = [path for path in paths if path.name == MANIFEST]
+    lost = set(paths)
     for path in paths:
-        remove(path)
         if path.suffix in (".hdf5", ".h5", ".yaml"):
-            manifests = [folder / MANIFEST for folder in path.parents[:2]]
-            gone += [manifest for manifest in manifests if manifest.is_file()]
-            for manifest in manifests:
-                remove(manifest)
+            lost.update(folder / MANIFEST for folder in path.parents[:2])
+    gone = sorted(path for path in lost if path.name == MANIFEST and path.is_file())
+    for path in lost:
+        remove(path)
     return gone

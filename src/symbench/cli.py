@@ -242,7 +242,6 @@ def check_results(
     from symbench import artifacts
 
     configuration = studies.read_configuration(config, study)
-    expected = artifacts.expected(configuration)
     damaged = artifacts.damaged_artifacts(configuration)
     if remove_damaged:
         for manifest in artifacts.remove_artifacts(damaged):
@@ -253,6 +252,7 @@ def check_results(
         raise SymBenchError(
             f"{len(damaged)} artifacts are damaged: {damaged[0]}; --remove-damaged removes them."
         )
+    expected = artifacts.expected(configuration)
     missing = [str(path) for path in expected if not path.is_file() or not path.stat().st_size]
     if missing:
         raise SymBenchError(
