@@ -6,8 +6,8 @@ import torch
 
 from benchmarks.timing import in_turns
 from symbench import Field
-from symbench.symmetry.fields import FieldAction
-from symbench.symmetry.isometries import named_group
+from symbench.symmetry.grids.fields import FieldAction
+from symbench.symmetry.grids.isometries import named_group
 
 
 def rows() -> Iterator[dict[str, object]]:

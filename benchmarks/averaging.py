@@ -11,7 +11,7 @@ from benchmarks.timing import in_turns
 from symbench import Field, symmetrize
 from symbench.models import the_well
 from symbench.provenance import measure
-from symbench.symmetry.isometries import named_group
+from symbench.symmetry.grids.isometries import named_group
 
 PLANAR = [Field("pressure"), Field("velocity", order=1)]
 SPATIAL = [Field("velocity", order=1)]

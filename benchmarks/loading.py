@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 from benchmarks.timing import in_turns
 from symbench.memory import keep_freed_memory
-from symbench.models.the_well import fno
-from symbench.symmetry.fields import Field
-from symbench.tasks.grid_data import GridData
-from symbench.tasks.well_format import read_header, write_file, write_statistics
+from symbench.models.fields.the_well import fno
+from symbench.symmetry.grids.field import Field
+from symbench.data.fields.grid_data import GridData
+from symbench.data.fields.well_format import read_header, write_file, write_statistics
 
 BATCH = 16
 
@@ -37,8 +37,8 @@ def rows() -> Iterator[dict[str, object]]:
         loader = DataLoader(theirs, batch_size=BATCH, shuffle=True, num_workers=0)
 
         def ours() -> None:
-            order = np.random.default_rng(0).permutation(len(split.windows))
-            for rows_of_batch in np.array_split(split.windows[order], len(order) // BATCH):
+            order = np.random.default_rng(0).permutation(len(split.samples))
+            for rows_of_batch in np.array_split(split.samples[order], len(order) // BATCH):
                 split.batch(rows_of_batch)
 
         def peer() -> None:
@@ -46,7 +46,7 @@ def rows() -> Iterator[dict[str, object]]:
                 pass
 
         ours_seconds, peer_seconds = in_turns(ours, peer, rounds=3)
-    count = len(split.windows)
+    count = len(split.samples)
     yield {
         "data": "16 trajectories, 64x64, 3 channels",
         "symbench (samples/s)": count / ours_seconds,

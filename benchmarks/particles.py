@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from symbench.tasks.charged_particles import Start, random_start, simulate
+from symbench.data.points.charged_particles import Start, random_start, simulate
 
 STEPS = 200
 

@@ -10,9 +10,9 @@ from e3nn.o3 import FullyConnectedTensorProduct, Irreps, spherical_harmonics
 from torch import Tensor, nn
 
 from benchmarks.timing import in_turns
-from symbench.models.segnn import SEGNNParticles, balanced_irreps
-from symbench.tasks.charged_particles import ChargedParticles, ParticleData
-from symbench.tasks.point_graph import PointGraph, mean_at, sum_at
+from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
+from symbench.data.points.charged_particles import ChargedParticles, ParticleData
+from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
 
 BATCH = 100
 
@@ -87,7 +87,7 @@ def rows() -> Iterator[dict[str, object]]:
         counts = {"train": 3000, "valid": 1, "test": 1}
         ChargedParticles(trajectories=counts, input_step=20, target_step=40).fetch(Path(folder))
         split = ParticleData(Path(folder)).split("train")
-    rows = split.windows[:BATCH]
+    rows = split.samples[:BATCH]
     batch = split.batch(rows)
     ours = SEGNNParticles(3, norm=False, free=False)
     relaxed = SEGNNParticles(3, norm=False)

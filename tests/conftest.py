@@ -19,7 +19,7 @@ SMALL = {
 @pytest.fixture(scope="session")
 def turbulence(tmp_path_factory) -> Path:
     """A folder with data of decaying turbulence."""
-    from symbench.tasks.decaying_turbulence import DecayingTurbulence
+    from symbench.data.fields.decaying_turbulence import DecayingTurbulence
 
     directory = tmp_path_factory.mktemp("decaying_turbulence")
     DecayingTurbulence(**SMALL).fetch(directory)
@@ -29,7 +29,7 @@ def turbulence(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def kolmogorov(tmp_path_factory) -> Path:
     """A folder with data of Kolmogorov flow, after it has forgotten its start."""
-    from symbench.tasks.kolmogorov_flow import KolmogorovFlow
+    from symbench.data.fields.kolmogorov_flow import KolmogorovFlow
 
     directory = tmp_path_factory.mktemp("kolmogorov_flow")
     KolmogorovFlow(

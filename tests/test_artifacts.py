@@ -6,7 +6,7 @@ import pytest
 
 from symbench.artifacts import MANIFEST, damaged_artifacts, remove_artifacts
 from symbench.files import sha256, write_json, write_whole
-from symbench.study import read_configuration
+from symbench.config.study import read_configuration
 
 ROOT = Path(__file__).parents[1]
 TASK = "decaying_turbulence"

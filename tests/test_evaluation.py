@@ -15,13 +15,13 @@ from symbench import stages
 from symbench.cells import families
 from symbench.comparison import CLAIM_COLUMNS, METRIC_COLUMNS, compare_study
 from symbench.evaluation.grid import GridEvaluator
-from symbench.metrics import vrmse
-from symbench.settings import EvaluationSettings
-from symbench.study import Cell, read_configuration
-from symbench.symmetry.isometries import named_group
+from symbench.evaluation.metrics import vrmse
+from symbench.config.settings import EvaluationSettings
+from symbench.config.study import Cell, read_configuration
+from symbench.symmetry.grids.isometries import named_group
 from symbench.symmetry.reynolds import average
-from symbench.symmetry.rollouts import rollout
-from symbench.tasks.grid_data import GridData
+from symbench.symmetry.grids.rollouts import rollout
+from symbench.data.fields.grid_data import GridData
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,13 +42,13 @@ def evaluator(turbulence):
     data = GridData(turbulence)
     torch.manual_seed(0)
     model = Network(**data.model_arguments())
-    settings = EvaluationSettings(windows_per_trajectory=3, rollout_steps=6, chunk=3)
+    settings = EvaluationSettings(samples_per_trajectory=3, rollout_steps=6, chunk=3)
     return GridEvaluator(model, data, data.symmetry(named_group("D4", 2)), settings)
 
 
 def test_one_step_scores_are_those_of_the_averaged_model(evaluator):
     averaged = average(evaluator.model, evaluator.symmetry)
-    batch = evaluator.split.batch(evaluator.windows)
+    batch = evaluator.split.batch(evaluator.samples)
     normalizer = evaluator.data.normalizer
     target = normalizer.denormalize(batch.targets)
     datasets = {name: evaluator.evaluate(name) for name in ("none", "average")}
@@ -73,7 +73,7 @@ def test_gram_matrix_gives_every_subset_and_the_decomposition(evaluator):
         0,
         *(i for i, e in enumerate(evaluator.symmetry.group.elements) if i and e.determinant == 1),
     ]
-    batch = evaluator.split.batch(evaluator.windows)
+    batch = evaluator.split.batch(evaluator.samples)
     normalizer = evaluator.data.normalizer
     with torch.inference_mode():
         subset = average(evaluator.model, evaluator.symmetry, elements=rotations)(batch.inputs)
@@ -115,9 +115,9 @@ def study(tmp_path):
     content = {
         "models": {"mine": {"architecture": f"{__name__}:Network"}},
         "tasks": {"decaying_turbulence": {"group": "D4"}},
-        "training": {"epochs": 1, "windows_per_epoch": 8, "validation_windows": 2},
-        "evaluation": {"windows_per_trajectory": 2, "rollout_steps": 6},
-        "cells": [
+        "training": {"epochs": 1, "samples_per_epoch": 8, "validation_samples": 2},
+        "evaluation": {"samples_per_trajectory": 2, "rollout_steps": 6},
+        "runs": [
             {
                 "tasks": ["decaying_turbulence"],
                 "models": ["mine"],
@@ -188,6 +188,6 @@ def test_published_weights_are_evaluated_without_training(study, turbulence, tmp
 
 
 def _checkpoint(folder):
-    from symbench.schema import Checkpoint
+    from symbench.config.schema import Checkpoint
 
     return Checkpoint(repository=str(folder))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from symbench.metrics import mean_squared_error, power_spectrum, target_variance, vrmse
+from symbench.evaluation.metrics import mean_squared_error, power_spectrum, target_variance, vrmse
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (6, 8, 10)])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from symbench.errors import ConfigError
 from symbench.plan import Job, jobs, read_benchmarks, simulate, summary
-from symbench.schema import Resources
-from symbench.study import evaluation_paths, read_configuration
+from symbench.config.schema import Resources
+from symbench.config.study import evaluation_paths, read_configuration
 
 ROOT = Path(__file__).parents[1]
 

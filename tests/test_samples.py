@@ -15,15 +15,15 @@ from symbench.comparison import compare_study
 from symbench.errors import ConfigError, SymBenchError
 from symbench.evaluation.samples import SampleEvaluator
 from symbench.figures.results import StudyResults
-from symbench.models.egnn import EGNN
-from symbench.models.particles import GraphNeuralNetwork
-from symbench.schema import Selection
-from symbench.settings import EvaluationSettings
+from symbench.models.points.egnn import EGNN
+from symbench.models.points.particles import GraphNeuralNetwork
+from symbench.config.schema import Selection
+from symbench.config.settings import EvaluationSettings
 from symbench.statistics import PairedBootstrap, pooled, verdict
-from symbench.study import read_configuration
-from symbench.symmetry.frames.averaged import FrameAveraged
+from symbench.config.study import read_configuration
+from symbench.symmetry.frame_averaging import FrameAveraged
 from symbench.symmetry.reynolds import average
-from symbench.tasks.charged_particles import ChargedParticles, ParticleData
+from symbench.data.points.charged_particles import ChargedParticles, ParticleData
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,7 +55,7 @@ def test_scores_are_those_of_the_model(data, evaluation):
         "frame": FrameAveraged(model, symmetry),
     }[evaluation]
     split = data.split("test")
-    batch = split.batch(split.windows)
+    batch = split.batch(split.samples)
     with torch.no_grad():
         expected = (direct(batch.inputs) - batch.targets).square().flatten(1).mean(dim=1)
     np.testing.assert_allclose(dataset.mse, expected, rtol=1e-4)
@@ -82,7 +82,7 @@ def study(tmp_path_factory):
         "studies": {
             "sign_equivariant": {
                 "models": {"gnn": {"settings": {"hidden": 8, "layers": 1}}},
-                "cells": [
+                "runs": [
                     {
                         "tasks": ["charged_3d", "communities"],
                         "models": ["gnn", "sign_equivariant_particles"],
@@ -158,7 +158,7 @@ def test_multipliers_are_opened_by_seed_epoch_and_layer(study, tmp_path):
     assert gamma.sel(seed=0, epoch=1).values.tolist() == [-0.2, 0.1]
     assert gamma.sel(seed=1, epoch=1).isnull().all()
     assert float(family.multipliers["lambda"].sel(seed=0, epoch=1, layer="late")) == 2.0
-    assert family.deviation().value == pytest.approx((0.2 + 0.1 + 0.9 + 0.8) / 4)
+    assert family.gamma().value == pytest.approx((0.2 + 0.1 + 0.9 + 0.8) / 4)
 
 
 def test_one_value_gives_no_verdict():

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from symbench.errors import ConfigError
-from symbench.study import (
+from symbench.config.study import (
     Cell,
     config_file,
     evaluation_paths,
@@ -74,17 +74,17 @@ def test_shipped_sizes_are_valid(size):
     ("change", "message"),
     [
         (
-            {"tasks": {"gray_scott": {"family": "gray_scot"}}},
+            {"tasks": {"gray_scott": {"dataset": "gray_scot"}}},
             "Unknown task 'gray_scot'.*gray_scott",
         ),
         ({"models": {"fno": {"architecture": "fnoo"}}}, "Unknown model 'fnoo'.*Did you mean 'fno'"),
         ({"tasks": {"gray_scott": {"group": "D5"}}}, "Unknown group 'D5'.*allowed: trivial"),
         (
-            {"cells": [{"tasks": ["gray_scott"], "models": ["fno"], "treatments": ["augmnt"]}]},
+            {"runs": [{"tasks": ["gray_scott"], "models": ["fno"], "treatments": ["augmnt"]}]},
             "Unknown treatment 'augmnt'.*allowed: architecture, augment.*Did you mean 'augment'",
         ),
-        ({"cells": [{"tasks": ["x"], "models": ["fno"]}]}, "Unknown task 'x'"),
-        ({"cells": [{"tasks": ["gray_scott"], "models": ["x"]}]}, "Unknown model 'x'"),
+        ({"runs": [{"tasks": ["x"], "models": ["fno"]}]}, "Unknown task 'x'"),
+        ({"runs": [{"tasks": ["gray_scott"], "models": ["x"]}]}, "Unknown model 'x'"),
         (
             {"tasks": {"gray_scott": {"groop": "D4"}}},
             r"key 'studies.group_averaging.tasks.gray_scott.groop': unknown key; allowed here: "

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from symbench.errors import TrainingError
-from symbench.settings import TrainingSettings
-from symbench.symmetry.augment import Augment
-from symbench.symmetry.isometries import named_group
-from symbench.symmetry.treatment import Treatment
-from symbench.tasks.grid_data import GridData
-from symbench.training import Interrupted, Trainer, learning_rate
+from symbench.config.settings import TrainingSettings
+from symbench.training.treatments.augment import Augment
+from symbench.symmetry.grids.isometries import named_group
+from symbench.training.treatments.treatment import Treatment
+from symbench.data.fields.grid_data import GridData
+from symbench.training.loop import Interrupted, Trainer, learning_rate
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=4, learning_rate=1e-2, save_every=3)
 
@@ -208,16 +208,16 @@ from pathlib import Path
 import torch, torch.distributed
 torch.set_num_threads(1)
 from torch import nn
-from symbench.settings import TrainingSettings
-from symbench.symmetry.isometries import named_group
-from symbench.tasks.grid_data import GridData
-from symbench.symmetry.treatment import Treatment
-from symbench.training import Trainer
+from symbench.config.settings import TrainingSettings
+from symbench.symmetry.grids.isometries import named_group
+from symbench.data.fields.grid_data import GridData
+from symbench.training.treatments.treatment import Treatment
+from symbench.training.loop import Trainer
 data = GridData(Path(sys.argv[1]))
 torch.manual_seed(0)
 model = nn.Sequential(nn.Conv2d(12, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 3, 1)).double()
 class Wide:
-    def __init__(self, split): self.split, self.windows = split, split.windows
+    def __init__(self, split): self.split, self.samples = split, split.samples
     def batch(self, rows):
         batch = self.split.batch(rows)
         return type(batch)(batch.inputs.double(), batch.targets.double())

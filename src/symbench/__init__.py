@@ -2,20 +2,28 @@
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from symbench.symmetry.fields import Field, Normalizer
-    from symbench.symmetry.reynolds import average, symmetrize
+    from symbench.symmetry.grids.field import Field
+    from symbench.symmetry.grids.fields import Normalizer
+    from symbench.symmetry.grids.symmetrize import symmetrize
+    from symbench.symmetry.reynolds import average
 
 __version__ = version("symbench")
 __all__ = ["Field", "Normalizer", "average", "symmetrize"]
 
 
-def __getattr__(name: str) -> Any:
+_HOMES = {
+    "Field": "symbench.symmetry.grids.field",
+    "Normalizer": "symbench.symmetry.grids.fields",
+    "average": "symbench.symmetry.reynolds",
+    "symmetrize": "symbench.symmetry.grids.symmetrize",
+}
+
+
+def __getattr__(name: str) -> object:
     """Import the public names on first use: the workflow reads its config without torch."""
-    if name in ("Field", "Normalizer"):
-        return getattr(import_module("symbench.symmetry.fields"), name)
-    if name in ("average", "symmetrize"):
-        return getattr(import_module("symbench.symmetry.reynolds"), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'symbench' has no attribute '{name}'")

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from symbench.config.study import Configuration, evaluation_paths, training_paths
 from symbench.files import damaged, is_damaged, remove, sha256
-from symbench.study import Configuration, evaluation_paths, training_paths
 
 MANIFEST = "manifest.json"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from symbench import study as studies
+from symbench.config import study as studies
 from symbench.errors import SymBenchError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -209,7 +209,9 @@ def pin(
 def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
     """Write the JSON schema of size files, as derived from the types."""
     text = yaml.safe_dump(studies.schema(), sort_keys=False, width=100)
-    output.write_text("# Written by `make schema` from symbench.study; do not edit.\n" + text)
+    output.write_text(
+        "# Written by `make schema` from symbench.config.study; do not edit.\n" + text
+    )
 
 
 @app.command()

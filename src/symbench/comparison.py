@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from symbench.cells import CellFamily, families
-from symbench.cells.base import Row
+from symbench.config.schema import Claim, Selection
+from symbench.config.study import Study
+from symbench.evaluation.results import Row
 from symbench.files import write_json, write_whole
 from symbench.provenance import describe
-from symbench.schema import Claim, Selection
 from symbench.statistics import (
     Estimate,
     difference,
@@ -19,7 +20,6 @@ from symbench.statistics import (
     verdict,
     verdict_of_all,
 )
-from symbench.study import Study
 
 METRIC_COLUMNS = [
     "study",
@@ -168,7 +168,7 @@ def _estimate(
     if chosen is None:
         return None
     # Not of an evaluation but of training: how far homotopy layers have stayed from equivariance.
-    return chosen.deviation() if selection.metric == "deviation" else chosen.estimate(selection)
+    return chosen.gamma() if selection.metric == "gamma" else chosen.estimate(selection)
 
 
 def _sibling(

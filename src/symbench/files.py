@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from symbench.errors import ConfigError, DataError
 
@@ -29,10 +28,18 @@ def write_whole(path: Path) -> Iterator[Path]:
     temporary = _temporary(path)
     try:
         yield temporary
+        _give_usual_rights(temporary)
         _keep_checksum(path, sha256(temporary))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _give_usual_rights(path: Path) -> None:
+    """The rights of any new file here: some libraries keep theirs from all others."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def _temporary(path: Path) -> Path:
@@ -78,17 +85,17 @@ def _checksums(path: Path) -> list[str]:
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether a file is not what was written; one without a checksum, as a user's own, passes."""
-    known = _checksums(path)
-    return bool(known) and path.is_file() and sha256(path) not in known
+    """Whether an artifact is not what was written under its name, or its checksum is lost."""
+    return path.is_file() and sha256(path) not in _checksums(path)
 
 
 def refuse_damaged(path: Path) -> None:
-    """Raise `DataError` if a file is not what was written under its name."""
+    """Raise `DataError` if an artifact is not what was written under its name."""
     if is_damaged(path):
+        what = "not the recorded one" if _checksums(path) else "recorded nowhere"
         raise DataError(
-            f"{path} is damaged (its sha256 is not the recorded one): `make repair`, with the same "
-            "SIZE, STUDIES and CONFIG as the run, makes it anew."
+            f"{path} is damaged (its sha256 is {what}): `make repair`, with the same SIZE, STUDIES "
+            "and CONFIG as the run, makes it anew."
         )
 
 
@@ -110,7 +117,7 @@ def remove(path: Path) -> None:
     _record(path).unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: object) -> None:
     """Write JSON, whole or not at all."""
     with write_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")

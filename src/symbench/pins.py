@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from symbench.config.study import Configuration, Study
+from symbench.data.fields.well import Well
 from symbench.hub import commit
 from symbench.stages import build_task
-from symbench.study import Configuration, Study
-from symbench.tasks.well import Well
 
 
 def pins(configuration: Configuration) -> dict[str, Any]:

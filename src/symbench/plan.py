@@ -8,9 +8,9 @@ from pathlib import Path
 import networkx as nx
 import pandas as pd
 
+from symbench.config.schema import Resources
+from symbench.config.study import Configuration
 from symbench.errors import ConfigError
-from symbench.schema import Resources
-from symbench.study import Configuration
 
 MINUTE = 60.0
 HOUR = 3600.0

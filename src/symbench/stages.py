@@ -10,21 +10,21 @@ import torch
 import xarray as xr
 from torch import nn
 
-from symbench import registry
+from symbench.config import registry
+from symbench.config.study import Cell, Study
+from symbench.data.arrays import read_manifest
+from symbench.data.raw_files import FromOriginals
 from symbench.errors import CheckpointError, ConfigError
 from symbench.evaluation import evaluator
 from symbench.files import copy_near, remove, write_json, write_whole
 from symbench.memory import keep_freed_memory
+from symbench.models.homotopy import parameters_in_use
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
-from symbench.study import Cell, Study
 from symbench.symmetry.audit import refuse_broken
-from symbench.symmetry.homotopy import parameters_in_use
-from symbench.symmetry.reynolds import Symmetry
-from symbench.symmetry.treatment import Treatment
-from symbench.tasks.arrays import read_manifest
-from symbench.tasks.originals import FromOriginals
-from symbench.training import Trainer
+from symbench.symmetry.symmetry import Symmetry
+from symbench.training.loop import Trainer
+from symbench.training.treatments.treatment import Treatment
 
 
 def build_task(study: Study, name: str) -> Any:

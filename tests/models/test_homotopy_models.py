@@ -9,10 +9,10 @@ import torch
 from e3nn.o3 import FullyConnectedTensorProduct, Irreps
 from torch import nn
 
-from symbench.models.egnn import EGNN
-from symbench.models.egno import EGNO
-from symbench.models.group_convolution import GroupConvolutions
-from symbench.models.molecules import (
+from symbench.models.points.egnn import EGNN
+from symbench.models.points.egno import EGNO
+from symbench.models.fields.group_convolution import GroupConvolutions
+from symbench.models.molecules.potentials import (
     egnn_potential,
     egnn_property,
     schnet_potential,
@@ -20,17 +20,18 @@ from symbench.models.molecules import (
     segnn_potential,
     segnn_property,
 )
-from symbench.models.schnet import SchNet
-from symbench.models.segnn import SEGNNParticles, balanced_irreps
-from symbench.models.steerable import SteerableLinear, blocks
-from symbench.models.vector_neurons import VectorNeuronClassifier
-from symbench.symmetry.fields import Field, Normalizer
-from symbench.symmetry.homotopy import deviations, parameters_in_use, project
-from symbench.symmetry.isometries import named_group
-from symbench.symmetry.matrix_groups import OrthogonalGroup
-from symbench.symmetry.points import rotate
-from symbench.symmetry.reynolds import field_symmetry
-from symbench.tasks.point_graph import GraphStore, turn, turn_graph
+from symbench.models.molecules.schnet import SchNet
+from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
+from symbench.models.points.steerable import SteerableLinear, blocks
+from symbench.models.points.vector_neurons import VectorNeuronClassifier
+from symbench.symmetry.grids.field import Field
+from symbench.symmetry.grids.fields import Normalizer
+from symbench.models.homotopy import relaxations, parameters_in_use, project
+from symbench.symmetry.grids.isometries import named_group
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.grids.symmetrize import field_symmetry
+from symbench.data.points.point_graph import GraphStore, turn, turn_graph
 
 SIZES = (4, 6, 5)
 
@@ -112,7 +113,7 @@ def test_exact_equivariance_without_the_free_branches_and_none_with_them(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_free_branch_matters_and_counts(name):
     model = MODELS[name][0]().double()
-    layers = deviations(model)
+    layers = relaxations(model)
     assert layers
     model.train()
     output = model(graph())
@@ -234,17 +235,17 @@ def test_parameter_counts_follow_the_published_sizes():
     second = dim * 2 * dim + 2 * dim + 2 * dim * dim + dim + dim * dim + dim
     model = SEGNNParticles(3).eval()
     assert parameters_in_use(model) == strict + 4 * (first + second + 2)
-    assert len(deviations(model)) == 8
+    assert len(relaxations(model)) == 8
     project(model)
     assert parameters_in_use(model) == strict
     shapes = VectorNeuronClassifier(40, free=False)
     assert parameters_in_use(shapes) == 2_899_830
-    assert len(deviations(VectorNeuronClassifier(40, width=6))) == 14
+    assert len(relaxations(VectorNeuronClassifier(40, width=6))) == 14
     h, seen = 128, 1 + 1 + 32
     layer = (2 * h + 2) * h + h + h * h + h + 2 * (h * h + h + h + 1) + 2 * h * h + h + h * h + h
     motion = seen * h + h + 6 * (layer + 2 * 2 * h * h + 2 * 2 * 2 * 2)
     assert parameters_in_use(EGNO(1, 1, 5, free=False)) == motion
-    assert len(deviations(EGNO(1, 1, 5, hidden=8))) == 12
+    assert len(relaxations(EGNO(1, 1, 5, hidden=8))) == 12
 
 
 def test_points_of_shapes_may_be_turned_and_reflected():

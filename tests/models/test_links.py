@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from symbench.models.links import (
+from symbench.models.graphs.links import (
     ConstantGraphNetwork,
     LearnedDecoder,
     PlainGraphNetwork,
@@ -13,8 +13,8 @@ from symbench.models.links import (
     SignNetLinks,
 )
 from symbench.symmetry.testing import equivariance_error
-from symbench.tasks.link_prediction import LinkData, auc
-from symbench.tasks.near_copies import NearCopies
+from symbench.data.graphs.link_prediction import LinkData, auc
+from symbench.data.graphs.near_copies import NearCopies
 
 PARAMETERS = {
     ConstantGraphNetwork: 25024,

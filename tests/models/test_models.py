@@ -10,7 +10,7 @@ from torch import nn
 from symbench.errors import CheckpointError, ConfigError
 from symbench.models import the_well
 from symbench.models.weights import load_weights, published_files, save_weights, tensors
-from symbench.registry import names, resolve
+from symbench.config.registry import names, resolve
 
 SETTINGS = {
     "fno": {"modes": 4, "hidden_channels": 4},

@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from symbench.models.egnn import EGNN
-from symbench.models.particles import (
+from symbench.models.points.egnn import EGNN
+from symbench.models.points.particles import (
     Framed,
     GraphNeuralNetwork,
     SignEquivariantParticles,
 )
-from symbench.symmetry.matrix_groups import OrthogonalGroup, PermutationGroup
-from symbench.symmetry.points import rotate
-from symbench.symmetry.reynolds import Symmetry
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup, PermutationGroup
+from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
-from symbench.tasks.charged_particles import ParticleInputs
+from symbench.data.points.charged_particles import ParticleInputs
 
 MODELS = {
     "egnn": lambda d: EGNN(d, hidden=8, layers=2),

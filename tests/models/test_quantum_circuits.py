@@ -8,18 +8,24 @@ from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
 from symbench.errors import ConfigError
-from symbench.models.circuit_statistics import expressibility, gradient_variance
-from symbench.models.gates import PAULI, Exchange, SpinRotation, exchange_operator, singlet
-from symbench.models.molecules import Potential
-from symbench.models.quantum_circuits import (
+from symbench.models.molecules.circuit_statistics import expressibility, gradient_variance
+from symbench.models.molecules.gates import (
+    PAULI,
+    Exchange,
+    SpinRotation,
+    exchange_operator,
+    singlet,
+)
+from symbench.models.molecules.potentials import Potential
+from symbench.models.molecules.quantum_circuits import (
     GraphCircuit,
     PlainCircuit,
     QuantumPotential,
     RotationCircuit,
     RotationPermutationCircuit,
 )
-from symbench.tasks.point_graph import PointGraph, complete_edges
-from symbench.tasks.potential_surfaces import AMMONIA, LITHIUM_HYDRIDE, Molecule
+from symbench.data.points.point_graph import PointGraph, complete_edges
+from symbench.data.molecules.potential_surfaces import AMMONIA, LITHIUM_HYDRIDE, Molecule
 
 KINDS = {
     "plain": PlainCircuit,

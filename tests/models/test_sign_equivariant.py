@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from symbench.models.graph_convolution import GraphConvolution, GraphNetwork, propagate
+from symbench.models.graphs.graph_convolution import GraphConvolution, GraphNetwork, propagate
 from symbench.models.sign_equivariant import ColumnLinear, SignDSS, SignGate, SignNet, SignProduct
-from symbench.symmetry.matrix_groups import SignGroup
-from symbench.symmetry.signs import flip_columns
+from symbench.symmetry.points.matrix_groups import SignGroup
+from symbench.symmetry.points.actions import flip_columns
 
 K = 4
 
@@ -201,7 +201,7 @@ def test_graph_convolution_is_that_of_torch_geometric():
 
     edges = torch.tensor(list(nx.erdos_renyi_graph(30, 0.3, seed=0).edges)).T
     edges = torch.cat([edges, edges.flip(0)], dim=1)
-    from symbench.tasks.link_prediction import symmetric_adjacency
+    from symbench.data.graphs.link_prediction import symmetric_adjacency
 
     for sizes in ((3, 8), (8, 3)):
         theirs, ours = GCNConv(*sizes), GraphConvolution(*sizes)

@@ -6,8 +6,9 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from symbench.symmetry.fields import Field, Normalizer, channel_count
-from symbench.symmetry.isometries import GridGroup, named_group
+from symbench.symmetry.grids.field import Field, channel_count
+from symbench.symmetry.grids.fields import Normalizer
+from symbench.symmetry.grids.isometries import GridGroup, named_group
 
 PLANAR = ["flip_x", "flip_y", "flips", "C2", "C4", "D4", "flips * shifts(2)", "shifts_x(3)"]
 SPATIAL = ["flips", "klein4", "C4", "C4v_x", "D4", "D4h_x", "O", "O_h", "inversion"]

@@ -11,13 +11,13 @@ from symbench.symmetry.audit import (
     judge,
     refuse_broken,
 )
-from symbench.symmetry.fields import Field
-from symbench.symmetry.isometries import named_group
-from symbench.tasks.burgers_3d import Burgers3D
-from symbench.tasks.decaying_turbulence import DecayingTurbulence
-from symbench.tasks.gray_scott import GrayScott
-from symbench.tasks.grid_data import GridData
-from symbench.tasks.kolmogorov_flow import KolmogorovFlow
+from symbench.symmetry.grids.field import Field
+from symbench.symmetry.grids.isometries import named_group
+from symbench.data.fields.burgers_3d import Burgers3D
+from symbench.data.fields.decaying_turbulence import DecayingTurbulence
+from symbench.data.fields.gray_scott import GrayScott
+from symbench.data.fields.grid_data import GridData
+from symbench.data.fields.kolmogorov_flow import KolmogorovFlow
 
 from ..conftest import SMALL
 

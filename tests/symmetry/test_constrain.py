@@ -10,23 +10,23 @@ from hypothesis import given, settings
 from torch import nn
 
 from symbench.errors import TrainingError
-from symbench.settings import TrainingSettings
-from symbench.symmetry.constrain import Architecture, Constrain, ConstrainPartially, Scheduled
-from symbench.symmetry.homotopy import (
+from symbench.config.settings import TrainingSettings
+from symbench.training.treatments.constrain import Strict, Constrain, ConstrainPartially, Scheduled
+from symbench.models.homotopy import (
     Free,
     Homotopy,
-    deviation_bound,
-    deviations,
+    equivariance_error_bound,
+    relaxations,
     parameters_in_use,
     project,
     projected,
 )
-from symbench.symmetry.matrix_groups import OrthogonalGroup
-from symbench.symmetry.penalty import EquivariancePenalty
-from symbench.symmetry.reynolds import Symmetry
-from symbench.symmetry.treatment import Treatment
-from symbench.tasks.batch import Batch
-from symbench.training import Trainer
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.training.treatments.penalty import EquivariancePenalty
+from symbench.symmetry.symmetry import Symmetry
+from symbench.training.treatments.treatment import Treatment
+from symbench.data.batch import Batch
+from symbench.training.loop import Trainer
 
 
 class Mixed(nn.Module):
@@ -81,17 +81,17 @@ def test_the_bound_holds_on_measured_values(seed, gammas):
     model = Stack().double().eval()
     lipschitz = []
     for layer, gamma in zip(model.layers, gammas, strict=True):
-        layer.deviation.gamma.data.fill_(gamma)
+        layer.relaxation.gamma.data.fill_(gamma)
         equivariant = torch.linalg.matrix_norm(layer.equivariant.weight, 2)
         free = torch.linalg.matrix_norm(layer.free[0].linear.weight, 2)
         lipschitz.append(float((equivariant + abs(gamma) * free).detach()))
-    bound = deviation_bound(gammas, [12**0.5] * 3, lipschitz)
+    bound = equivariance_error_bound(gammas, [12**0.5] * 3, lipschitz)
     values = torch.randn(20, 3, 4, dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for element in OrthogonalGroup(3).sample(5, generator):
             assert violation(model, element, values) <= bound + 1e-9
-    assert deviation_bound([0.0] * 3, [12**0.5] * 3, lipschitz) == 0
+    assert equivariance_error_bound([0.0] * 3, [12**0.5] * 3, lipschitz) == 0
 
 
 def test_projection_is_exact_and_can_be_undone():
@@ -122,7 +122,7 @@ class Quadratic(nn.Module):
 
     @property
     def gamma(self):
-        return self.layer.deviation.gamma
+        return self.layer.relaxation.gamma
 
     def loss(self):
         return (self.gamma - self.wish) ** 2 / 2
@@ -149,7 +149,7 @@ def test_the_equality_constraint_reaches_its_saddle_point():
     assert abs(float(model.gamma)) < 1e-2
     assert float(constrain.multipliers[0]) == pytest.approx(0.7, abs=2e-2)
     record = constrain.record()
-    names = {f"{kind}:layer.deviation" for kind in ("gamma", "ratio", "lambda")}
+    names = {f"{kind}:layer.relaxation" for kind in ("gamma", "ratio", "lambda")}
     assert set(record) == names
 
 
@@ -157,15 +157,15 @@ def test_the_ratio_tells_what_gamma_hides():
     """Where a normalisation follows, a layer that shrinks leaves a small γ a large part."""
     layer = Homotopy(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     values = torch.randn(8, 4)
-    layer.deviation.gamma.data.fill_(0.01)
-    layer.deviation.watched = True
+    layer.relaxation.gamma.data.fill_(0.01)
+    layer.relaxation.watched = True
     layer.eval()
     layer(values)
-    small = layer.deviation.ratio
+    small = layer.relaxation.ratio
     layer.equivariant.weight.data.mul_(1e-3)
     layer(values)
-    assert layer.deviation.ratio == pytest.approx(1000 * small, rel=1e-4)
-    assert float(layer.deviation.gamma) == pytest.approx(0.01)
+    assert layer.relaxation.ratio == pytest.approx(1000 * small, rel=1e-4)
+    assert float(layer.relaxation.gamma) == pytest.approx(0.01)
 
 
 def test_plain_dual_steps_rest_where_gamma_does():
@@ -222,7 +222,7 @@ class Vectors:
         generator = torch.Generator().manual_seed(seed)
         self.inputs = torch.randn(count, 3, 4, generator=generator)
         self.targets = self.inputs @ MIXING
-        self.windows = np.arange(count)[:, None]
+        self.samples = np.arange(count)[:, None]
 
     def batch(self, rows, generator=None):
         index = torch.from_numpy(rows[:, 0])
@@ -241,7 +241,7 @@ SYMMETRY = Symmetry(
 )
 METHODS = {
     "none": lambda: Treatment(SYMMETRY),
-    "architecture": lambda: Architecture(SYMMETRY),
+    "architecture": lambda: Strict(SYMMETRY),
     "scheduled": lambda: Scheduled(SYMMETRY),
     "penalty": lambda: EquivariancePenalty(SYMMETRY),
     "constrain": lambda: Constrain(SYMMETRY, gamma_rate=5, augmentation=0.1, dual_warm_up=0.3),
@@ -290,7 +290,7 @@ def test_what_is_kept_is_strictly_equivariant(method, tmp_path):
     element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(0))[0].float()
     with torch.no_grad():
         assert violation(model.eval(), element, values) < 1e-5
-    assert all(float(layer.gamma) == 0 for layer in deviations(model).values())
+    assert all(float(layer.gamma) == 0 for layer in relaxations(model).values())
 
 
 def test_a_free_network_stays_free_and_a_penalty_tames_it(tmp_path):
@@ -304,7 +304,7 @@ def test_a_free_network_stays_free_and_a_penalty_tames_it(tmp_path):
         model.load_state_dict(trained.weights)
         with torch.no_grad():
             errors.append(violation(model.eval(), element, values))
-        assert all(float(layer.gamma) == 1 for layer in deviations(model).values())
+        assert all(float(layer.gamma) == 1 for layer in relaxations(model).values())
     assert errors[1] < errors[0]
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.fields import Field, FieldAction, InputAction, Normalizer
-from symbench.symmetry.isometries import named_group
+from symbench.symmetry.grids.field import Field
+from symbench.symmetry.grids.fields import FieldAction, InputAction, Normalizer
+from symbench.symmetry.grids.isometries import named_group
 
 from .strategies import cases
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.groups import generate, product
-from symbench.symmetry.isometries import (
+from symbench.symmetry.grids.isometries import (
     GridIsometry,
     check_grid,
     identity,

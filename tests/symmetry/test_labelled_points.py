@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.labelled_points import LabelledPointGroup, automorphisms, orbits
-from symbench.symmetry.matrix_groups import OrthogonalGroup
-from symbench.symmetry.names import check_group_name
-from symbench.symmetry.reynolds import Symmetry, average, random_elements
+from symbench.symmetry.points.labelled_points import LabelledPointGroup, automorphisms, orbits
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.symmetry.group_names import check_group_name
+from symbench.symmetry.reynolds import average, random_elements
+from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant
 
 STAR = automorphisms(["N", "H", "H", "H"], [(0, 1), (0, 2), (0, 3)])

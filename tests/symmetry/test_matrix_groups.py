@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.matrix_groups import OrthogonalGroup, PermutationGroup, SignGroup
-from symbench.symmetry.names import check_group_name
-from symbench.symmetry.points import reorder, rotate
-from symbench.symmetry.reynolds import Symmetry, average, random_elements
-from symbench.symmetry.signs import flip_columns
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup, PermutationGroup, SignGroup
+from symbench.symmetry.group_names import check_group_name
+from symbench.symmetry.points.actions import reorder, rotate
+from symbench.symmetry.reynolds import average, random_elements
+from symbench.symmetry.symmetry import Symmetry
+from symbench.symmetry.points.actions import flip_columns
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
 
 GROUPS = [SignGroup(5), OrthogonalGroup(3), OrthogonalGroup(4, proper=True), PermutationGroup(6)]

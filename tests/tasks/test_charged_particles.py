@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.tasks.charged_particles import (
+from symbench.data.points.charged_particles import (
     TIME_STEP,
     ChargedParticles,
     ParticleData,
@@ -159,7 +159,7 @@ def test_audit_finds_the_clipping_of_forces(task, folder, monkeypatch):
     data = ParticleData.open(folder, None, 0)
     clipped = data.audit("O(3)", task)
     assert any(element.dynamics_error > 1e-4 for element in clipped)
-    monkeypatch.setattr("symbench.tasks.charged_particles.LARGEST_FORCE", np.inf)
+    monkeypatch.setattr("symbench.data.points.charged_particles.LARGEST_FORCE", np.inf)
     unclipped = data.audit("O(3)", task)
     assert all(element.passed for element in unclipped)
     assert max(element.dynamics_error for element in unclipped) < 1e-6

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.tasks.link_prediction import (
+from symbench.data.graphs.link_prediction import (
     LinkData,
     auc,
     mean_adjacency,
     non_links,
     symmetric_adjacency,
 )
-from symbench.tasks.near_copies import NearCopies
+from symbench.data.graphs.near_copies import NearCopies
 
 ROW = np.zeros((1, 1), int)
 

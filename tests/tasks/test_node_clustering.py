@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from symbench.errors import ConfigError
-from symbench.models.node_classifiers import NodeClassifier, ProductClassifier
+from symbench.models.graphs.node_classifiers import NodeClassifier, ProductClassifier
 from symbench.symmetry.testing import equivariance_error
-from symbench.tasks.node_clustering import PADDING, BlockModels, ClusterData
+from symbench.data.graphs.node_clustering import PADDING, BlockModels, ClusterData
 
 ROWS = np.arange(5)[:, None]
 INVARIANT = ["none", "absolute", "signnet", "largest_entry", "laplacian", "product", "raw"]

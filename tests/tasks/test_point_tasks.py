@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.symmetry.matrix_groups import OrthogonalGroup
-from symbench.tasks.arrays import read_arrays
-from symbench.tasks.charged_particles import Background, ChargedParticles, ParticleData
-from symbench.tasks.extended_xyz import read_extended_xyz
-from symbench.tasks.molecules import TEST_SETS, Acetylacetone, MoleculeData
-from symbench.tasks.motion import Motion, MotionData, skeleton
-from symbench.tasks.point_graph import complete_edges, graph_axes, turn_graph
-from symbench.tasks.qm9 import HARTREE, QM9, TARGETS, PropertyData
-from symbench.tasks.shapes import (
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.data.arrays import read_arrays
+from symbench.data.points.charged_particles import Background, ChargedParticles, ParticleData
+from symbench.data.molecules.extended_xyz import read_extended_xyz
+from symbench.data.molecules.acetylacetone import TEST_SETS, Acetylacetone, MoleculeData
+from symbench.data.points.motion import Motion, MotionData, skeleton
+from symbench.data.points.point_graph import complete_edges, graph_axes, turn_graph
+from symbench.data.molecules.qm9 import HARTREE, QM9, TARGETS, PropertyData
+from symbench.data.points.shapes import (
     CloudData,
     ModelNet40,
     SurfacePoints,
@@ -63,7 +63,7 @@ def test_configurations_are_those_of_the_file(molecules):
 
 def test_errors_of_molecules_are_in_milli_units(molecules):
     split = molecules.split("test")
-    batch = split.batch(split.windows[:4])
+    batch = split.batch(split.samples[:4])
     wrong = batch.targets + torch.tensor([0.001, 0.002, -0.002, 0.002])
     scores = split.scores(wrong, batch)
     np.testing.assert_allclose(scores["energy_mae"], 15.0, rtol=1e-3)  # 1 meV per atom
@@ -75,7 +75,7 @@ def test_errors_of_molecules_are_in_milli_units(molecules):
 def test_outputs_of_molecules_turn_sample_by_sample(molecules):
     symmetry = molecules.symmetry("O(3)")
     split = molecules.split("train")
-    batch = split.batch(split.windows[:2])
+    batch = split.batch(split.samples[:2])
     elements = OrthogonalGroup(3).sample(2, torch.Generator().manual_seed(0)).float()
     turned = symmetry.act_on_output(elements, batch.targets)
     torch.testing.assert_close(turned[:, 0], batch.targets[:, 0])
@@ -86,7 +86,7 @@ def test_outputs_of_molecules_turn_sample_by_sample(molecules):
 
 def test_the_published_split_of_the_run(run):
     """40 start frames of each of five trials; validation and test have all 80 of three."""
-    assert [len(run.split(name).windows) for name in ("train", "valid", "test")] == [200, 240, 240]
+    assert [len(run.split(name).samples) for name in ("train", "valid", "test")] == [200, 240, 240]
     with h5py.File(FIXTURES / "cmu_mocap_run.hdf5") as file:
         track = file["trials/01/position"][()]
         start = file["split/train/01"][0]
@@ -134,7 +134,7 @@ def test_a_skeleton_knows_two_bones():
 def test_frames_of_graphs_are_canonical(run):
     split = run.split("test")
     for sample in (0, 100, 200):
-        graph = split.batch(split.windows[sample : sample + 1]).inputs
+        graph = split.batch(split.samples[sample : sample + 1]).inputs
         element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(2)).float()
         moved = turn_graph(element, graph)
         poses, others = (
@@ -168,7 +168,7 @@ def clouds(tmp_path_factory):
 
 def test_turned_clouds_are_the_same_shapes_in_random_poses(clouds, tmp_path):
     counts = {"train": 30, "valid": 6, "test": 12}
-    task = SurfacePoints(file="made_up_voxels.hdf5", points=40, samples=counts, turned=True)
+    task = SurfacePoints(file="made_up_voxels.hdf5", points=40, samples=counts, random_poses=True)
     turned = CloudData(fetched(task, tmp_path)).split("train").shapes.double()
     upright = clouds.split("train").shapes.double()
     torch.testing.assert_close(torch.cdist(turned, turned), torch.cdist(upright, upright))
@@ -246,7 +246,7 @@ def test_qm9_reads_the_raw_format(tmp_path):
     data = PropertyData.open(tmp_path / "data", settings, 0)
     assert data.units == {"mae": "meV"}
     split = data.split("train")
-    batch = split.batch(split.windows[:3])
+    batch = split.batch(split.samples[:3])
     assert batch.inputs.samples == 3
     assert float(split.scores(batch.targets + 2.0, batch)["mae"].mean()) == pytest.approx(
         2, rel=1e-3
@@ -336,7 +336,7 @@ def test_modelnet40_reads_the_published_archive(tmp_path):
     task.folders = [tmp_path]
     task.fetch(tmp_path / "data")
     data = CloudData(tmp_path / "data")
-    assert [len(data.split(s).windows) for s in ("train", "valid", "test")] == [18, 2, 6]
+    assert [len(data.split(s).samples) for s in ("train", "valid", "test")] == [18, 2, 6]
     assert data.model_arguments() == {"classes": 5}
 
 
@@ -355,7 +355,7 @@ def test_a_field_breaks_the_symmetry_and_nothing_else_does(tmp_path, monkeypatch
     np.testing.assert_allclose(a["targets"][..., 2] - b["targets"][..., 2], fall, rtol=1e-6)
     np.testing.assert_allclose(a["targets"][..., :2], b["targets"][..., :2], atol=1e-12)
     # Clipped forces break it too: in every fourth trajectory or so.
-    monkeypatch.setattr("symbench.tasks.charged_particles.LARGEST_FORCE", np.inf)
+    monkeypatch.setattr("symbench.data.points.charged_particles.LARGEST_FORCE", np.inf)
     errors = [
         np.mean([e.dynamics_error for e in ParticleData(tmp_path / "plain").audit("O(3)", task)])
         for task in (plain, heavy)

@@ -8,25 +8,25 @@ import pytest
 import torch
 
 from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.settings import TrainingSettings
-from symbench.symmetry.augment import Augment
+from symbench.config.settings import TrainingSettings
+from symbench.training.treatments.augment import Augment
 from symbench.symmetry.testing import assert_equivariant
 from symbench.tasks import electronic_structure
-from symbench.tasks.arrays import read_arrays
-from symbench.tasks.electronic_structure import (
+from symbench.data.arrays import read_arrays
+from symbench.data.molecules.electronic_structure import (
     Level,
     energy_and_forces,
     normal_modes,
     surface,
 )
-from symbench.tasks.potential_surfaces import (
+from symbench.data.molecules.potential_surfaces import (
     Ammonia,
     LithiumHydride,
     SurfaceData,
     ammonia,
     lithium_hydride,
 )
-from symbench.training import Trainer, learning_rate
+from symbench.training.loop import Trainer, learning_rate
 
 HF = {"method": "hf", "basis": "sto-3g"}
 GROUP = "SO(3) * automorphisms"
@@ -162,7 +162,7 @@ def test_fewer_training_samples_leave_the_test_as_it_is(folder):
 def test_symmetry_acts_on_targets_as_on_inputs(data):
     """The lengths of forces go with the atoms; the energy stays."""
     split = data.split("test")
-    batch = split.batch(split.windows)
+    batch = split.batch(split.samples)
     symmetry = data.symmetry(GROUP)
 
     def along_bonds(graph):
@@ -192,7 +192,7 @@ def test_the_audit_passes_and_finds_sorted_atoms(data, folder):
 
 def test_scores_and_losses(data):
     split = data.split("test")
-    batch = split.batch(split.windows)
+    batch = split.batch(split.samples)
     prediction = batch.targets.clone()
     assert float(split.loss(prediction, batch)) == 0
     prediction[:, 0] += 0.001 / 4  # one meV a molecule

@@ -10,11 +10,11 @@ import pytest
 
 from symbench.errors import ConfigError, DataError
 from symbench.files import sha256
-from symbench.tasks.burgers_3d import Burgers3D
-from symbench.tasks.decaying_turbulence import DecayingTurbulence, pressure_and_velocity
-from symbench.tasks.gray_scott import GrayScott
-from symbench.tasks.kolmogorov_flow import KolmogorovFlow, shift_along_y
-from symbench.tasks.well_format import read_frames, read_header
+from symbench.data.fields.burgers_3d import Burgers3D
+from symbench.data.fields.decaying_turbulence import DecayingTurbulence, pressure_and_velocity
+from symbench.data.fields.gray_scott import GrayScott
+from symbench.data.fields.kolmogorov_flow import KolmogorovFlow, shift_along_y
+from symbench.data.fields.well_format import read_frames, read_header
 
 from ..conftest import SMALL
 

@@ -10,8 +10,8 @@ import torch
 
 from symbench.errors import ConfigError, DataError
 from symbench.files import sha256
-from symbench.tasks.grid_data import GridData
-from symbench.tasks.well import Well
+from symbench.data.fields.grid_data import GridData
+from symbench.data.fields.well import Well
 
 
 def test_folder_is_linked_and_checked(turbulence, tmp_path):

@@ -7,9 +7,9 @@ import torch
 import yaml
 
 from symbench.errors import DataError
-from symbench.symmetry.fields import Field
-from symbench.tasks.grid_data import GridData
-from symbench.tasks.well_format import (
+from symbench.symmetry.grids.field import Field
+from symbench.data.fields.grid_data import GridData
+from symbench.data.fields.well_format import (
     read_constants,
     read_frames,
     read_header,
@@ -57,9 +57,9 @@ def well_dataset(folder, split, **options):
 def test_the_well_opens_our_files_and_gives_the_same_windows(folder):
     theirs = well_dataset(folder, "test")
     ours = GridData(folder).split("test")
-    assert len(theirs) == len(ours.windows)
+    assert len(theirs) == len(ours.samples)
     assert theirs.metadata.field_names == {0: ["s"], 1: ["v_x", "v_y"], 2: theirs_tensor(theirs)}
-    batch = ours.batch(ours.windows)
+    batch = ours.batch(ours.samples)
     for index in range(len(theirs)):
         item = theirs[index]
         inputs = item["input_fields"].movedim(-1, 1).flatten(0, 1)
@@ -88,7 +88,7 @@ def test_reading_from_disk_and_from_memory_agree(folder):
     streamed = GridData(folder, memory_limit=0).split("train")
     assert loaded.in_memory
     assert not streamed.in_memory
-    rows = loaded.windows[[0, 7, 3]]
+    rows = loaded.samples[[0, 7, 3]]
     for name in ("inputs", "targets"):
         assert torch.equal(getattr(loaded.batch(rows), name), getattr(streamed.batch(rows), name))
     assert torch.equal(loaded.inputs([1, 2]), streamed.inputs([1, 2]))
@@ -160,7 +160,7 @@ def test_nan_in_data(folder, memory_limit):
         file["t0_fields"]["s"][0, 0, 0, 0] = np.nan
     split = GridData(folder, memory_limit=memory_limit).split("train")
     with pytest.raises(DataError, match=r"part\.hdf5 holds values that are not finite"):
-        split.batch(split.windows[:1])
+        split.batch(split.samples[:1])
 
 
 def test_empty_folder(tmp_path):

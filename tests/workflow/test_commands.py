@@ -95,8 +95,8 @@ def test_group_that_the_audit_refuses(kolmogorov, tmp_path):
 def test_swap_on_a_grid_that_is_not_square(tmp_path):
     import numpy as np
 
-    from symbench.symmetry.fields import Field
-    from symbench.tasks.well_format import read_header, write_file, write_statistics
+    from symbench.symmetry.grids.field import Field
+    from symbench.data.fields.well_format import read_header, write_file, write_statistics
 
     data = tmp_path / "data"
     path = data / "train" / "x.hdf5"
@@ -196,7 +196,7 @@ def test_checkpoint_of_another_width(turbulence, tmp_path):
 
 def test_killed_training_resumes_to_the_same_weights(turbulence, tmp_path):
     """kill -9 in the middle, then the same command again."""
-    slow = overlay(tmp_path, {"training": {"epochs": 8, "windows_per_epoch": 48, "save_every": 2}})
+    slow = overlay(tmp_path, {"training": {"epochs": 8, "samples_per_epoch": 48, "save_every": 2}})
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     command = ["train", "--config", "config/smoke.yaml", "--config", str(slow)]
     assert run("symbench", *command, *train_arguments(turbulence, whole)).returncode == 0

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from symbench import Field, symmetrize
-from symbench.study import read_configuration
+from symbench.config.study import read_configuration
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "extending.md").read_text()
@@ -64,7 +64,7 @@ def test_own_data_and_checkpoints_are_valid_config(tmp_path):
     for part in ("my_flow", "checkpoints"):
         content = yaml.safe_load(blocks("yaml", part))
         if part == "checkpoints":
-            content["tasks"] = {"active_matter": {"family": "well", "group": "D4"}}
+            content["tasks"] = {"active_matter": {"dataset": "well", "group": "D4"}}
         path = tmp_path / f"{part}.yaml"
         path.write_text(yaml.safe_dump({"studies": {"group_averaging": content}}))
         read_configuration([ROOT / "config" / "smoke.yaml", path])

@@ -15,13 +15,13 @@ import xarray as xr
 import yaml
 
 from symbench.files import sha256
-from symbench.models.the_well import unet_classic
+from symbench.models.fields.the_well import unet_classic
 from symbench.models.weights import save_weights
-from symbench.settings import TrainingSettings
-from symbench.symmetry.isometries import named_group
-from symbench.symmetry.treatment import Treatment
-from symbench.tasks.grid_data import GridData
-from symbench.training import Trainer
+from symbench.config.settings import TrainingSettings
+from symbench.symmetry.grids.isometries import named_group
+from symbench.training.treatments.treatment import Treatment
+from symbench.data.fields.grid_data import GridData
+from symbench.training.loop import Trainer
 from tests.workflow.hub import COMMIT, Hub, serve
 
 ROOT = Path(__file__).parents[2]
@@ -97,16 +97,16 @@ def symbench(address, tmp_path, command, *arguments, revision="main", vrmse=None
     if vrmse is not None:
         checkpoint["vrmse"] = vrmse
     task = {
-        "family": "well",
+        "dataset": "well",
         "group": "D4",
         "parameters": {"dataset": "turbulence", "revision": revision, "splits": ["test"]},
-        "evaluation": {"windows_per_trajectory": None, "rollout_trajectories": 1},
+        "evaluation": {"samples_per_trajectory": None, "rollout_trajectories": 1},
     }
     model = {"architecture": "unet_classic", "checkpoints": {TASK: checkpoint}}
     content = {
         "tasks": {TASK: task},
         "models": {MODEL: model},
-        "cells": [{"tasks": [TASK], "models": [MODEL]}],
+        "runs": [{"tasks": [TASK], "models": [MODEL]}],
     }
     config.write_text(yaml.safe_dump({"studies": {"group_averaging": content}}))
     environment = {

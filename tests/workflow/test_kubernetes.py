@@ -19,7 +19,7 @@ def test_a_study_runs_in_pods_on_one_volume(tmp_path):
     overlay, site = tmp_path / "mine.yaml", tmp_path / "site.yaml"
     study = {
         "resources": {"train": {"gpus": 1, "mem_mb": 3000}},
-        "cells": [{"tasks": ["charged_6d"], "models": ["sign_equivariant_particles"]}],
+        "runs": [{"tasks": ["charged_6d"], "models": ["sign_equivariant_particles"]}],
     }
     content = {
         "data": str(tmp_path / "data"),

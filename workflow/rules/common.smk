@@ -3,7 +3,7 @@ from pathlib import Path
 import yaml
 
 from symbench.artifacts import expected
-from symbench.study import (
+from symbench.config.study import (
     Cell,
     config_file,
     evaluation_paths,

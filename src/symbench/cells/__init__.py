@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from symbench.cells.base import CellFamily, read
 from symbench.cells.grid import GridFamily
 from symbench.cells.samples import SampleFamily
+from symbench.config.study import Cell, Study
 from symbench.errors import choose
-from symbench.study import Cell, Study
+from symbench.evaluation.results import CellFamily, read
 
 __all__ = ["CellFamily", "GridFamily", "SampleFamily", "families"]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from symbench.cells.base import Array, CellFamily, Row
-from symbench.schema import Selection
+from symbench.config.schema import Selection
+from symbench.evaluation.results import Array, CellFamily, Row
 from symbench.statistics import Estimate, PairedBootstrap, difference, ratio
+from symbench.symmetry.grids.isometries import GridIsometry, named_group
 from symbench.symmetry.groups import FiniteGroup
-from symbench.symmetry.isometries import GridIsometry, named_group
 
 # Lead times of The Well's benchmark, counted from one.
 HORIZONS = {"1": (1, 1), "6:12": (6, 12), "13:30": (13, 30)}
@@ -110,7 +110,7 @@ class GridFamily(CellFamily):
                 ("plain", plain.mse),
                 ("averaged", averaged.mse),
                 ("forecast", averaged.orbit_variance),
-                ("deviation", averaged.deviation),
+                ("orbit_distance", averaged.orbit_distance),
             )
         }
 
@@ -121,7 +121,7 @@ class GridFamily(CellFamily):
         value = float((averaged.vrmse.mean("channel") - orbit_mean).max())
         return Estimate(value, np.array([value]), averaged.sizes["sample"])
 
-    def forecast_over_gain(self) -> Estimate:
+    def predicted_over_measured_gain(self) -> Estimate:
         """Forecast of the gain in squared error over the measured gain (P4: 1)."""
         errors = {key: self.bootstrap.mean(values) for key, values in self.squared_errors().items()}
         return ratio(errors["forecast"], difference(errors["plain"], errors["averaged"]))
@@ -160,7 +160,7 @@ def _one_step_rows(family: GridFamily) -> Iterator[Row]:
         name = {"plain": "mse", "averaged": "mse"}.get(metric, metric)
         for seed, row in zip(family.seeds, errors, strict=True):
             yield family.row(seed, evaluation, name, row.mean(), unit=unit)
-    error = np.sqrt((averaged.deviation / averaged.variance).mean(("sample", "channel")))
+    error = np.sqrt((averaged.orbit_distance / averaged.variance).mean(("sample", "channel")))
     yield from _per_seed(family, error, "none", "equivariance_error")
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import xarray as xr
 
-from symbench.cells.base import CellFamily, Row
-from symbench.schema import Selection
+from symbench.config.schema import Selection
+from symbench.evaluation.results import CellFamily, Row
 from symbench.statistics import Estimate, PairedBootstrap, ratio
 
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import xarray as xr
 from torch import nn
 
-from symbench.settings import EvaluationSettings
-from symbench.symmetry.reynolds import Symmetry
+from symbench.config.settings import EvaluationSettings
+from symbench.symmetry.symmetry import Symmetry
 
 # By name, so that a job imports what its own data need and no more.
 EVALUATORS = {"grid": "GridEvaluator", "samples": "SampleEvaluator"}

@@ -20,15 +20,16 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from symbench.metrics import mean_squared_error, power_spectrum, target_variance, vrmse
+from symbench.config.settings import EvaluationSettings
+from symbench.data.fields.grid_data import GridData, GridSplit
+from symbench.evaluation.metrics import mean_squared_error, power_spectrum, target_variance, vrmse
 from symbench.provenance import Cost, measure
-from symbench.settings import EvaluationSettings
-from symbench.symmetry.frames.shifts import CanonicalShift
+from symbench.symmetry.grids.canonical_shifts import CanonicalShift
+from symbench.symmetry.grids.isometries import GridGroup, named_group
+from symbench.symmetry.grids.rollouts import rollout, trajectory_average
 from symbench.symmetry.groups import FiniteGroup
-from symbench.symmetry.isometries import GridGroup, named_group
-from symbench.symmetry.reynolds import Symmetry, average, orbit
-from symbench.symmetry.rollouts import rollout, trajectory_average
-from symbench.tasks.grid_data import GridData, GridSplit
+from symbench.symmetry.reynolds import average, orbit
+from symbench.symmetry.symmetry import Symmetry
 
 SNAPSHOT_LEADS = (1, 10, 30)
 
@@ -62,7 +63,7 @@ class GridEvaluator:
         self.group: GridGroup = symmetry.group
         self.settings = settings
         self.split: GridSplit = data.split(split)
-        self.windows = self._choose_windows()
+        self.samples = self._choose_windows()
         count = settings.rollout_trajectories or self.split.trajectories
         long_enough = [
             t
@@ -104,12 +105,12 @@ class GridEvaluator:
         return xr.merge([self._orbits(), rollouts], combine_attrs="no_conflicts")
 
     def _choose_windows(self) -> np.ndarray:
-        per_trajectory = self.settings.windows_per_trajectory
+        per_trajectory = self.settings.samples_per_trajectory
         if per_trajectory is None:
-            return self.split.windows
+            return self.split.samples
         chosen = []
         for trajectory in range(self.split.trajectories):
-            rows = self.split.windows[self.split.windows[:, 0] == trajectory]
+            rows = self.split.samples[self.split.samples[:, 0] == trajectory]
             count = min(per_trajectory, len(rows))
             chosen.append(rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)])
         return np.concatenate(chosen)
@@ -123,8 +124,8 @@ class GridEvaluator:
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised inputs and physical targets."""
-        for start in range(0, len(self.windows), self.settings.batch_size):
-            rows = self.windows[start : start + self.settings.batch_size]
+        for start in range(0, len(self.samples), self.settings.batch_size):
+            rows = self.samples[start : start + self.settings.batch_size]
             batch = self.split.batch(rows).to(self.device)
             yield batch.inputs, self.data.normalizer.denormalize(batch.targets)
 
@@ -147,7 +148,7 @@ class GridEvaluator:
             "element_vrmse": [],
             "error_gram": [],
             "orbit_variance": [],
-            "deviation": [],
+            "orbit_distance": [],
         }
         seconds = 0.0
         for inputs, target in self._batches():
@@ -165,7 +166,7 @@ class GridEvaluator:
             extra["error_gram"].append(gram)
             spread = (predictions - mean[:, None]).flatten(3)
             extra["orbit_variance"].append(spread.square().mean(dim=(1, 3)))
-            extra["deviation"].append(spread[:, 0].square().mean(dim=2))
+            extra["orbit_distance"].append(spread[:, 0].square().mean(dim=2))
             per_element = [vrmse(p.float(), target) for p in predictions.unbind(1)]
             extra["element_vrmse"].append(torch.stack(per_element, dim=1))
         dataset = self._samples(scores, seconds)
@@ -173,7 +174,7 @@ class GridEvaluator:
         dataset["element_vrmse"] = (("sample", "element", "channel"), _join(extra["element_vrmse"]))
         dataset["error_gram"] = ((*channel, "element", "element_b"), _join(extra["error_gram"]))
         dataset["orbit_variance"] = (channel, _join(extra["orbit_variance"]))
-        dataset["deviation"] = (channel, _join(extra["deviation"]))
+        dataset["orbit_distance"] = (channel, _join(extra["orbit_distance"]))
         names = [str(element) for element in self.group.elements]
         return dataset.assign_coords(element=names, element_b=names)
 
@@ -182,8 +183,8 @@ class GridEvaluator:
             {key: (("sample", "channel"), _join(values)) for key, values in scores.items()},
             coords={
                 "channel": self.data.channel_names,
-                "trajectory_of_sample": ("sample", self.windows[:, 0]),
-                "first_frame": ("sample", self.windows[:, 1]),
+                "trajectory_of_sample": ("sample", self.samples[:, 0]),
+                "first_frame": ("sample", self.samples[:, 1]),
                 # Per field, not per component: the scale that makes errors of fields comparable
                 # without labels, and that commutes with the group.
                 "scale": ("channel", self._field_variance()),
@@ -191,7 +192,7 @@ class GridEvaluator:
         )
         dataset["vrmse"].attrs["units"] = "1"
         dataset["mse"].attrs["units"] = dataset["variance"].attrs["units"] = "field units squared"
-        dataset["one_step_seconds"] = seconds / len(self.windows)
+        dataset["one_step_seconds"] = seconds / len(self.samples)
         dataset["one_step_seconds"].attrs["units"] = "s per sample"
         return dataset
 

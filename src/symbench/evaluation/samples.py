@@ -14,10 +14,11 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from symbench.settings import EvaluationSettings
-from symbench.symmetry.frames.averaged import FrameAveraged
-from symbench.symmetry.reynolds import Averaged, Model, Symmetry, average
-from symbench.tasks.batch import Batch
+from symbench.config.settings import EvaluationSettings
+from symbench.data.batch import Batch
+from symbench.symmetry.frame_averaging import FrameAveraged
+from symbench.symmetry.reynolds import Averaged, average
+from symbench.symmetry.symmetry import Model, Symmetry
 
 # Elements that the equivariance error is the mean over.
 PROBES = 2
@@ -129,7 +130,7 @@ class SampleEvaluator:
 
     def _batches(self, split: Any) -> Iterator[Batch]:
         """All samples of a split, in order."""
-        rows = split.windows
+        rows = split.samples
         for part in np.array_split(rows, max(1, len(rows) // self.settings.batch_size)):
             yield split.batch(part).to(self.device)
 

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from symbench import registry
+from symbench.config import registry
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, nothing_to_draw
 
@@ -14,8 +14,8 @@ def draw(results: StudyResults) -> Figure:
     """A panel for each circuit of the study, on the largest of its molecules."""
     import pennylane as qml
 
-    from symbench.models.quantum_circuits import QuantumPotential
-    from symbench.tasks.potential_surfaces import AMMONIA
+    from symbench.data.molecules.potential_surfaces import AMMONIA
+    from symbench.models.molecules.quantum_circuits import QuantumPotential
 
     models = results.study.settings.models
     used = dict.fromkeys(models[cell.model].architecture for cell in results.study.cells)

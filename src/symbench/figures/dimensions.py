@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from symbench.cells import SampleFamily
+from symbench.config.schema import Selection
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, log_ticks, model_palette, nothing_to_draw
-from symbench.schema import Selection
 
 # Cells that are there for the time of a pass are trained for less, and their errors say nothing.
 ENOUGH_EPOCHS = 5

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from symbench.config.study import Study
 from symbench.errors import choose
 from symbench.figures.results import StudyResults
 from symbench.figures.style import apply_style
 from symbench.files import write_whole
 from symbench.provenance import describe
-from symbench.study import Study
 
 
 def draw(name: str, study: Study, results: Path, output: Path) -> None:

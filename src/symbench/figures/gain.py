@@ -5,9 +5,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from symbench.config.schema import Selection
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, model_palette
-from symbench.schema import Selection
 from symbench.statistics import relative_change
 
 

@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from symbench.config.schema import Selection
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, error_bars, family_label, log_ticks, nothing_to_draw
-from symbench.schema import Selection
 
 PARTS = {"train": "0.75", "": "#0072b2", "outside": "#d55e00"}
 LABELS = {"train": "training samples", "": "test samples", "outside": "outside the range"}

@@ -16,8 +16,8 @@ STATE_DRAWS = 2
 
 def draw(results: StudyResults) -> Figure:
     """Against the number of qubits, for one to four active atoms; nothing here is trained."""
-    from symbench.models.circuit_statistics import expressibility, gradient_variance, star
-    from symbench.models.quantum_circuits import (
+    from symbench.models.molecules.circuit_statistics import expressibility, gradient_variance, star
+    from symbench.models.molecules.quantum_circuits import (
         Circuit,
         GraphCircuit,
         PlainCircuit,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from symbench.cells import CellFamily, GridFamily, SampleFamily, families
-from symbench.schema import Place
-from symbench.study import Study
+from symbench.config.schema import Place
+from symbench.config.study import Study
 
 
 @dataclass(frozen=True)

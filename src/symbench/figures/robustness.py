@@ -5,9 +5,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from symbench.cells import SampleFamily
+from symbench.config.schema import Selection
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, nothing_to_draw, treatment_palette
-from symbench.schema import Selection
 
 
 def draw(results: StudyResults) -> Figure:

@@ -11,11 +11,11 @@ import jinja2
 import pandas as pd
 import yaml
 
+from symbench.config.study import Configuration, Study
 from symbench.figures.results import StudyResults
 from symbench.files import write_whole
 from symbench.provenance import describe
 from symbench.report.tables import tables
-from symbench.study import Configuration, Study
 
 
 @dataclass(frozen=True)

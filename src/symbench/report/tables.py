@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from symbench.cells import CellFamily, GridFamily
+from symbench.config.schema import Selection
 from symbench.figures.results import StudyResults
-from symbench.schema import Selection
 from symbench.statistics import relative_change
 
 

@@ -1,13 +1,13 @@
-"""The symmetry core: groups, their actions on data, and the ways of imposing them on a model.
+"""The symmetry core: groups, their actions on data, averages and frames of models, and audits.
 
-Nothing here knows a task, a model or a file. Modules:
+Nothing here knows a data set, a model or a file.
 
-- `groups`: finite groups of grid isometries, by name, with products and subgroup lattices.
-- `fields`: the action of a group on scalar, vector and tensor fields, in physical units.
-- `reynolds`: averaging a model over a group (the Reynolds operator) and the public `symmetrize`.
-- `rollouts`: closed-loop prediction, averaged at each step or over whole trajectories.
-- `frames`: canonicalised periodic shifts.
-- `augment`: random group elements at training.
+- `groups`, `group_names`: groups, finite ones with products and subgroups, and their names.
+- `symmetry`: a group with its actions on inputs and outputs.
+- `reynolds`: averaging a model over a group (the Reynolds operator).
+- `frame_averaging`: averaging over a frame of each input.
 - `audit`: does a symmetry hold, for the dynamics and for the distribution of the data?
 - `testing`: `assert_equivariant`, for your own models.
+- `grids`: isometries of grids, fields, rollouts, canonical shifts, the public `symmetrize`.
+- `points`: signs, rotations, labelled points, principal axes, canonical signs.
 """

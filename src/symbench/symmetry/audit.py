@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from symbench.errors import AuditError
-from symbench.symmetry.fields import Field, FieldAction
-from symbench.symmetry.isometries import GridGroup
+from symbench.symmetry.grids.field import Field
+from symbench.symmetry.grids.fields import FieldAction
+from symbench.symmetry.grids.isometries import GridGroup
 
 Array = npt.NDArray[np.floating]
 

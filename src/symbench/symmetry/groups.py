@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from symbench.errors import SymmetryError
 
+if TYPE_CHECKING:
+    # Reading a config names groups, and must not wait for torch.
+    import torch
+    from torch import Tensor
+
+    # An index in a `FiniteGroup`, an array in the groups of `points`.
+    Element = int | Tensor
+    Elements = Sequence[int] | Tensor
+
 
 class Group(Protocol):
     """What averaging, augmentation and tests need of a group, finite or not.
 
     They name elements by what the group's actions take: an index in a `FiniteGroup`, an array in
-    the groups of `matrix_groups`.
+    the groups of `points`. A stack of arrays has one axis more, in front.
     """
 
     @property
@@ -29,24 +39,34 @@ class Group(Protocol):
         """Number of elements; None if infinite."""
 
     @property
-    def identity(self) -> Any:
+    def identity(self) -> Element:
         """The element that changes nothing."""
 
-    def inverse(self, element: Any) -> Any:
+    def inverse(self, element: Element) -> Element:
         """The element that undoes this one."""
 
-    def sample(self, count: int, generator: torch.Generator) -> Any:
+    def sample(self, count: int, generator: torch.Generator) -> Elements:
         """So many uniform elements."""
 
-    def listed(self) -> Any:
+    def subset(self, count: int, seed: int) -> Elements:
+        """The identity and count - 1 random elements, to average over where all are too many."""
+
+    def listed(self) -> Elements:
         """All elements, the identity first; raises `SymmetryError` if there are too many."""
 
-    def check(self, elements: Any) -> Any:
+    def check(self, elements: Elements) -> Elements:
         """Return the elements; raises `SymmetryError` unless all are of this group."""
 
 
-class Element(Protocol):
-    """What a group element must offer: hashable, `a @ b` (b acts first) and `inverse`."""
+def check_subset(group: Group, count: int) -> None:
+    """Raise `SymmetryError` if a group has no subset of so many elements."""
+    if count < 1 or (group.order is not None and count > group.order):
+        most = f"1 to {group.order} elements" if group.order else "at least 1 element"
+        raise SymmetryError(f"A subset of {group} has {most}, not {count}.")
+
+
+class Composable(Protocol):
+    """What the elements of a finite group offer: hashable, `a @ b` (b acts first), `inverse`."""
 
     def __matmul__(self, other: Self, /) -> Self:
         """Compose two elements."""
@@ -58,11 +78,7 @@ class Element(Protocol):
         """Equal elements hash alike."""
 
 
-if TYPE_CHECKING:
-    # Reading a config names groups, and must not wait for torch.
-    import torch
-
-E = TypeVar("E", bound=Element)
+E = TypeVar("E", bound=Composable)
 
 
 @dataclass(frozen=True)
@@ -106,9 +122,9 @@ class FiniteGroup(Generic[E]):
         """Index of the identity."""
         return 0
 
-    def inverse(self, element: int) -> int:
+    def inverse(self, element: Element) -> int:
         """Index of the inverse of an element."""
-        return self.inverses[element]
+        return self.inverses[int(element)]
 
     def sample(self, count: int, generator: torch.Generator) -> list[int]:
         """Indices of uniform elements."""
@@ -117,18 +133,24 @@ class FiniteGroup(Generic[E]):
         drawn: list[int] = torch.randint(self.order, (count,), generator=generator).tolist()
         return drawn
 
+    def subset(self, count: int, seed: int) -> tuple[int, ...]:
+        """Indices of the identity and of others, drawn without replacement."""
+        check_subset(self, count)
+        return (0, *sorted(random.Random(seed).sample(range(1, self.order), count - 1)))
+
     def listed(self) -> range:
         """Indices of all elements."""
         return range(self.order)
 
-    def check(self, elements: Sequence[int]) -> tuple[int, ...]:
+    def check(self, elements: Elements) -> tuple[int, ...]:
         """Return indices; raises `SymmetryError` for one that is not in the group."""
-        if not elements or not all(0 <= i < self.order for i in elements):
+        indices = tuple(int(element) for element in elements)
+        if not indices or not all(0 <= i < self.order for i in indices):
             raise SymmetryError(
-                f"Elements {list(elements)} are not all in {self}: allowed are indices "
+                f"Elements {list(indices)} are not all in {self}: allowed are indices "
                 f"0 to {self.order - 1}, at least one."
             )
-        return tuple(elements)
+        return indices
 
     def closure(self, indices: Iterable[int]) -> frozenset[int]:
         """Indices of the smallest subgroup that holds the given elements."""
@@ -151,11 +173,6 @@ class FiniteGroup(Generic[E]):
             frontier = joined - found
             found |= frontier
         return tuple(sorted(found, key=lambda s: (len(s), sorted(s))))
-
-    @cached_property
-    def lattice(self) -> npt.NDArray[np.bool_]:
-        """Inclusion of subgroups, shape (subgroup, subgroup): `lattice[a, b]` is a ⊆ b."""
-        return np.array([[a <= b for b in self.subgroups] for a in self.subgroups])
 
     def subgroup(self, indices: Iterable[int], name: str | None = None) -> FiniteGroup[E]:
         """The subgroup with the given element indices; raises `SymmetryError` if not closed."""

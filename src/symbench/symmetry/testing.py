@@ -1,14 +1,19 @@
 """A public check for your own models."""
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
-from symbench.symmetry.reynolds import Model, Symmetry
+from symbench.symmetry.reynolds import Elements, chosen_elements
+from symbench.symmetry.symmetry import Symmetry, V
 
 
 def equivariance_error(
-    model: Model, symmetry: Symmetry, values: Any, elements: Any = None
+    model: Callable[[V], Tensor],
+    symmetry: Symmetry[V],
+    values: V,
+    elements: Elements | None = None,
 ) -> float:
     """Largest relative violation of f(phi(g) x) = psi(g) f(x) over the group.
 
@@ -20,17 +25,17 @@ def equivariance_error(
         plain = model(values)
         errors = [
             (model(symmetry.act_on_input(g, values)) - symmetry.act_on_output(g, plain)).norm()
-            for g in symmetry.choose(elements)
+            for g in chosen_elements(symmetry.group, elements)
         ]
     return float(max(errors) / plain.norm())
 
 
 def assert_equivariant(
-    model: Model,
-    symmetry: Symmetry,
-    values: Any,
+    model: Callable[[V], Tensor],
+    symmetry: Symmetry[V],
+    values: V,
     tolerance: float = 1e-12,
-    elements: Any = None,
+    elements: Elements | None = None,
 ) -> None:
     """Raise `AssertionError` naming the error if the model is not equivariant to `tolerance`."""
     error = equivariance_error(model, symmetry, values, elements)

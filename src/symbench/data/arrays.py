@@ -1,0 +1,74 @@
+"""Files of plain arrays, for data that are not fields on a grid."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from symbench.errors import DataError
+from symbench.files import write_whole
+
+Array = np.ndarray
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write arrays by name to an HDF5 file, whole or not at all."""
+    with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
+        for key, value in arrays.items():
+            compression = "gzip" if value.dtype == np.uint8 and value.ndim else None
+            file.create_dataset(key, data=value, compression=compression)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """All arrays of an HDF5 file.
+
+    Raises:
+        DataError: if the file is not there, cannot be read, refers to other files, or holds values
+            that are not finite.
+
+    """
+    with open_hdf5(path) as file:
+        arrays = {key: np.asarray(value[()]) for key, value in file.items()}
+    for key, value in arrays.items():
+        if not np.isfinite(value).all():
+            raise DataError(f"{path}: {key} holds values that are not finite.")
+    return arrays
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises:
+        DataError: if it is missing, truncated or foreign, or where something in it lies in another
+            file: HDF5 reads what it does not find there as zeros.
+
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist.")
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_elsewhere(path, file)
+            yield file
+    except (OSError, KeyError) as error:
+        raise DataError(
+            f"{path} is truncated, damaged or no HDF5 file of this kind: {error}."
+        ) from None
+
+
+def _refuse_elsewhere(path: Path, group: h5py.Group) -> None:
+    for name in group:
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise DataError(
+                f"{path}: '{name}' is a link to {link.filename}; copy the data into one file."
+            )
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            _refuse_elsewhere(path, item)
+        elif item.is_virtual or item.external:
+            raise DataError(
+                f"{path}: '{item.name}' takes its values from other files; copy them into one file."
+            )

@@ -1,0 +1,261 @@
+"""What a data set offers: the contract between data and everything that uses them.
+
+A data set is described by a `Dataset`: a class that `dataset:` in the config names and that is
+built from the task's `parameters`. It makes the files (`fetch`) and opens them (`open`) as `Data`,
+whose splits (`Split`) give batches, losses and scores. Every method is documented here; abstract
+ones each data set must answer, the others have the default that suits most.
+
+A module that defines a `Dataset` must be imported in milliseconds: the whole config is checked
+through it before any job starts. What needs torch, JAX or PySCF is imported inside `fetch` and
+`open`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+
+from symbench.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from symbench.data.batch import Batch, ModelInputs
+    from symbench.data.manifest import Manifest
+    from symbench.data.raw_files import RawFiles
+    from symbench.symmetry.audit import ElementAudit
+    from symbench.symmetry.groups import Elements
+    from symbench.symmetry.symmetry import Symmetry
+
+    V = TypeVar("V", bound=ModelInputs)
+else:
+    V = TypeVar("V")
+
+SPLITS = ("train", "valid", "test")
+Kind = Literal["fields", "points", "molecules", "graphs"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number that each test sample has.
+
+    Attributes:
+        name: such as "mse"; the name in tables and claims.
+        unit: of its values.
+        better: whether lower or higher values are better.
+
+    """
+
+    name: str
+    unit: str = "1"
+    better: Literal["lower", "higher"] = "lower"
+
+    @property
+    def worst(self) -> float:
+        """The value of a prediction that is not finite."""
+        return float("inf") if self.better == "lower" else float("-inf")
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What a task says beside the parameters of its data set; read when the data are opened.
+
+    Attributes:
+        input_steps: frames that a model sees, for fields.
+        parity: axial fields, -1 each, by name; for fields.
+
+    """
+
+    input_steps: int = 4
+    parity: Mapping[str, int] | None = None
+
+
+class Dataset(ABC):
+    """Where the data of a task come from: a simulator, a download, raw files at hand.
+
+    Subclasses take the task's `parameters` as keyword arguments of their constructor, check them
+    there, and raise `ConfigError` for values that make no sense: nothing but the config is needed.
+
+    Class attributes:
+        kind: which models, groups and settings suit the data.
+    """
+
+    kind: ClassVar[Kind]
+
+    @abstractmethod
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Make or download all files of the data set, and say what they are.
+
+        Args:
+            directory: where to; it exists and is this data set's own.
+            raw_files: finds and downloads files of others.
+            threads: processes or threads that may be used.
+
+        """
+
+    @abstractmethod
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> Data[ModelInputs]:
+        """Open the files for one seed; raises `DataError` if they are not what they should be."""
+
+    @property
+    @abstractmethod
+    def scores(self) -> tuple[Score, ...]:
+        """The scores of test samples; the task is judged by the first."""
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """Names of further test sets, beside the test split; their scores are `<score>_<name>`."""
+        return ()
+
+    @abstractmethod
+    def check_group(self, name: str) -> None:
+        """Raise `SymmetryError` if no group of this name acts on such data."""
+
+    def check_seed(self, seed: int) -> None:
+        """Raise `ConfigError` if there are no data for a seed; all seeds share them by default."""
+
+    def dynamics_errors(self, elements: Elements) -> list[float] | None:
+        """Relative differences between the solution of the moved start and the moved solution.
+
+        Args:
+            elements: of the group that the data were opened with: indices or arrays.
+
+        Returns:
+            One number for each element; None where nothing can be solved again, as for most data.
+
+        """
+        return None
+
+
+class Data(ABC, Generic[V]):
+    """The data of one task for one seed, opened."""
+
+    @abstractmethod
+    def split(self, name: str) -> Split[V]:
+        """One of train, valid, test."""
+
+    def test_sets(self) -> Mapping[str, Split[V]]:
+        """Further test sets by name: beyond the law of the training data, or corrupted."""
+        return {}
+
+    @abstractmethod
+    def model_arguments(self) -> dict[str, object]:
+        """What the constructors of models want to know about the data, by name of the argument."""
+
+    @abstractmethod
+    def symmetry(self, group: str, exact: bool = True) -> Symmetry[V]:
+        """The symmetry of the map from inputs to targets.
+
+        Raises:
+            SymmetryError: if the group does not act on these data.
+
+        """
+
+    @abstractmethod
+    def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
+        """Decide for each element whether it is a symmetry of the dynamics and of the law."""
+
+
+class Split(ABC, Generic[V]):
+    """Samples of one split: rows that name them, batches, losses and scores."""
+
+    @property
+    @abstractmethod
+    def samples(self) -> np.ndarray:
+        """All samples, one row of integers each, shape (sample, coordinate)."""
+
+    @property
+    def blocks(self) -> np.ndarray:
+        """The independent unit of each sample, shape (sample,); each is its own by default.
+
+        Samples of one trajectory are alike: intervals draw whole trajectories.
+        """
+        return np.arange(len(self.samples))
+
+    @abstractmethod
+    def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch[V]:
+        """The samples of some rows; what is drawn anew in each epoch comes from the generator."""
+
+    @abstractmethod
+    def loss(self, prediction: Tensor, batch: Batch[V]) -> Tensor:
+        """The training loss, a scalar."""
+
+    def first_phase_loss(self, prediction: Tensor, batch: Batch[V]) -> Tensor:
+        """The loss of the first phase, where the training settings have one; a scalar."""
+        return self.loss(prediction, batch)
+
+    def validation_loss(self, prediction: Tensor, batch: Batch[V]) -> Tensor:
+        """What chooses the best weights: a scalar, lower is better."""
+        return self.loss(prediction, batch)
+
+    @abstractmethod
+    def scores(self, prediction: Tensor, batch: Batch[V]) -> dict[str, Tensor]:
+        """The scores of the data set by name, shape (sample,) or (sample, channel)."""
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Names of what is predicted, in whose units squared errors make sense; see `values_of`.
+
+        Data with quantities get the analysis of orbits: error by element, subsets, predicted gain.
+        """
+        return ()
+
+    def values_of(self, outputs: Tensor, batch: Batch[V]) -> dict[str, Tensor]:
+        """Predictions or targets in physical units by quantity, each of shape (sample, component).
+
+        Linear in the outputs, so that the average of values is the value of the average.
+        """
+        return {}
+
+    def variance_of_targets(self, batch: Batch[V]) -> dict[str, Tensor]:
+        """Denominators of normalised squared errors by quantity, each of shape (sample,).
+
+        Empty where errors are given in the units of the quantity.
+        """
+        return {}
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """Typical squared size of each quantity over the training data, 1 by default.
+
+        It makes squared errors of several quantities comparable without labels; it must not change
+        when the group acts, so components of one vector share theirs.
+        """
+        return dict.fromkeys(self.quantities, 1.0)
+
+    def disturbed(self, batch: Batch[V], generator: torch.Generator) -> tuple[V, float] | None:
+        """Inputs after a small random change, and its size (RMS); None where no change is small."""
+        return None
+
+
+def check_counts(
+    counts: Mapping[str, int | None], what: str, rest: Sequence[str] = ()
+) -> dict[str, int | None]:
+    """Return the number of samples for each split, in order.
+
+    Args:
+        counts: by split; None for all that remain, where `rest` names the split.
+        what: the data set, for messages.
+        rest: splits that may be None.
+
+    Raises:
+        ConfigError: unless there is a positive number for each of train, valid and test.
+
+    """
+    for split in SPLITS:
+        if split not in counts:
+            raise ConfigError(f"{what}: '{split}' is missing; give {', '.join(SPLITS)}.")
+    if unknown := sorted(set(counts) - set(SPLITS)):
+        raise ConfigError(f"{what}: unknown split '{unknown[0]}'; allowed: {', '.join(SPLITS)}.")
+    for split, count in counts.items():
+        if count is None and split in rest:
+            continue
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ConfigError(f"{what}: {split} is {count!r}; give a whole number of at least 1.")
+    return {split: counts[split] for split in SPLITS}

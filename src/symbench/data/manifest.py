@@ -1,0 +1,146 @@
+"""The manifest of a folder of data: what made its files, which files belong, and their checksums."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from symbench.errors import DataError
+from symbench.files import refuse_damaged, sha256, write_json
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set says about the files that it has made.
+
+    Attributes:
+        source: where the data come from, in words.
+        licence: of the data.
+        parameters: all that decides the data.
+        files: the files that belong, in the folder or links in it to files elsewhere.
+
+    """
+
+    source: str
+    licence: str
+    parameters: Mapping[str, object]
+    files: tuple[Path, ...]
+
+
+def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprint: str) -> None:
+    """Write manifest.json.
+
+    Args:
+        directory: the folder of data.
+        manifest: what the data set says.
+        dataset: its name in the config.
+        fingerprint: of the settings that the data were made from.
+
+    """
+    write_json(
+        directory / NAME,
+        {
+            "dataset": dataset,
+            "fingerprint": fingerprint,
+            "source": manifest.source,
+            "licence": manifest.licence,
+            "parameters": dict(manifest.parameters),
+            "files": {
+                path.relative_to(directory).as_posix(): {
+                    "sha256": sha256(path),
+                    **_state(path),
+                }
+                for path in sorted(set(manifest.files))
+            },
+        },
+    )
+
+
+def _state(path: Path) -> dict[str, int]:
+    """What changes with a file in all likelihood, and costs nothing to look at."""
+    found = path.stat()
+    return {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+
+
+def listed(directory: Path) -> dict[str, Mapping[str, object]]:
+    """The files that the manifest of a folder lists, by their path in it.
+
+    Raises:
+        DataError: if there is no manifest, it is not what was written, or it names a file outside
+            of its folder.
+
+    """
+    content = read_manifest(directory)
+    files = content.get("files")
+    if not isinstance(files, dict) or not all(isinstance(about, dict) for about in files.values()):
+        raise DataError(f"{directory / NAME} lists no files: it is of another version or damaged.")
+    for name in files:
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or PurePosixPath(name).is_absolute() or os.sep * 2 in name:
+            raise DataError(f"{directory / NAME} names {name}, which is outside of its folder.")
+    return files
+
+
+def read_manifest(directory: Path) -> dict[str, object]:
+    """What manifest.json says; raises `DataError` if it is missing or not what was written."""
+    path = directory / NAME
+    if not path.is_file():
+        raise DataError(f"{directory} holds no {NAME}: fetch the data first.")
+    refuse_damaged(path)
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} must hold keys and values.")
+    return content
+
+
+def unlike_manifest(directory: Path) -> list[Path]:
+    """Files of a folder that are lost, or are not what its manifest says.
+
+    A file whose size and time are as recorded is believed; else its checksum decides.
+    """
+    wrong = []
+    for name, about in listed(directory).items():
+        path = directory / name
+        if not path.is_file() or (
+            _state(path) != {key: about.get(key) for key in ("bytes", "modified_ns")}
+            and sha256(path) != about.get("sha256")
+        ):
+            wrong.append(path)
+    return wrong
+
+
+def check_data(directory: Path, fingerprint: str) -> None:
+    """Refuse a folder whose files are not those that a task describes.
+
+    Raises:
+        DataError: if the manifest is missing or damaged, was written for other settings, or lists
+            a file that is lost or was changed after it was fetched.
+
+    """
+    recorded = read_manifest(directory).get("fingerprint")
+    if recorded != fingerprint:
+        raise DataError(
+            f"{directory} holds data of other settings (recorded {recorded}, wanted {fingerprint})."
+        )
+    for path in unlike_manifest(directory):
+        what = "was changed after it was fetched" if path.is_file() else "is lost"
+        raise DataError(
+            f"{path} {what}: `make repair`, with the same SIZE, STUDIES and CONFIG as the run, "
+            "makes the data anew."
+        )
+
+
+def data_files(directory: Path, suffixes: Iterable[str]) -> list[Path]:
+    """Files that belong to a folder of data, by name: those of the manifest, or all without one."""
+    if (directory / NAME).is_file():
+        names = list(listed(directory))
+    else:
+        found = (path for path in directory.rglob("*") if path.is_file())
+        names = [path.relative_to(directory).as_posix() for path in found]
+    return [directory / name for name in sorted(names) if name.endswith(tuple(suffixes))]

@@ -1,0 +1,184 @@
+"""Energies, forces and normal modes of molecules by PySCF, many geometries in parallel."""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from symbench.data.arrays import read_arrays, write_arrays
+from symbench.errors import ConfigError, DataError
+
+Array = npt.NDArray[np.floating]
+
+WAVE_FUNCTIONS = ("hf", "ccsd")
+CONVERGENCE = 1e-10
+# Geometries between two savings of a long computation.
+_TOGETHER = 16
+
+
+class Surface(NamedTuple):
+    """Some points of a potential-energy surface.
+
+    Attributes:
+        energies: Hartree, shape (geometry,).
+        forces: Hartree/bohr, shape (geometry, atom, axis).
+
+    """
+
+    energies: Array
+    forces: Array
+
+
+@dataclass(frozen=True)
+class Level:
+    """How the electrons are treated.
+
+    Attributes:
+        method: "hf", "ccsd", or the name of a density functional such as "b3lyp".
+        basis: name of a basis set, such as "6-31g*".
+        grid: fineness of the integration grid of functionals, 0 to 9.
+
+    """
+
+    method: str
+    basis: str
+    grid: int = 3
+
+    def check(self, symbols: Sequence[str]) -> None:
+        """Raise `ConfigError` for a method or basis that PySCF does not have."""
+        from pyscf import dft
+
+        if self.method not in WAVE_FUNCTIONS:
+            try:
+                dft.libxc.parse_xc(self.method)
+            except KeyError:
+                raise ConfigError(
+                    f"method '{self.method}' is neither of {', '.join(WAVE_FUNCTIONS)} nor a "
+                    "density functional of PySCF."
+                ) from None
+        self.molecule(symbols, np.arange(3.0 * len(symbols)).reshape(-1, 3))
+
+    def molecule(self, symbols: Sequence[str], positions: Array) -> Any:
+        """The molecule of PySCF; positions in Å, shape (atom, axis)."""
+        from pyscf import gto
+        from pyscf.lib.exceptions import BasisNotFoundError
+
+        atoms = [[symbol, tuple(x)] for symbol, x in zip(symbols, positions, strict=True)]
+        try:
+            return gto.M(atom=atoms, basis=self.basis, unit="Angstrom", verbose=0)
+        except (BasisNotFoundError, KeyError, RuntimeError) as error:
+            raise ConfigError(f"basis '{self.basis}': {error}.") from None
+
+
+def energy_and_forces(
+    symbols: Sequence[str], level: Level, positions: Array
+) -> tuple[float, Array]:
+    """Energy (Hartree) and forces (Hartree/bohr, shape (atom, axis)) at positions in Å.
+
+    Raises:
+        DataError: if the electrons do not converge.
+
+    """
+    from pyscf import cc, dft, lib, scf
+
+    lib.num_threads(1)
+    molecule = level.molecule(symbols, positions)
+    if level.method in WAVE_FUNCTIONS:
+        field = scf.RHF(molecule)
+    else:
+        field = dft.RKS(molecule, xc=level.method)
+        field.grids.level = level.grid
+    field.conv_tol = CONVERGENCE
+    field.kernel()
+    if not field.converged:
+        field = field.newton()
+        field.kernel()
+    solved = cc.CCSD(field).run(conv_tol=CONVERGENCE) if level.method == "ccsd" else field
+    if not solved.converged:
+        raise DataError(
+            f"{level.method}/{level.basis} does not converge for {''.join(symbols)} at "
+            f"{np.round(positions, 3).tolist()} Å."
+        )
+    return float(solved.e_tot), -np.asarray(solved.nuc_grad_method().kernel())
+
+
+def surface(
+    symbols: Sequence[str], level: Level, geometries: Array, folder: Path, workers: int = 1
+) -> Surface:
+    """Energies and forces of many geometries; what was computed before is not computed again.
+
+    Args:
+        symbols: of the atoms.
+        level: how the electrons are treated.
+        geometries: positions in Å, shape (geometry, atom, axis).
+        folder: where parts are kept until all are done.
+        workers: processes.
+
+    """
+    parts = [geometries[i : i + _TOGETHER] for i in range(0, len(geometries), _TOGETHER)]
+    compute = partial(_part, tuple(symbols), level, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if workers == 1:
+        surfaces = list(map(compute, parts))
+    else:
+        # Not forked: the parent may hold threads of torch or jax.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            surfaces = list(pool.map(compute, parts))
+    return Surface(*(np.concatenate(values) for values in zip(*surfaces, strict=True)))
+
+
+def _part(symbols: tuple[str, ...], level: Level, folder: Path, geometries: Array) -> Surface:
+    described = json.dumps([symbols, vars(level)]).encode() + geometries.tobytes()
+    path = folder / f"{hashlib.sha256(described).hexdigest()[:24]}.hdf5"
+    if path.is_file():
+        arrays = read_arrays(path)
+        return Surface(arrays["energies"], arrays["forces"])
+    found = [energy_and_forces(symbols, level, positions) for positions in geometries]
+    energies, forces = (np.array(values) for values in zip(*found, strict=True))
+    write_arrays(path, {"energies": energies, "forces": forces})
+    return Surface(energies, forces)
+
+
+class NormalModes(NamedTuple):
+    """Small vibrations about an equilibrium.
+
+    Attributes:
+        displacements: of each mode, bohr for a unit mass-weighted amplitude, shape (mode, atom,
+            axis).
+        stiffness: second derivative of the energy by that amplitude, Hartree, shape (mode,).
+
+    """
+
+    displacements: Array
+    stiffness: Array
+
+    def thermal(self, rng: np.random.Generator, count: int, temperature: float) -> Array:
+        """Displacements in Å by classical harmonic statistics, shape (count, atom, axis)."""
+        from pyscf.data import nist
+
+        energy = nist.BOLTZMANN * temperature / nist.HARTREE2J
+        amplitudes = rng.normal(size=(count, len(self.stiffness)))
+        amplitudes *= np.sqrt(energy / self.stiffness)
+        bohr: Array = np.einsum("sm,mia->sia", amplitudes, self.displacements)
+        return bohr * nist.BOHR
+
+
+def normal_modes(symbols: Sequence[str], basis: str, positions: Array) -> NormalModes:
+    """Normal modes by Hartree-Fock at an equilibrium in Å; they only say where to sample."""
+    from pyscf import lib, scf
+    from pyscf.hessian import thermo
+
+    lib.num_threads(1)
+    molecule = Level("hf", basis).molecule(symbols, positions)
+    hessian = scf.RHF(molecule).run(conv_tol=CONVERGENCE).Hessian().kernel()
+    found = thermo.harmonic_analysis(molecule, hessian)
+    return NormalModes(found["norm_mode"], np.real(found["freq_au"]) ** 2)

@@ -1,0 +1,91 @@
+"""Audit of rotations and reflections for data of points, from first and second moments."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from symbench.symmetry.audit import ElementAudit, audit_moved_features
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+
+Array = npt.NDArray[np.floating]
+
+# The randomisation test takes time and memory with the square of this.
+AUDITED_SAMPLES = 100
+_AUDITED_ELEMENTS = 6
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What a rotation turns: means of vectors and of their products.
+
+    Attributes:
+        first: shape (sample, vector, axis).
+        second: shape (sample, tensor, axis, axis).
+
+    """
+
+    first: Array
+    second: Array
+
+    @classmethod
+    def of(cls, *vectors: Array) -> "Moments":
+        """Moments over the points of each of the first samples, of some kinds of vectors.
+
+        Args:
+            vectors: each of shape (sample, point, axis).
+
+        """
+        vectors = tuple(kind[:AUDITED_SAMPLES] for kind in vectors)
+        products = [
+            np.einsum("tia,tib->tab", a, b) / a.shape[1]
+            for place, a in enumerate(vectors)
+            for b in vectors[place:]
+        ]
+        return cls(np.stack([v.mean(axis=1) for v in vectors], axis=1), np.stack(products, axis=1))
+
+    def moved(self, element: Array) -> Array:
+        """All moments of moved data, shape (sample, feature)."""
+        first = self.first @ element.T
+        second = element @ self.second @ element.T
+        return np.concatenate([part.reshape(len(first), -1) for part in (first, second)], axis=1)
+
+
+def audit_rotations(
+    group: OrthogonalGroup,
+    moments: Moments,
+    dynamics_error: Callable[[Array], float] | None = None,
+) -> list[ElementAudit]:
+    """Audit quarter turns in random planes, and reflections where the group has them.
+
+    Args:
+        group: O(d) or SO(d).
+        moments: of the training data.
+        dynamics_error: relative difference between the solution of the moved start and the moved
+            solution; None where there is no simulator.
+
+    """
+    bases = group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
+    audits = []
+    for number, basis in enumerate(bases.numpy()):
+        reflects = number % 2 == 0 and not group.proper
+        element = basis @ _standard_element(group.dimension, reflects) @ basis.T
+        powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflects else 4)]
+        features = np.stack([moments.moved(power) for power in powers])
+        asymmetry, p_value = audit_moved_features(features, len(bases), seed=number)
+        error = dynamics_error(element) if dynamics_error else float("nan")
+        name = f"{'reflection' if reflects else 'quarter turn'} {number}"
+        audits.append(ElementAudit.judged(name, error, asymmetry, p_value, len(bases)))
+    return audits
+
+
+def _standard_element(dimension: int, reflects: bool) -> Array:
+    """A reflection of the first axis, or a quarter turn of the first two."""
+    element = np.eye(dimension)
+    if reflects:
+        element[0, 0] = -1.0
+    else:
+        element[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
+    return element

@@ -1,0 +1,169 @@
+"""From one number for each atom to energies, forces and properties of molecules."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.models.molecules.schnet import SchNet
+from symbench.models.points.egnn import EGNNAtoms
+
+
+def centred(graph: PointGraph) -> PointGraph:
+    """The graph with positions about the centroid of each sample."""
+    centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)
+    return replace(graph, positions=graph.positions - centre[graph.sample_of_node])
+
+
+def _near(graph: PointGraph, radius: float | None) -> PointGraph:
+    """The graph without edges longer than the radius."""
+    if radius is None:
+        return graph
+    receivers, senders = graph.edges
+    difference = graph.positions[receivers] - graph.positions[senders]
+    near = difference.square().sum(dim=1) < radius**2
+    return replace(graph, edges=graph.edges[:, near], edge_scalars=graph.edge_scalars[near])
+
+
+class Potential(nn.Module):
+    """An energy, and forces as minus its gradient: conservative whatever the network is.
+
+    Attributes:
+        first_phase: whether training is in its first phase, of energies: forces are left out.
+
+    """
+
+    first_phase = False
+
+    def __init__(self, atoms: nn.Module, energy_scale: float, energy_shift: float = 0.0) -> None:
+        """Wrap a network.
+
+        Args:
+            atoms: gives a number for each atom, shape (node, 1), from a `PointGraph`.
+            energy_scale: what the sum over atoms is multiplied by, in eV.
+            energy_shift: what is added to it then.
+
+        """
+        super().__init__()
+        self.atoms = atoms
+        self.energy_scale = energy_scale
+        self.energy_shift = energy_shift
+
+    def forward(self, graph: PointGraph) -> Tensor:
+        """Energy over the number of atoms, and force, of each atom: shape (node, 1 + axis)."""
+        if self.training and self.first_phase:
+            energy = self._energy(graph)
+            return self._rows(graph, energy, torch.zeros_like(graph.positions))
+        with torch.enable_grad():
+            positions = graph.positions.detach().requires_grad_(True)
+            energy = self._energy(replace(graph, positions=positions))
+            (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)
+            out = self._rows(graph, energy, -gradient)
+        return out if self.training else out.detach()
+
+    def _energy(self, graph: PointGraph) -> Tensor:
+        values = self.atoms(centred(graph))
+        total = sum_at(values[:, 0], graph.sample_of_node, graph.samples)
+        return self.energy_shift + self.energy_scale * total
+
+    @staticmethod
+    def _rows(graph: PointGraph, energy: Tensor, forces: Tensor) -> Tensor:
+        shared = (energy / graph.nodes)[graph.sample_of_node]
+        return torch.cat([shared[:, None], forces], dim=1)
+
+
+class Property(nn.Module):
+    """A number for each molecule: the sum over its atoms, scaled to the law of the target."""
+
+    def __init__(
+        self,
+        atoms: Callable[..., nn.Module],
+        *,
+        node_scalars: int,
+        edge_scalars: int,
+        target_mean: float,
+        target_scale: float,
+        readout: str = "sum",
+        radius: float | None = None,
+        **settings: Any,
+    ) -> None:
+        """Wrap a network of atoms.
+
+        Args:
+            atoms: builds the network from node_scalars, edge_scalars and its own settings.
+            node_scalars: features of atoms.
+            edge_scalars: features of pairs.
+            target_mean: added to what is read out.
+            target_scale: what is read out is multiplied by.
+            readout: "sum" for extensive properties, or "mean".
+            radius: pairs at a larger distance are left out; None for none.
+            settings: of the network.
+
+        """
+        super().__init__()
+        self.atoms = atoms(node_scalars, edge_scalars, **settings)
+        self.target_mean = target_mean
+        self.target_scale = target_scale
+        self.radius = radius
+        self.gather = {"sum": sum_at, "mean": mean_at}[readout]
+
+    def forward(self, graph: PointGraph) -> Tensor:
+        """Shape (sample, 1)."""
+        values = self.atoms(centred(_near(graph, self.radius)))
+        total = self.gather(values, graph.sample_of_node, graph.samples)
+        return self.target_mean + self.target_scale * total
+
+
+def _potential(
+    atoms: Callable[..., nn.Module],
+    *,
+    node_scalars: int,
+    edge_scalars: int,
+    energy_scale: float,
+    energy_shift: float = 0.0,
+    molecule: object = None,
+    **settings: Any,
+) -> Potential:
+    """A potential of any molecule: what the one of the data is does not matter."""
+    network = atoms(node_scalars, edge_scalars, **settings)
+    return Potential(network, energy_scale, energy_shift)
+
+
+def schnet_potential(**settings: Any) -> Potential:
+    """SchNet with energy and forces."""
+    return _potential(SchNet, **settings)
+
+
+def egnn_potential(**settings: Any) -> Potential:
+    """EGNN with energy and forces."""
+    return _potential(EGNNAtoms, **settings)
+
+
+def segnn_potential(**settings: Any) -> Potential:
+    """SEGNN with energy and forces."""
+    return _potential(_segnn(), **{"norm": False, **settings})
+
+
+def schnet_property(**settings: Any) -> Property:
+    """SchNet with one property."""
+    return Property(SchNet, **settings)
+
+
+def egnn_property(**settings: Any) -> Property:
+    """EGNN with one property."""
+    return Property(EGNNAtoms, **settings)
+
+
+def segnn_property(**settings: Any) -> Property:
+    """SEGNN with one property."""
+    return Property(_segnn(), **settings)
+
+
+def _segnn() -> Callable[..., nn.Module]:
+    """Imported late: e3nn takes two seconds."""
+    from symbench.models.points.segnn import SEGNNAtoms
+
+    return SEGNNAtoms

@@ -1,0 +1,252 @@
+"""SEGNN: steerable E(3)-equivariant message passing (Brandstetter et al., arXiv 2110.02905).
+
+Features are sums of irreps; layers are tensor products with the spherical harmonics of relative
+positions. Free branches as in the public code of arXiv 2505.13631: beside the two products of each
+update, each with its own γ.
+"""
+
+from typing import Any
+
+import torch
+from e3nn.math import normalize2mom
+from e3nn.o3 import Irreps, spherical_harmonics
+from torch import Tensor, nn
+
+from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.models.homotopy import Free, Homotopy
+from symbench.models.points.steerable import SteerableLinear, blocks
+
+
+class SteerableGate(nn.Module):
+    """`SteerableLinear`, then SiLU on scalars and sigmoid gates on the others."""
+
+    def __init__(self, irreps_in: Irreps, irreps_out: Irreps, attributes: Irreps) -> None:
+        """Set the irreps; those of the output start with scalars."""
+        super().__init__()
+        self.irreps = irreps_out
+        self.scalars, self.gates = irreps_out[0].mul, irreps_out[1:].num_irreps
+        first = Irreps([(self.scalars + self.gates, (0, 1))])
+        self.linear = SteerableLinear(irreps_in, first + irreps_out[1:], attributes)
+        self.activation = normalize2mom(nn.functional.silu)
+        self.gate = normalize2mom(torch.sigmoid)
+
+    def forward(self, values: Tensor, attributes: Tensor) -> Tensor:
+        """Values (row, irreps) and attributes (row, irreps) to (row, irreps)."""
+        product: Tensor = self.linear(values, attributes)
+        others = product.shape[1] - self.scalars - self.gates
+        scalars, gates, rest = product.split([self.scalars, self.gates, others], dim=1)
+        gates = self.gate(gates)
+        parts = [self.activation(scalars)]
+        first = 0
+        for block in blocks(rest, self.irreps[1:]):
+            copies = block.shape[2]
+            parts.append((block * gates[:, None, first : first + copies]).flatten(1))
+            first += copies
+        return torch.cat(parts, dim=1)
+
+
+class SteerableInstanceNorm(nn.Module):
+    """Divides each irrep by its RMS over the nodes of a sample; scalars lose their mean first."""
+
+    def __init__(self, irreps: Irreps, epsilon: float = 1e-5) -> None:
+        """Set the irreps."""
+        super().__init__()
+        self.irreps = irreps
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(irreps.num_irreps))
+        self.bias = nn.Parameter(torch.zeros(irreps[0].mul))
+
+    def forward(self, values: Tensor, sample_of_node: Tensor, samples: int) -> Tensor:
+        """Values of shape (node, irreps)."""
+        parts, first = [], 0
+        for part, (copies, irrep) in zip(blocks(values, self.irreps), self.irreps, strict=True):
+            if irrep.l == 0:
+                part = part - mean_at(part, sample_of_node, samples)[sample_of_node]
+            power = mean_at(part.square().mean(dim=1), sample_of_node, samples)
+            scale = (power + self.epsilon).rsqrt() * self.weight[first : first + copies]
+            part = part * scale[sample_of_node][:, None]
+            if irrep.l == 0:
+                part = part + self.bias
+            parts.append(part.flatten(1))
+            first += copies
+        return torch.cat(parts, dim=1)
+
+
+def balanced_irreps(hidden: int, attributes: Irreps, largest_degree: int) -> Irreps:
+    """n of each irrep up to a degree, with as many weights a product as `hidden` scalars have."""
+    copies, wanted = 0, hidden**2
+    weights = -1
+    while weights < wanted:
+        copies += 1
+        irreps = (Irreps.spherical_harmonics(largest_degree) * copies).sort().irreps.simplify()
+        weights = sum(
+            mul_in * mul_out
+            for mul_in, one in irreps
+            for mul, other in attributes
+            for product in one * other
+            for mul_out, out in irreps
+            if out == product
+            for _ in range(mul)
+        )
+    return irreps
+
+
+class SEGNNLayer(nn.Module):
+    """One round of messages and updates on steerable features."""
+
+    def __init__(
+        self, irreps: Irreps, attributes: Irreps, edge_scalars: int, *, norm: bool, free: bool
+    ) -> None:
+        """Set the irreps; with `free`, the update has a free branch beside each product."""
+        super().__init__()
+        pair = irreps + irreps
+        seen = pair + Irreps([(edge_scalars, (0, 1))])
+        self.message = nn.ModuleList(
+            [SteerableGate(seen, irreps, attributes), SteerableGate(irreps, irreps, attributes)]
+        )
+        first: nn.Module = SteerableGate(pair, irreps, attributes)
+        second: nn.Module = SteerableLinear(irreps, irreps, attributes)
+        if free:
+            first = Homotopy(first, free_branch(2 * irreps.dim, irreps.dim))
+            second = Homotopy(second, free_branch(irreps.dim, irreps.dim))
+        self.update = nn.ModuleList([first, second])
+        self.norm = SteerableInstanceNorm(irreps) if norm else None
+
+    def forward(
+        self,
+        features: Tensor,
+        graph: PointGraph,
+        edge_attributes: Tensor,
+        node_attributes: Tensor,
+        edge_scalars: Tensor,
+    ) -> Tensor:
+        """Features of shape (node, irreps)."""
+        receivers, senders = graph.edges
+        message = torch.cat([features[receivers], features[senders], edge_scalars], dim=1)
+        for gate in self.message:
+            message = gate(message, edge_attributes)
+        update = torch.cat([features, sum_at(message, receivers, len(features))], dim=1)
+        for product in self.update:
+            update = product(update, node_attributes)
+        features = features + update
+        if self.norm is None:
+            return features
+        normed: Tensor = self.norm(features, graph.sample_of_node, graph.samples)
+        return normed
+
+
+def free_branch(features_in: int, features_out: int) -> Free:
+    """Linear, GELU, linear, GELU, linear, through twice the width of the output."""
+    return Free(
+        nn.Linear(features_in, 2 * features_out),
+        nn.GELU(),
+        nn.Linear(2 * features_out, features_out),
+        nn.GELU(),
+        nn.Linear(features_out, features_out),
+    )
+
+
+class SEGNN(nn.Module):
+    """The network between an input of irreps and an output of irreps at each node."""
+
+    def __init__(
+        self,
+        irreps_in: Irreps,
+        irreps_out: Irreps,
+        edge_scalars: int,
+        *,
+        hidden: int = 64,
+        layers: int = 4,
+        largest_degree: int = 1,
+        norm: bool = True,
+        free: bool = True,
+    ) -> None:
+        """Set irreps, widths and depth.
+
+        Args:
+            irreps_in: of the input.
+            irreps_out: of the output.
+            edge_scalars: features of edges besides the distance.
+            hidden: width of scalars that has as many weights; see `balanced_irreps`.
+            layers: rounds of messages.
+            largest_degree: l_max of features and attributes.
+            norm: whether features are normalised after each round.
+            free: whether updates have free branches.
+
+        """
+        super().__init__()
+        self.attributes = Irreps.spherical_harmonics(largest_degree)
+        irreps = balanced_irreps(hidden, self.attributes, largest_degree)
+        self.embed = SteerableLinear(irreps_in, irreps, self.attributes)
+        self.layers = nn.ModuleList(
+            SEGNNLayer(irreps, self.attributes, 1 + edge_scalars, norm=norm, free=free)
+            for _ in range(layers)
+        )
+        self.gate = SteerableGate(irreps, irreps, self.attributes)
+        self.decode = SteerableLinear(irreps, irreps_out, self.attributes)
+
+    def forward(self, graph: PointGraph, values: Tensor) -> Tensor:
+        """Values of shape (node, irreps) to outputs of shape (node, irreps)."""
+        receivers, senders = graph.edges
+        difference = graph.positions[receivers] - graph.positions[senders]
+        edge_attributes = self.harmonics(difference)
+        node_attributes = mean_at(edge_attributes, receivers, len(values))
+        node_attributes = node_attributes + self.harmonics(graph.velocities)
+        # The constant harmonic says that there is a node, even one without edges.
+        node_attributes = torch.cat(
+            [torch.ones_like(node_attributes[:, :1]), node_attributes[:, 1:]], dim=1
+        )
+        distance = _norm(difference)
+        edge_scalars = torch.cat([distance, graph.edge_scalars], dim=1)
+        features = self.embed(values, node_attributes)
+        for layer in self.layers:
+            features = layer(features, graph, edge_attributes, node_attributes, edge_scalars)
+        out: Tensor = self.decode(self.gate(features, node_attributes), node_attributes)
+        return out
+
+    def harmonics(self, vectors: Tensor) -> Tensor:
+        """Spherical harmonics of directions; y, z, x is e3nn's order of axes."""
+        harmonics: Tensor = spherical_harmonics(
+            self.attributes, vectors, normalize=True, normalization="integral"
+        )
+        return harmonics
+
+
+def _norm(vectors: Tensor) -> Tensor:
+    """Length with a gradient everywhere, shape (row, 1)."""
+    return (vectors.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()
+
+
+class SEGNNParticles(nn.Module):
+    """`segnn`: moves charged particles; input irreps are position, velocity and speed."""
+
+    def __init__(self, dimension: int, **settings: Any) -> None:
+        """Set the network; see `SEGNN`."""
+        super().__init__()
+        if dimension != 3:
+            raise TypeError(f"SEGNN lives in 3 dimensions, not {dimension}")
+        self.network = SEGNN(Irreps("2x1o + 1x0e"), Irreps("1x1o"), 1, **settings)
+
+    def forward(self, inputs: PointGraph) -> Tensor:
+        """Positions, shaped like the input's."""
+        graph = inputs.graph()
+        speed = graph.velocities.norm(dim=1, keepdim=True)
+        vectors = torch.stack([graph.positions, graph.velocities], dim=2).flatten(1)
+        values = torch.cat([vectors, speed], dim=1)
+        moved = graph.positions + self.network(graph, values)
+        return moved.reshape(inputs.positions.shape)
+
+
+class SEGNNAtoms(nn.Module):
+    """SEGNN on molecules: one number for each atom."""
+
+    def __init__(self, node_scalars: int, edge_scalars: int, **settings: Any) -> None:
+        """Set the network; see `SEGNN`."""
+        super().__init__()
+        irreps_in = Irreps([(node_scalars, (0, 1))])
+        self.network = SEGNN(irreps_in, Irreps("1x0e"), edge_scalars, **settings)
+
+    def forward(self, graph: PointGraph) -> Tensor:
+        """Shape (node, 1)."""
+        values: Tensor = self.network(graph, graph.scalars)
+        return values

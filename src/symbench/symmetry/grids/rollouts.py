@@ -1,0 +1,77 @@
+"""Closed-loop prediction, and its two averages over a group.
+
+Two operators that are easily confused (P7):
+
+- stepwise: (Q f) after (Q f) ..., average each step and feed the average back. Exactly
+  equivariant, one trajectory; no guarantee of a lower error beyond the first step.
+- trajectory: Q (f after f ...), roll out every transformed start and average the frames. P2 to P4
+  hold at every lead time, but where the dynamics is chaotic the mean of an ensemble is blurred.
+
+Stepwise is `rollout` of an averaged model; both cost |G| times a plain rollout.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from symbench.symmetry.reynolds import Elements, chosen_elements
+from symbench.symmetry.symmetry import Symmetry
+
+
+def rollout(
+    model: Callable[[Tensor], Tensor], inputs: Tensor, steps: int, constant_channels: int = 0
+) -> Iterator[Tensor]:
+    """Yield `steps` predictions, each fed back as the newest frame of the history.
+
+    Args:
+        model: maps a history to the next frame.
+        inputs: shape (batch, steps·channel + constant channel, *space), oldest frame first.
+        steps: number of frames to predict.
+        constant_channels: trailing channels of the input that stay as they are.
+
+    Yields:
+        Frames of shape (batch, channel, *space).
+
+    """
+    history_channels = inputs.shape[1] - constant_channels
+    history, constants = inputs[:, :history_channels], inputs[:, history_channels:]
+    for _ in range(steps):
+        frame = model(torch.cat([history, constants], dim=1) if constant_channels else history)
+        history = torch.cat([history[:, frame.shape[1] :], frame], dim=1)
+        yield frame
+
+
+def trajectory_average(
+    model: Callable[[Tensor], Tensor],
+    symmetry: Symmetry[Tensor],
+    inputs: Tensor,
+    steps: int,
+    *,
+    elements: Elements | None = None,
+    constant_channels: int = 0,
+    chunk: int = 1,
+) -> Tensor:
+    """Mean over the group of whole rollouts, shape (step, batch, channel, *space).
+
+    Args:
+        model: maps a history to the next frame.
+        symmetry: the group and its actions.
+        inputs: as for `rollout`.
+        steps: number of frames to predict.
+        elements: indices of the elements, all of the group by default.
+        constant_channels: as for `rollout`.
+        chunk: how many elements are rolled out in one batch.
+
+    """
+    indices = chosen_elements(symmetry.group, elements)
+    total: list[Tensor | None] = [None] * steps
+    for start in range(0, len(indices), chunk):
+        part = indices[start : start + chunk]
+        moved = torch.cat([symmetry.act_on_input(g, inputs) for g in part])
+        for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
+            for g, piece in zip(part, frame.chunk(len(part)), strict=True):
+                pulled_back = symmetry.act_on_output(symmetry.group.inverse(g), piece)
+                so_far = total[step]
+                total[step] = pulled_back if so_far is None else so_far.add_(pulled_back)
+    return torch.stack([frame for frame in total if frame is not None]).div_(len(indices))

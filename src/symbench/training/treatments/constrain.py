@@ -1,0 +1,225 @@
+"""Ways to lead a network with homotopy layers to equivariance while it is trained.
+
+`architecture` is strict from the start; `scheduled` lets γ fall by hand; `constrain` lets dual
+variables drive every γ to zero (Algorithm 1 of arXiv 2505.13631) and projects at the end;
+`constrain_partially` lets each γ settle where the data want it (Algorithm 2).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from symbench.errors import TrainingError
+from symbench.models.homotopy import Relaxation, project, relaxations
+from symbench.symmetry.symmetry import Symmetry
+from symbench.training.treatments.augment import Augment
+
+
+class OnHomotopies(Augment):
+    """A treatment that needs homotopy layers, and deploys the equivariant network.
+
+    Where samples are few or come in one pose, free branches would learn the poses: `augment` moves
+    each sample by a random element too.
+    """
+
+    projects = True
+    layers: dict[str, Relaxation]
+
+    def __init__(self, symmetry: Symmetry, *, augment: bool = False) -> None:
+        """Say whether samples are moved as well."""
+        super().__init__(symmetry)
+        self.augment = augment
+
+    def __call__(
+        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[Any, Tensor]:
+        """The batch, moved or as it is."""
+        if self.augment:
+            return super().__call__(inputs, targets, samples, generator)
+        return inputs, targets
+
+    def attach(self, model: nn.Module) -> None:
+        """Find the homotopy layers; raises `TrainingError` if the model has none."""
+        self.layers = relaxations(model)
+        if not self.layers:
+            raise TrainingError(
+                f"{type(model).__name__} has no homotopy layers (equivariant + γ · free), which "
+                "this treatment needs: choose 'none' or 'augment', or wrap its layers in "
+                "symbench.models.homotopy.Homotopy."
+            )
+        for layer in self.layers.values():
+            layer.watched = True
+        super().attach(model)
+
+    def record(self) -> dict[str, float]:
+        """γ of each layer, and how large its free branch is beside the other."""
+        gammas = {f"gamma:{n}": float(layer.gamma.detach()) for n, layer in self.layers.items()}
+        return {**gammas, **{f"ratio:{n}": layer.ratio for n, layer in self.layers.items()}}
+
+
+class Strict(OnHomotopies):
+    """Strict: γ = 0 from the first step to the last."""
+
+    projects = False  # once and for all, in `attach`
+
+    def attach(self, model: nn.Module) -> None:
+        """Project at once."""
+        super().attach(model)
+        project(model)
+
+
+class Scheduled(OnHomotopies):
+    """γ falls from 1 to 0 on a straight line, the same for all layers: relaxation by hand."""
+
+    def __init__(self, symmetry: Symmetry, *, until: float = 0.5, augment: bool = False) -> None:
+        """Set the share of training after which γ is zero."""
+        super().__init__(symmetry, augment=augment)
+        self.until = until
+
+    def after_step(self, progress: float) -> None:
+        """Set γ."""
+        for layer in self.layers.values():
+            layer.gamma.data.fill_(max(0.0, 1 - progress / self.until))
+
+
+class Constrain(OnHomotopies):
+    """Algorithm 1: minimise the loss subject to γ_i = 0 for every layer i.
+
+    The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ:
+    by Adam, or by plain steps along γ, as in the public code for point clouds.
+    """
+
+    def __init__(
+        self,
+        symmetry: Symmetry,
+        *,
+        dual_rate: float = 5e-4,
+        gamma_rate: float = 1.0,
+        augmentation: float = 0.0,
+        dual_warm_up: float = 0.0,
+        dual_steps: Literal["adam", "plain"] = "adam",
+        augment: bool = False,
+    ) -> None:
+        """Set the rates.
+
+        Args:
+            symmetry: of the task.
+            dual_rate: learning rate of λ.
+            gamma_rate: of γ, in units of the model's learning rate. Few steps need more.
+            augmentation: c of the augmented Lagrangian.
+            dual_warm_up: share of training in which the dual rate rises from zero.
+            dual_steps: "adam", or "plain": λ moves by dual_rate · γ, so that it rests where γ does.
+            augment: whether each sample is moved by a random element too.
+
+        """
+        super().__init__(symmetry, augment=augment)
+        self.dual_rate = dual_rate
+        self.gamma_rate = gamma_rate
+        self.augmentation = augmentation
+        self.dual_warm_up = dual_warm_up
+        self.dual_optimizer = {"adam": torch.optim.Adam, "plain": torch.optim.SGD}[dual_steps]
+
+    def attach(self, model: nn.Module) -> None:
+        """Make one multiplier for each layer."""
+        super().attach(model)
+        for layer in self.layers.values():
+            layer.gamma.requires_grad_(True)
+        device = next(iter(self.layers.values())).gamma.device
+        self.multipliers = torch.zeros(len(self.layers), device=device)
+        self.dual = self.dual_optimizer([self.multipliers], lr=self.dual_rate)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """γ has its own rate, and does not decay but by the constraint."""
+        own = self._primal()
+        known = {id(parameter) for parameter in own}
+        others = [p for p in model.parameters() if id(p) not in known]
+        return [
+            {"params": others, "rate": 1.0},
+            {"params": own, "rate": self.gamma_rate, "weight_decay": 0.0},
+        ]
+
+    def loss_term(self, *batch: Any) -> Tensor:
+        """Σ λ_i s_i + c s_i² with the violations s."""
+        violation = self._violation()
+        return (self.multipliers * violation + self.augmentation * violation.square()).sum()
+
+    def after_step(self, progress: float) -> None:
+        """The dual step: λ ascends along the violations."""
+        if self.dual_warm_up:
+            self.dual.param_groups[0]["lr"] = self.dual_rate * min(1, progress / self.dual_warm_up)
+        self.multipliers.grad = -self._violation().detach()
+        self.dual.step()
+
+    def record(self) -> dict[str, float]:
+        """λ of each layer too."""
+        duals = zip(self.layers, self.multipliers.tolist(), strict=True)
+        return {**super().record(), **{f"lambda:{name}": value for name, value in duals}}
+
+    def state(self) -> dict[str, Any]:
+        """Multipliers and their optimiser."""
+        return {"multipliers": self.multipliers, "dual": self.dual.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take multipliers and optimiser back."""
+        self.multipliers.copy_(state["multipliers"])
+        self.dual.load_state_dict(state["dual"])
+
+    def _primal(self) -> list[nn.Parameter]:
+        return [layer.gamma for layer in self.layers.values()]
+
+    def _gammas(self) -> Tensor:
+        return torch.stack([layer.gamma for layer in self.layers.values()])
+
+    def _violation(self) -> Tensor:
+        return self._gammas()
+
+
+class ConstrainPartially(Constrain):
+    """Algorithm 2: |γ_i| ≤ u_i, where slack u_i costs ρ u_i² / 2; for partly symmetric data.
+
+    The network is used as it was trained, with the γ that it has reached.
+    """
+
+    projects = False
+
+    def __init__(self, symmetry: Symmetry, *, slack_price: float = 1.0, **rates: Any) -> None:
+        """Set ρ and the rates; see `Constrain`."""
+        super().__init__(symmetry, **rates)
+        self.slack_price = slack_price
+
+    def attach(self, model: nn.Module) -> None:
+        """Make one multiplier and one slack for each layer."""
+        super().attach(model)
+        self.slacks = nn.Parameter(torch.zeros_like(self.multipliers))
+
+    def loss_term(self, *batch: Any) -> Tensor:
+        """Σ λ_i (|γ_i| - u_i) + ρ u_i² / 2."""
+        return super().loss_term() + self.slack_price * self.slacks.square().sum() / 2
+
+    def after_step(self, progress: float) -> None:
+        """The dual step; neither slacks nor multipliers of inequalities are negative."""
+        self.slacks.data.clamp_(min=0)
+        super().after_step(progress)
+        self.multipliers.clamp_(min=0)
+
+    def record(self) -> dict[str, float]:
+        """u of each layer too."""
+        slacks = zip(self.layers, self.slacks.tolist(), strict=True)
+        return {**super().record(), **{f"slack:{name}": value for name, value in slacks}}
+
+    def state(self) -> dict[str, Any]:
+        """The slacks too."""
+        return {**super().state(), "slacks": self.slacks.detach()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take the slacks back too."""
+        super().load_state(state)
+        self.slacks.data.copy_(state["slacks"])
+
+    def _primal(self) -> list[nn.Parameter]:
+        return [*super()._primal(), self.slacks]
+
+    def _violation(self) -> Tensor:
+        return self._gammas().abs() - self.slacks
