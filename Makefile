@@ -1,8 +1,9 @@
-SIZE ?= laptop
+# laptop by default, or what the files of CONFIG lie upon.
+SIZE ?=
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 PROFILE ?= default
 STUDIES ?=
-# Files that override parts of the size's, such as config/link_prediction.yaml.
+# A size file or overlays, such as config/overlays/ace_broken.yaml; each names its size and studies.
 CONFIG ?=
 PYTHON ?= python3
 VENV := .venv
@@ -15,11 +16,12 @@ unexport $(filter-out SLURM_CONF,$(filter SLURM_%,$(.VARIABLES)))
 OPTIONS ?=
 # On a cluster the profile says how many jobs run; cores would be those of all jobs together.
 SNAKEMAKE := $(BIN)/snakemake $(OPTIONS) $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
-	--workflow-profile workflow/profiles/$(PROFILE)
+	--workflow-profile profiles/$(PROFILE)
 # The chosen size and studies, for Snakemake and for our own commands.
-REPRODUCE := $(SNAKEMAKE) --config size=$(SIZE) $(if $(STUDIES),studies="$(STUDIES)") \
+CHOICE := $(if $(SIZE),size=$(SIZE)) $(if $(STUDIES),studies="$(STUDIES)")
+REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 	$(if $(CONFIG),--configfile $(CONFIG))
-CHOSEN := --config config/$(if $(filter laptop,$(SIZE)),config,$(SIZE)).yaml \
+CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(addprefix --config ,$(CONFIG)) $(addprefix --study ,$(STUDIES))
 
 .PHONY: reproduce repair test lint unit smoke test-slurm test-faults report benchmark reference lock container \
@@ -27,7 +29,7 @@ CHOSEN := --config config/$(if $(filter laptop,$(SIZE)),config,$(SIZE)).yaml \
 
 reproduce: $(VENV)/installed
 	$(REPRODUCE)
-	@echo "Report: results/$(SIZE)/report.html, or in the folder that CONFIG names as its size"
+	@$(BIN)/symbench where $(CHOSEN)
 
 # Stage by stage: Snakemake makes anew whatever follows from a file that it makes in the same run, but not what follows
 # from one that was made before and came out the same.
@@ -49,14 +51,14 @@ lint: $(VENV)/installed
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/hadolint workflow/envs/Dockerfile
-	$(BIN)/shellcheck .ci/run $(wildcard tests/slurm/*.sh workflow/profiles/*/*.sh)
+	$(BIN)/shellcheck .ci/run $(wildcard tests/slurm/*.sh profiles/*/*.sh)
 
 unit: $(VENV)/installed
 	$(BIN)/pytest -n auto
 
 smoke: $(VENV)/installed
 	$(SNAKEMAKE) --config size=smoke
-	$(BIN)/symbench check-results --config config/smoke.yaml
+	$(BIN)/symbench check-results --config config/sizes/smoke.yaml
 
 test-slurm: $(VENV)/installed
 	STUDIES="$(STUDIES)" STRIKES="$(STRIKES)" tests/slurm/run.sh
@@ -65,14 +67,14 @@ test-faults: $(VENV)/installed
 	$(BIN)/python -m tests.faults --strikes 54 --pause 9 --studies "$(STUDIES)" --output results/reference/faults
 
 report: $(VENV)/installed
-	$(SNAKEMAKE) --config size=$(SIZE) --report results/$(SIZE)/snakemake_report.html
+	$(REPRODUCE) --report "$$($(BIN)/symbench where $(CHOSEN) --folder)/snakemake_report.html"
 
 benchmark: $(VENV)/installed
 	$(BIN)/python -m benchmarks
 
 reference: reproduce
 	$(BIN)/symbench reference $(CHOSEN) --output results/reference
-	$(if $(filter laptop,$(SIZE)),cp results/laptop/group_averaging/figures/gain.png \
+	$(if $(CONFIG)$(filter-out laptop,$(SIZE)),,cp results/laptop/group_averaging/figures/gain.png \
 		docs/figures/group_averaging_gain.png)
 
 lock:
@@ -93,7 +95,7 @@ apptainer: container
 	rm $(IMAGE).tar
 
 schema: $(VENV)/installed
-	$(BIN)/symbench schema --output config/schema.yaml
+	$(BIN)/symbench schema --output config/schema.json
 
 clean:
 	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis

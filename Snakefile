@@ -1,4 +1,4 @@
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.10")
 
@@ -10,7 +10,7 @@ report: "workflow/report/workflow.rst"
 
 
 # For --software-deployment-method apptainer; `make apptainer` makes this file.
-container: config.get("container", "workflow/envs/symbench.sif")
+container: CHOSEN.get("container", "workflow/envs/symbench.sif")
 
 
 localrules:
@@ -29,3 +29,8 @@ rule all:
     input:
         # Also what no other job reads: whatever was lost is made anew.
         [str(path) for path in expected(CONFIGURATION)],
+
+
+# Runs that did not fail are reported, and those that are missing are named.
+onerror:
+    shell("symbench report {CONFIG_ARGUMENTS} {STUDY_ARGUMENTS} --compare || true")

@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from symbench.data.dataset import Dataset
+from symbench.data.manifest import write_manifest
+from symbench.data.raw_files import RawFiles
+
 torch.set_num_threads(1)
 
 SMALL = {
@@ -16,14 +20,21 @@ SMALL = {
 }
 
 
+def fetched(dataset: Dataset, directory: Path, *folders: Path) -> Path:
+    """A folder with the data of a data set and their manifest, as the workflow leaves it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    manifest = dataset.fetch(directory, RawFiles(folders))
+    write_manifest(directory, manifest, type(dataset).__name__, "fingerprint of a test")
+    return directory
+
+
 @pytest.fixture(scope="session")
 def turbulence(tmp_path_factory) -> Path:
     """A folder with data of decaying turbulence."""
     from symbench.data.fields.decaying_turbulence import DecayingTurbulence
 
     directory = tmp_path_factory.mktemp("decaying_turbulence")
-    DecayingTurbulence(**SMALL).fetch(directory)
-    return directory
+    return fetched(DecayingTurbulence(**SMALL), directory)
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +43,11 @@ def kolmogorov(tmp_path_factory) -> Path:
     from symbench.data.fields.kolmogorov_flow import KolmogorovFlow
 
     directory = tmp_path_factory.mktemp("kolmogorov_flow")
-    KolmogorovFlow(
-        **{
-            **SMALL,
-            "trajectories": {"train": 16, "valid": 1, "test": 2},
-            "frame_interval": 0.5,
-            "steps_per_frame": 10,
-            "warm_up": 40,
-        }
-    ).fetch(directory)
-    return directory
+    settings = {
+        **SMALL,
+        "trajectories": {"train": 16, "valid": 1, "test": 2},
+        "frame_interval": 0.5,
+        "steps_per_frame": 10,
+        "warm_up": 40,
+    }
+    return fetched(KolmogorovFlow(**settings), directory)

@@ -58,7 +58,7 @@ class Workflow:
             *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
             *(
                 "--workflow-profile",
-                str(ROOT / "workflow/profiles" / ("slurm" if slurm else "default")),
+                str(ROOT / "profiles" / ("slurm" if slurm else "default")),
             ),
             *(SLURM if slurm else ("--cores", "2")),
             *("--config", "size=smoke", *([f"studies={studies}"] if studies else [])),

@@ -1,5 +1,6 @@
 """The commands behind the rules of the workflow; each can be run by hand in the same way."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -7,21 +8,28 @@ from typing import Annotated
 import typer
 import yaml
 
-from symbench.config import study as studies
-from symbench.errors import SymBenchError
+from symbench.config.mistakes import schema as config_schema
+from symbench.config.read import Configuration, read_configuration
+from symbench.errors import SymBenchError, choose
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 ConfigOption = Annotated[
-    list[Path], typer.Option("--config", help="A size file, then files that override parts of it.")
+    list[Path] | None, typer.Option("--config", help="A size file, or overlays; laptop by default.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One key on top, as studies.ace.training.epochs=3."),
 ]
 StudyOption = Annotated[str, typer.Option(help="Name of the study.")]
+StudiesOption = Annotated[
+    list[str] | None, typer.Option("--study", help="Only these studies; all by default.")
+]
 TaskOption = Annotated[str, typer.Option(help="Name of the task in the study.")]
 ModelOption = Annotated[str, typer.Option(help="Name of the model in the study.")]
 TreatmentOption = Annotated[str, typer.Option(help="How the symmetry is imposed at training.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of the cell.")]
-ThreadsOption = Annotated[int, typer.Option(help="Threads of the CPU.")]
-DataOption = Annotated[Path, typer.Option(help="Folder of the task's data.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the run.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads of the CPU.")]
 
 
 def main() -> None:
@@ -38,120 +46,163 @@ def main() -> None:
         sys.exit(1)
 
 
+def _read(
+    config: list[Path] | None, overrides: list[str] | None, studies: list[str] | None = None
+) -> Configuration:
+    return read_configuration(config or [], studies, overrides=overrides or [])
+
+
 @app.command()
 def fetch(
-    config: ConfigOption,
-    study: StudyOption,
-    task: TaskOption,
-    output: DataOption,
+    study: Annotated[str | None, typer.Option(help="Name of the study.")] = None,
+    task: Annotated[str | None, typer.Option(help="Name of the task in the study.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="In place of both: <data set>/<fingerprint>, as in its path.")
+    ] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
     """Simulate or download the data of a task."""
     from symbench import stages
 
-    stages.fetch(studies.read_configuration(config).study(study), task, output, threads)
+    configuration = _read(config, overrides, [study] if study else None)
+    if data is not None and study is None and task is None:
+        known = {"/".join(key): found for key, found in configuration.data.items()}
+        chosen = known[choose(data, known, "folder of data")]
+    elif study is not None and task is not None and data is None:
+        chosen = configuration.study(study).task(task)
+    else:
+        raise SymBenchError("fetch needs --study and --task, or --data in place of both.")
+    stages.fetch(configuration, chosen, threads)
 
 
 @app.command()
 def audit(
-    config: ConfigOption,
     study: StudyOption,
     task: TaskOption,
-    data: DataOption,
-    output: Annotated[Path, typer.Option(help="Table to write.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
 ) -> None:
-    """Decide whether the symmetry of a task holds; refuse one that does not."""
+    """Decide whether the symmetry of a task holds, and check the settings of its runs."""
     from symbench import stages
 
-    stages.audit(studies.read_configuration(config).study(study), task, data, output)
+    configuration = _read(config, overrides, [study])
+    stages.audit(configuration, configuration.study(study).task(task))
 
 
 @app.command()
 def train(
-    config: ConfigOption,
     study: StudyOption,
     task: TaskOption,
     model: ModelOption,
     treatment: TreatmentOption,
     seed: SeedOption,
-    data: DataOption,
-    output: Annotated[Path, typer.Option(help="Folder for weights, history and state.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
     """Train a model, or take its published weights."""
     from symbench import stages
 
-    described = studies.read_configuration(config).study(study)
-    cell = described.check(studies.Cell(study, task, model, treatment, seed))
-    stages.train(described, cell, data, output, threads)
+    configuration = _read(config, overrides, [study])
+    run = configuration.study(study).run(task, model, treatment, seed)
+    stages.train(configuration, run, threads)
 
 
 @app.command()
 def evaluate(
-    config: ConfigOption,
     study: StudyOption,
     task: TaskOption,
     model: ModelOption,
     treatment: TreatmentOption,
     seed: SeedOption,
-    data: DataOption,
-    weights: Annotated[Path, typer.Option(help="Weights of the model.")],
-    output: Annotated[Path, typer.Option(help="Folder for <evaluation>/seed<k>.nc.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
     threads: ThreadsOption = 1,
 ) -> None:
     """Evaluate a trained model in all ways that the study asks for."""
     from symbench import stages
 
-    described = studies.read_configuration(config).study(study)
-    cell = described.check(studies.Cell(study, task, model, treatment, seed))
-    stages.evaluate(described, cell, data, weights, output, threads)
+    configuration = _read(config, overrides, [study])
+    run = configuration.study(study).run(task, model, treatment, seed)
+    stages.evaluate(configuration, run, threads)
 
 
 @app.command()
-def compare(
-    config: ConfigOption,
-    study: StudyOption,
-    evaluations: Annotated[Path, typer.Option(help="Folder of the study's evaluations.")],
-    metrics: Annotated[Path, typer.Option(help="Table of metrics to write.")],
-    claims: Annotated[Path, typer.Option(help="Table of claims to write.")],
-) -> None:
-    """Compare the cells of a study and judge its claims."""
+def compare(study: StudyOption, config: ConfigOption = None, overrides: SetOption = None) -> None:
+    """Compare the runs of a study and judge its claims, from what is there."""
     from symbench.comparison import compare_study
 
-    compare_study(studies.read_configuration(config).study(study), evaluations, metrics, claims)
+    configuration = _read(config, overrides, [study])
+    compare_study(configuration.study(study), configuration.layout)
+
+
+@app.command()
+def table(
+    name: Annotated[str, typer.Argument(help="Name of the table in the study.")],
+    study: StudyOption,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Make a table that figures draw, and that does not come from evaluations."""
+    from symbench import stages
+
+    configuration = _read(config, overrides, [study])
+    stages.table(configuration, configuration.study(study), name)
 
 
 @app.command()
 def figure(
     name: Annotated[str, typer.Argument(help="Name of the figure in the study.")],
-    config: ConfigOption,
     study: StudyOption,
-    results: Annotated[Path, typer.Option(help="Folder of the study's results.")],
-    output: Annotated[Path, typer.Option(help="Path without suffix: .png and .pdf are written.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
 ) -> None:
-    """Draw one figure."""
-    from symbench.figures.draw import draw
+    """Draw one figure, and write the table that it shows."""
+    from symbench.figures.draw import draw_figure
 
-    draw(name, studies.read_configuration(config).study(study), results, output)
+    configuration = _read(config, overrides, [study])
+    draw_figure(configuration.study(study), name, configuration.layout)
 
 
 @app.command()
 def report(
-    config: ConfigOption,
-    results: Annotated[Path, typer.Option(help="Folder of the results of a size.")],
-    output: Annotated[Path, typer.Option(help="Page to write.")],
-    study: Annotated[list[str], typer.Option(help="Studies to report on.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Make tables and figures from what is there first.")
+    ] = False,
 ) -> None:
-    """Write the report: one self-contained page."""
+    """Write the report, one self-contained page, from what is there."""
     from symbench.report.build import build
 
-    build(studies.read_configuration(config, study), results, output)
+    configuration = _read(config, overrides, study)
+    if compare:
+        _finish(configuration)
+    build(configuration, configuration.layout.report)
+
+
+def _finish(configuration: Configuration) -> None:
+    """Tables and figures of studies of which some runs failed, from those that did not."""
+    from symbench.comparison import compare_study
+    from symbench.figures.draw import draw_figure
+
+    for name, study in configuration.studies.items():
+        try:
+            compare_study(study, configuration.layout)
+            for described in study.settings.figures:
+                draw_figure(study, described.name, configuration.layout)
+        except SymBenchError as error:
+            print(f"symbench: {name}: {error}", file=sys.stderr)
 
 
 @app.command()
 def plan(
-    config: ConfigOption,
-    study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
     benchmarks: Annotated[
         list[Path] | None,
         typer.Option(help="Folders of benchmarks; by default that of the size, where it is."),
@@ -162,8 +213,8 @@ def plan(
     """Say what a configuration would cost, before anything is submitted."""
     from symbench import plan as planning
 
-    configuration = studies.read_configuration(config, study)
-    recorded = Path(configuration.results, configuration.size, "benchmarks")
+    configuration = _read(config, overrides, study)
+    recorded = configuration.layout.benchmarks
     folders = benchmarks or ([recorded] if recorded.is_dir() else [])
     jobs = planning.jobs(configuration, planning.read_benchmarks(folders))
     print(planning.summary(jobs).to_string(index=False, float_format="{:.2f}".format))
@@ -176,63 +227,68 @@ def plan(
         hours, critical = run.seconds / planning.HOUR, run.critical_seconds / planning.HOUR
         print(f"{count:5d} {hours:10.2f} {run.idle_share:6.0%} {critical:10.2f}")
     print("\ncritical path: " + " > ".join(run.critical_path))
-    data = Path(configuration.data, configuration.size)
-    print(f"\ndisk: {planning.folder_size(data) / 1e9:.2f} GB of data are there already")
+    size = planning.folder_size(configuration.layout.data)
+    print(f"\ndisk: {size / 1e9:.2f} GB of data are there already")
     if ask_hub:
-        from symbench import stages
-
-        sizes = {
-            name: stages.build_task(chosen, name).download_size()
-            for name, chosen in configuration.tasks.items()
-            if chosen.task(name).family == "well"
-        }
+        sizes = planning.download_sizes(configuration)
         for name, size in sizes.items():
             print(f"download of {name}: {size / 1e9:.2f} GB")
         print(f"download in all: {sum(sizes.values()) / 1e9:.2f} GB")
 
 
 @app.command()
+def where(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    folder: Annotated[bool, typer.Option("--folder", help="The folder of results alone.")] = False,
+) -> None:
+    """Say where the results of a configuration are."""
+    layout = _read(config, overrides, study).layout
+    print(layout.results if folder else f"Report: {layout.report}")
+
+
+@app.command()
 def pin(
-    config: ConfigOption,
     output: Annotated[Path, typer.Option(help="File to write, for CONFIG.")],
-    study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
 ) -> None:
     """Ask the Hub for the commits of all data and weights, and write them as an overlay."""
     from symbench.pins import pins
 
-    pinned = yaml.safe_dump(pins(studies.read_configuration(config, study)), sort_keys=False)
+    pinned = yaml.safe_dump(pins(_read(config, overrides, study)), sort_keys=False)
     output.write_text(f"# Written by `symbench pin`: what the Hub had on that day.\n{pinned}")
     print(f"{output}: {pinned.count('revision')} revisions")
 
 
 @app.command()
 def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
-    """Write the JSON schema of size files, as derived from the types."""
-    text = yaml.safe_dump(studies.schema(), sort_keys=False, width=100)
-    output.write_text(
-        "# Written by `make schema` from symbench.config.study; do not edit.\n" + text
-    )
+    """Write the JSON schema of size files and overlays, for editors."""
+    output.write_text(json.dumps(config_schema(), separators=(",", ":")) + "\n")
 
 
 @app.command()
 def reference(
-    config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Folder to write to.")],
-    study: Annotated[list[str] | None, typer.Option(help="Only these studies.")] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
 ) -> None:
     """Keep the small tables of a run, for users to compare theirs with."""
     from symbench.comparison import reference_tables
 
-    configuration = studies.read_configuration(config, study)
+    configuration = _read(config, overrides, study)
     for name, described in configuration.studies.items():
-        results = Path(configuration.results) / configuration.size / name
-        reference_tables(described, results, output / configuration.size / name)
+        reference_tables(described, configuration.layout, output / configuration.name / name)
 
 
 @app.command("check-results")
 def check_results(
-    config: ConfigOption,
-    study: Annotated[list[str] | None, typer.Option(help="Studies; all by default.")] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
     remove_damaged: Annotated[
         bool,
         typer.Option(
@@ -243,17 +299,22 @@ def check_results(
     """Check that a run left every artifact that its config promises, as it was written."""
     from symbench import artifacts
 
-    configuration = studies.read_configuration(config, study)
+    configuration = _read(config, overrides, study)
     damaged = artifacts.damaged_artifacts(configuration)
+    outdated = artifacts.outdated_artifacts(configuration)
     if remove_damaged:
-        for manifest in artifacts.remove_artifacts(damaged):
+        for manifest in artifacts.remove_artifacts(configuration, [*damaged, *outdated]):
             print(manifest)
-        print(f"{len(damaged)} damaged artifacts removed", file=sys.stderr)
+        print(f"{len(damaged) + len(outdated)} artifacts removed", file=sys.stderr)
         return
-    if damaged:
-        raise SymBenchError(
-            f"{len(damaged)} artifacts are damaged: {damaged[0]}; --remove-damaged removes them."
-        )
+    for paths, what in (
+        (damaged, "are damaged or lost"),
+        (outdated, "were made with other settings or other code"),
+    ):
+        if paths:
+            raise SymBenchError(
+                f"{len(paths)} artifacts {what}: {paths[0]}; --remove-damaged removes them."
+            )
     expected = artifacts.expected(configuration)
     missing = [str(path) for path in expected if not path.is_file() or not path.stat().st_size]
     if missing:

@@ -1,25 +1,23 @@
 """The comparison stage: a tidy table of metrics, and a verdict on every claim."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pandas as pd
 
-from symbench.cells import CellFamily, families
-from symbench.config.schema import Claim, Selection
+from symbench.config import registry
+from symbench.config.schema import Claim
 from symbench.config.study import Study
-from symbench.evaluation.results import Row
-from symbench.files import write_json, write_whole
+from symbench.errors import ConfigError
+from symbench.evaluation.results import RunGroup, run_groups
+from symbench.evaluation.rows import Row, metric_rows
+from symbench.files import refuse_damaged, write_json, write_whole
+from symbench.layout import Layout
+from symbench.measures import Measure, summary
 from symbench.provenance import describe
-from symbench.statistics import (
-    Estimate,
-    difference,
-    pooled,
-    relative_change,
-    verdict,
-    verdict_of_all,
-)
+from symbench.statistics import NOT_RUN, Estimate, verdict, verdict_of_all
 
 METRIC_COLUMNS = [
     "study",
@@ -38,146 +36,132 @@ METRIC_COLUMNS = [
 CLAIM_COLUMNS = [
     "study",
     "claim",
+    "case",
     "statement",
+    "origin",
+    "population",
     "paper_value",
     "value",
     "low",
     "high",
     "unit",
-    "n",
+    "seeds",
+    "samples",
     "verdict",
 ]
 
 
-def compare_study(study: Study, evaluations: Path, metrics: Path, claims: Path) -> None:
-    """Write metrics.csv and claims.csv, each with its provenance beside it."""
-    found = families(study, evaluations)
-    rows = [row for family in found for row in family.metric_rows()]
-    record = describe(study.comparison_fingerprint())
-    _write_table(metrics, pd.DataFrame(rows, columns=METRIC_COLUMNS), record)
-    judged = [row for claim in study.description.claims for row in judge(claim, study.name, found)]
-    _write_table(claims, pd.DataFrame(judged, columns=CLAIM_COLUMNS), record)
+def compare_study(study: Study, layout: Layout) -> None:
+    """Write metrics.csv and claims.csv of what was evaluated, each with its provenance beside it.
+
+    Raises:
+        DataError: if an evaluation, a history or an audit is damaged or of other settings.
+
+    """
+    for task in study.tasks:
+        refuse_damaged(layout.audit(study.name, task))
+    groups, _ = run_groups(study, layout)
+    rows = [row for group in groups for row in metric_rows(group)]
+    judged = [row for claim in study.settings.claims for row in judge(claim, study.name, groups)]
+    record = describe(study.comparison_fingerprint)
+    tables = {
+        "metrics": pd.DataFrame(rows, columns=METRIC_COLUMNS),
+        "claims": pd.DataFrame(judged, columns=CLAIM_COLUMNS),
+    }
+    for name, table in tables.items():
+        with write_whole(layout.table(study.name, name)) as temporary:
+            table.to_csv(temporary, index=False)
+        write_json(layout.table_provenance(study.name, name), record)
 
 
-def reference_tables(study: Study, results: Path, output: Path) -> None:
+def reference_tables(study: Study, layout: Layout, output: Path) -> None:
     """Copy the claims, and the metrics that users compare with as mean and deviation of seeds."""
-    metrics = pd.read_csv(results / "metrics.csv", dtype={"lead_time": str})
-    chosen = metrics[metrics.metric.isin(study.description.reference_metrics)]
+    for name in ("metrics", "claims"):
+        refuse_damaged(layout.table(study.name, name))
+    metrics = pd.read_csv(layout.table(study.name, "metrics"), dtype={"lead_time": str})
+    chosen = metrics[metrics.metric.isin(study.settings.reference_metrics)]
     chosen = chosen.query("field == 'mean' and lead_time in ('1', '6:12', '13:30')")
     chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
     keys = ["task", "model", "treatment", "evaluation", "lead_time", "metric"]
-    summary = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
+    spread = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
     output.mkdir(parents=True, exist_ok=True)
-    summary.to_csv(output / "metrics.csv", index=False, float_format="%.6g")
-    pd.read_csv(results / "claims.csv").round(6).to_csv(output / "claims.csv", index=False)
+    spread.to_csv(output / "metrics.csv", index=False, float_format="%.6g")
+    claims = pd.read_csv(layout.table(study.name, "claims"))
+    claims.round(6).to_csv(output / "claims.csv", index=False)
 
 
-def _write_table(path: Path, table: pd.DataFrame, record: dict[str, Any]) -> None:
-    with write_whole(path) as temporary:
-        table.to_csv(temporary, index=False)
-    write_json(path.with_suffix(".provenance.json"), record)
+def judge(claim: Claim, study: str, groups: Sequence[RunGroup]) -> Iterator[Row]:
+    """One row for the claim as a whole, then one for each case: run group that it is about.
 
-
-def judge(claim: Claim, study: str, found: Sequence[CellFamily]) -> Iterator[Row]:
-    """One row per (task, model) that the claim is about, then one for the claim as a whole."""
+    Where only the lowest case counts, it is the claim as a whole, and no other case is judged.
+    """
+    measure = _measure(claim)
     cases = {
-        f"{claim.name}[{_case(claim, family)}]": estimate
-        for family in found
-        if _is_meant(claim, family) and (estimate := _measure(claim, family, found)) is not None
+        _case(claim, group): estimate
+        for group in groups
+        if _is_meant(claim, group) and (estimate := measure(claim, group, groups)) is not None
     }
-    base = {
-        "study": study,
-        "statement": claim.statement,
-        "paper_value": claim.paper_value,
-        "unit": claim.unit,
-    }
-    bounds = (claim.expect.below, claim.expect.above, claim.unmet)
-    rows = [
-        {**base, "claim": name, **_numbers(case), "verdict": verdict(case.interval, *bounds)}
-        for name, case in cases.items()
-    ]
-    if claim.pick == "lowest" and cases:
-        best = min(cases.values(), key=lambda case: case.value)
-        yield {
-            **base,
-            "claim": claim.name,
-            **_numbers(best),
-            "verdict": verdict(best.interval, *bounds),
-        }
+    if not cases:
+        nothing = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
+        yield _row(claim, study, "", {**nothing, "seeds": 0, "samples": 0}, NOT_RUN)
         return
-    overall = _numbers(pooled(list(cases.values()))) if cases else {"n": 0}
-    yield {
-        **base,
-        "claim": claim.name,
-        **overall,
-        "verdict": verdict_of_all([r["verdict"] for r in rows]),
-    }
-    yield from rows
+    verdicts = {name: _verdict(claim, case) for name, case in cases.items()}
+    whole = summary(claim, list(cases.values()))
+    if claim.pick == "lowest":
+        yield _row(claim, study, "", _numbers(whole), _verdict(claim, whole))
+        return
+    yield _row(claim, study, "", _numbers(whole), verdict_of_all(list(verdicts.values())))
+    for name, case in cases.items():
+        yield _row(claim, study, name, _numbers(case), verdicts[name])
 
 
-def _case(claim: Claim, family: CellFamily) -> str:
-    """Name of a case; the treatment is told where the claim does not fix it."""
-    names = [family.task, family.model]
-    return ",".join(names if "treatment" in claim.where else [*names, family.treatment])
+def _measure(claim: Claim) -> Measure:
+    found = registry.resolve("measures", claim.measure)
+    if not callable(found):
+        raise ConfigError(f"claim {claim.name}: measure '{claim.measure}' is no function.")
+    return cast(Measure, found)
+
+
+def _verdict(claim: Claim, estimate: Estimate) -> str:
+    expect = claim.expect
+    return verdict(estimate.interval, expect.below, expect.above, claim.unmet, claim.origin)
 
 
 def _numbers(estimate: Estimate) -> Row:
     low, high = estimate.interval
-    return {"value": estimate.value, "low": low, "high": high, "n": estimate.n}
+    counts = {"seeds": estimate.seeds, "samples": estimate.samples}
+    return {"value": estimate.value, "low": low, "high": high, **counts}
 
 
-def _is_meant(claim: Claim, family: CellFamily) -> bool:
-    return all(
-        getattr(family, key) in (value if isinstance(value, list) else [value])
-        for key, value in claim.where.items()
-    )
+def _row(claim: Claim, study: str, case: str, numbers: Mapping[str, object], outcome: str) -> Row:
+    return {
+        "study": study,
+        "claim": claim.name,
+        "case": case,
+        "statement": claim.statement,
+        "origin": claim.origin,
+        "population": claim.population,
+        "paper_value": claim.paper_value,
+        **numbers,
+        "unit": claim.unit,
+        "verdict": outcome,
+    }
 
 
-def _measure(claim: Claim, family: CellFamily, found: Sequence[CellFamily]) -> Estimate | None:
-    """The quantity of a claim for one family; None where the config has nothing to compare."""
-    if claim.of is None:
-        return family.measure(claim.measure)
-    if claim.measure == "difference_of_changes":
-        change = _compared("relative_change", claim, family, found)
-        untreated = _sibling(family, Selection(evaluation="none", treatment="none"), found)
-        if change is None or untreated is None:
-            return None
-        before = _compared("relative_change", claim, untreated, found)
-        return difference(change, before) if before is not None else None
-    return _compared(claim.measure, claim, family, found)
+def _case(claim: Claim, group: RunGroup) -> str:
+    """Name of a case; the treatment is told where the claim does not fix it."""
+    fixed = claim.where.get("treatment") in (group.treatment, [group.treatment])
+    return ",".join([group.task, group.model] if fixed else group.runs[0].key)
 
 
-def _compared(
-    measure: str, claim: Claim, family: CellFamily, found: Sequence[CellFamily]
-) -> Estimate | None:
-    assert claim.of is not None
-    value = _estimate(claim.of, family, found)
-    if measure == "value" or value is None:
-        return value
-    assert claim.against is not None
-    reference = _estimate(claim.against, family, found)
-    if reference is None:
-        return None
-    return {"relative_change": relative_change, "difference": difference}[measure](value, reference)
-
-
-def _estimate(
-    selection: Selection, family: CellFamily, found: Sequence[CellFamily]
-) -> Estimate | None:
-    chosen = _sibling(family, selection, found)
-    if chosen is None:
-        return None
-    # Not of an evaluation but of training: how far homotopy layers have stayed from equivariance.
-    return chosen.gamma() if selection.metric == "gamma" else chosen.estimate(selection)
-
-
-def _sibling(
-    family: CellFamily, selection: Selection, found: Sequence[CellFamily]
-) -> CellFamily | None:
-    """The family that a selection names, itself by default."""
-    wanted = (
-        selection.task or family.task,
-        selection.model or family.model,
-        selection.treatment or family.treatment,
-    )
-    return next((f for f in found if (f.task, f.model, f.treatment) == wanted), None)
+def _is_meant(claim: Claim, group: RunGroup) -> bool:
+    names = {"task": group.task, "model": group.model, "treatment": group.treatment}
+    for key, wanted in claim.where.items():
+        if key == "exact":
+            if wanted != group.exact:
+                return False
+            continue
+        patterns = wanted if isinstance(wanted, list) else [str(wanted)]
+        if not any(fnmatchcase(names[key], pattern) for pattern in patterns):
+            return False
+    return True

@@ -37,6 +37,12 @@ def choose(name: str, allowed: Iterable[str], what: str) -> str:
     options = sorted(allowed)
     if name in options:
         return name
-    nearest = difflib.get_close_matches(name, options, n=1)
-    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
-    raise ConfigError(f"Unknown {what} '{name}'; allowed: {', '.join(options)}.{hint}")
+    raise ConfigError(
+        f"Unknown {what} '{name}'; allowed: {', '.join(options)}.{nearest(name, options)}"
+    )
+
+
+def nearest(name: str, options: Iterable[str]) -> str:
+    """A question that names the most similar of some options; empty if none is similar."""
+    found = difflib.get_close_matches(name, list(options), n=1)
+    return f" Did you mean '{found[0]}'?" if found else ""

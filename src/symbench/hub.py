@@ -1,14 +1,19 @@
 """Files of the Hugging Face Hub; the endpoint is taken from HF_ENDPOINT."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 from huggingface_hub import HfApi, hf_hub_download, hf_hub_url
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import hf_raise_for_status, http_backoff
 
 from symbench.errors import DataError
+
+# Seconds until a question that gets no answer is given up; the client asks a few times.
+TIMEOUT = 20.0
 
 
 def commit(repository: str, revision: str | None, *, kind: str) -> str:
@@ -19,7 +24,8 @@ def commit(repository: str, revision: str | None, *, kind: str) -> str:
 
     """
     try:
-        return str(HfApi().repo_info(repository, repo_type=kind, revision=revision).sha)
+        found = HfApi().repo_info(repository, repo_type=kind, revision=revision, timeout=TIMEOUT)
+        return str(found.sha)
     except Exception as error:
         raise DataError(f"The Hub does not know {repository}: {_said(error)}") from None
 
@@ -28,14 +34,24 @@ def listing(repository: str, revision: str) -> dict[str, RepoFile]:
     """All files of a repository of data, by path; raises `DataError` if there is no answer."""
     # The client has changed its transport, and with it the errors, between releases: all count.
     try:
-        tree = HfApi().list_repo_tree(
-            repository, repo_type="dataset", revision=revision, recursive=True
-        )
-        return {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
+        return {file.path: file for file in _files(repository, revision)}
     except Exception as error:
         raise DataError(
             f"The Hub does not list {repository} at revision {revision}: {_said(error)}"
         ) from None
+
+
+def _files(repository: str, revision: str) -> Iterator[RepoFile]:
+    """Ask page by page, because the client's own listing waits for an answer for ever."""
+    tree = f"{HfApi().endpoint}/api/datasets/{repository}/tree/{quote(revision, safe='')}"
+    url: str | None = f"{tree}?recursive=true"
+    while url:
+        answer = http_backoff("GET", url, headers=build_hf_headers(), timeout=TIMEOUT)
+        hf_raise_for_status(answer)
+        for entry in answer.json():
+            if entry["type"] == "file":
+                yield RepoFile(**entry)
+        url = answer.links.get("next", {}).get("url")
 
 
 def download_data(repository: str, revision: str, file: RepoFile, target: Path) -> None:
@@ -69,20 +85,21 @@ def download_data(repository: str, revision: str, file: RepoFile, target: Path) 
     partial.replace(target)
 
 
-def download(repository: str, name: str, **options: Any) -> Path:
-    """A file of a repository, in the cache of the Hub's client.
+def download(repository: str, name: str, *, revision: str | None = None) -> Path:
+    """A file of a repository of a model, in the cache of the Hub's client.
 
     Args:
         repository: owner and name.
         name: path in the repository.
-        options: of `huggingface_hub.hf_hub_download`.
+        revision: branch, tag or commit; None for the newest.
 
     Raises:
         DataError: if it cannot be had, or the line was cut.
 
     """
     try:
-        return Path(hf_hub_download(repository, name, **options))
+        found = hf_hub_download(repository, name, revision=revision, etag_timeout=TIMEOUT)
+        return Path(str(found))
     except Exception as error:
         raise DataError(f"The Hub does not give {name} of {repository}: {_said(error)}") from None
 

@@ -1,15 +1,14 @@
 """Commits of all that a configuration takes from the Hub, as a file that overrides it."""
 
 from pathlib import Path
-from typing import Any
 
-from symbench.config.study import Configuration, Study
+from symbench.config.read import Configuration
+from symbench.config.study import Study
 from symbench.data.fields.well import Well
 from symbench.hub import commit
-from symbench.stages import build_task
 
 
-def pins(configuration: Configuration) -> dict[str, Any]:
+def pins(configuration: Configuration) -> dict[str, object]:
     """The content of an overlay in which each revision is a commit.
 
     Raises:
@@ -17,22 +16,22 @@ def pins(configuration: Configuration) -> dict[str, Any]:
 
     """
     studies = {name: _pins_of(study) for name, study in configuration.studies.items()}
-    return {"studies": {name: pinned for name, pinned in studies.items() if pinned}}
+    base = {"base": configuration.size} if len(configuration.files) == 1 else {}
+    return {**base, "studies": {name: pinned for name, pinned in studies.items() if pinned}}
 
 
-def _pins_of(study: Study) -> dict[str, Any]:
-    tasks, models = {}, {}
-    for name in study.tasks:
-        task = build_task(study, name)
-        if isinstance(task, Well) and task.source == "hub":
-            revision = commit(task.repository, task.revision, kind="dataset")
+def _pins_of(study: Study) -> dict[str, object]:
+    tasks: dict[str, object] = {}
+    for name, task in study.tasks.items():
+        dataset = task.dataset
+        if isinstance(dataset, Well) and dataset.source == "hub":
+            revision = commit(dataset.repository, dataset.revision, kind="dataset")
             tasks[name] = {"parameters": {"revision": revision}}
-    for name, model in study.settings.models.items():
-        checkpoints = {
-            task: {"revision": commit(checkpoint.repository, checkpoint.revision, kind="model")}
-            for task, checkpoint in model.checkpoints.items()
-            if task in study.tasks and not Path(checkpoint.repository).is_dir()
-        }
-        if checkpoints:
-            models[name] = {"checkpoints": checkpoints}
+    models: dict[str, dict[str, dict[str, object]]] = {}
+    for run in study.runs:
+        taken = run.checkpoint
+        if taken is None or taken.repository is None or Path(taken.repository).is_dir():
+            continue
+        pinned = {"revision": commit(taken.repository, taken.revision, kind="model")}
+        models.setdefault(run.model, {"checkpoints": {}})["checkpoints"][run.task.name] = pinned
     return {key: value for key, value in (("tasks", tasks), ("models", models)) if value}

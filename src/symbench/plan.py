@@ -8,9 +8,10 @@ from pathlib import Path
 import networkx as nx
 import pandas as pd
 
+from symbench.config.read import Configuration
 from symbench.config.schema import Resources
-from symbench.config.study import Configuration
 from symbench.errors import ConfigError
+from symbench.layout import BENCHMARK
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -57,7 +58,7 @@ def read_benchmarks(folders: Iterable[Path]) -> dict[str, Record]:
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"{folder} holds no benchmarks: it does not exist.")
-        for path in sorted(folder.rglob("*.tsv")):
+        for path in sorted(folder.rglob(f"*{BENCHMARK}")):
             row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
             name = path.relative_to(folder).with_suffix("").as_posix()
             records[name] = Record(float(row["s"]), float(row["max_rss"]))
@@ -66,42 +67,55 @@ def read_benchmarks(folders: Iterable[Path]) -> dict[str, Record]:
 
 def jobs(configuration: Configuration, records: Mapping[str, Record]) -> list[Job]:
     """All jobs of a configuration, each after those that it needs."""
-    # The other seeds of a cell take as long.
-    by_family: dict[str, list[Record]] = {}
+    # The other seeds of a run take as long.
+    by_group: dict[str, list[Record]] = {}
     for name, record in records.items():
-        by_family.setdefault(name.rsplit("/seed", 1)[0], []).append(record)
+        by_group.setdefault(name.rsplit("/seed", 1)[0], []).append(record)
     found: list[Job] = []
 
     def add(name: str, needs: Sequence[str], resources: Resources) -> str:
         known = records.get(name)
-        alike = [known] if known else by_family.get(name.rsplit("/seed", 1)[0], [])
+        alike = [known] if known else by_group.get(name.rsplit("/seed", 1)[0], [])
         seconds = max((record.seconds for record in alike), default=resources.runtime * MINUTE)
         memory = max((record.memory_mb for record in alike), default=float(resources.mem_mb))
         found.append(Job(name, tuple(needs), resources, seconds, memory, bool(alike)))
         return name
 
     fetched = {
-        task: add(f"fetch/{task}", (), study.resources("fetch"))
-        for task, study in configuration.tasks.items()
+        key: add("/".join(("fetch", *key)), (), task.resources.get("fetch", Resources()))
+        for key, task in configuration.data.items()
     }
     drawn = []
     for study in configuration.studies.values():
-        audited = {
-            task: add(f"audit/{study.name}/{task}", [fetched[task]], study.resources("audit"))
-            for task in study.tasks
-        }
+        audited = {}
+        for name, task in study.tasks.items():
+            data = fetched[task.dataset_folder, task.data_fingerprint]
+            audited[name] = add(f"audit/{study.name}/{name}", [data], study.resources("audit"))
         evaluated = []
-        for cell in study.cells:
-            place = f"{study.name}/{cell.family}/seed{cell.seed}"
-            train = add(f"train/{place}", [audited[cell.task]], study.resources("train"))
-            evaluated.append(add(f"evaluate/{place}", [train], study.resources("evaluate")))
+        for run in study.runs:
+            needs = [audited[run.task.name]]
+            train = add(f"train/{study.name}/{run}", needs, study.resources("train"))
+            evaluated.append(
+                add(f"evaluate/{study.name}/{run}", [train], study.resources("evaluate"))
+            )
         compared = add(f"compare/{study.name}", evaluated, study.resources("compare"))
+        made = [add(f"table/{study.name}/{name}", [], Resources()) for name in study.tables]
         drawn += [
-            add(f"figure/{study.name}/{figure.name}", [compared], Resources())
-            for figure in study.description.figures
+            add(f"figure/{study.name}/{figure.name}", [compared, *made], Resources())
+            for figure in study.settings.figures
         ]
     add("report", drawn, Resources())
     return found
+
+
+def download_sizes(configuration: Configuration) -> dict[str, int]:
+    """Bytes that the Hub would send for each data set that comes from there; the Hub is asked."""
+    from symbench.data.fields.well import Well
+
+    tasks = configuration.data.values()
+    return {
+        task.name: task.dataset.download_size() for task in tasks if isinstance(task.dataset, Well)
+    }
 
 
 def summary(planned: Sequence[Job]) -> pd.DataFrame:

@@ -5,13 +5,13 @@ import os
 import platform
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from symbench.memory import release_freed_memory
 
@@ -27,6 +27,8 @@ PACKAGES = (
     "numpy",
     "snakemake",
 )
+# Variables that lead git to another repository than the folder it is asked in, as hooks have them.
+_REPOSITORY_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"}
 
 
 @dataclass
@@ -82,21 +84,26 @@ def _peak_memory() -> int:
         return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def describe(fingerprint: str, seed: int | None = None) -> dict[str, Any]:
+def describe(fingerprint: str, seed: int | None = None) -> dict[str, object]:
     """Provenance of an artifact that is made now.
 
     Args:
         fingerprint: hash of the part of the config that the artifact depends on.
         seed: the seed it was made with.
 
+    Returns:
+        What goes into JSON: config, commit, made, python, packages, processor, device, cores,
+        system, and the seed if there is one.
+
     """
-    record: dict[str, Any] = {
+    record: dict[str, object] = {
         "config": fingerprint,
         "commit": _commit(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "processor": _processor(),
+        "device": _device(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -105,10 +112,47 @@ def describe(fingerprint: str, seed: int | None = None) -> dict[str, Any]:
     return record
 
 
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def _commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
+    """The commit of the checkout that this package is run from; "unknown" where it is in none.
+
+    Only files that are tracked are of a checkout: a package installed in an environment that lies
+    within some repository is not of that repository.
+    """
+    own = Path(__file__)
+    if not _git(own.parent, "ls-files", "--error-unmatch", own.name):
+        return "unknown"
+    return _git(own.parent, "describe", "--always", "--dirty", "--abbrev=12") or "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says in a folder; empty if it refuses, or is not there."""
+    environment = {k: v for k, v in os.environ.items() if k not in _REPOSITORY_VARIABLES}
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment
+        )
+    except OSError:
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _device() -> str:
+    """The name of the GPU that torch uses, or "cpu"."""
+    # Where nothing has imported torch, nothing ran on a GPU, and importing it takes seconds.
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    return "cpu"
 
 
 def _processor() -> str:

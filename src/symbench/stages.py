@@ -1,9 +1,9 @@
-"""What the commands for data, training and evaluation do, from settings to files."""
+"""What the commands for data, audit, training and evaluation do, from a run to its files."""
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -11,12 +11,17 @@ import xarray as xr
 from torch import nn
 
 from symbench.config import registry
-from symbench.config.study import Cell, Study
-from symbench.data.arrays import read_manifest
-from symbench.data.raw_files import FromOriginals
-from symbench.errors import CheckpointError, ConfigError
-from symbench.evaluation import evaluator
-from symbench.files import copy_near, remove, write_json, write_whole
+from symbench.config.read import Configuration
+from symbench.config.run import Run, Task
+from symbench.config.study import Study
+from symbench.data.batch import ModelInputs
+from symbench.data.dataset import Data
+from symbench.data.manifest import check_data, write_manifest
+from symbench.data.raw_files import RawFiles
+from symbench.errors import CheckpointError, ConfigError, SymBenchError, choose
+from symbench.evaluation.measure import Measurement
+from symbench.evaluation.scores import own_metric
+from symbench.files import copy_near, refuse_damaged, remove, write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.weights import load_weights, published_files, save_weights
@@ -27,208 +32,247 @@ from symbench.training.loop import Trainer
 from symbench.training.treatments.treatment import Treatment
 
 
-def build_task(study: Study, name: str) -> Any:
-    """The task family of a task, built from its parameters."""
-    settings = study.task(name)
-    family = registry.resolve("tasks", settings.family)
-    try:
-        return family(**settings.parameters)
-    except TypeError as error:
-        raise ConfigError(
-            f"Task '{name}' ({settings.family}) does not take these parameters: {error}."
-        ) from None
+def fetch(configuration: Configuration, task: Task, threads: int = 1) -> None:
+    """Simulate or download the data of a task; the manifest comes last."""
+    directory = configuration.data_folder(task)
+    directory.mkdir(parents=True, exist_ok=True)
+    manifest = task.dataset.fetch(directory, RawFiles(configuration.raw_files), threads)
+    write_manifest(directory, manifest, task.settings.dataset, task.data_fingerprint)
 
 
-def fetch(study: Study, name: str, output: Path, threads: int = 1) -> None:
-    """Simulate or download the data of a task."""
-    task = build_task(study, name)
-    if hasattr(task, "workers"):
-        task.workers = threads
-    if isinstance(task, FromOriginals):
-        task.folders = study.cache
-    task.fetch(output)
+def open_data(configuration: Configuration, task: Task, seed: int = 0) -> Data[ModelInputs]:
+    """The data of a task for a seed, checked against their manifest and the config."""
+    directory = configuration.data_folder(task)
+    check_data(directory, task.data_fingerprint)
+    near = copy_near(directory, configuration.scratch)
+    return task.dataset.open(near, task.options, seed)
 
 
-def open_data(study: Study, task: str, directory: Path, seed: int = 0) -> Any:
-    """The data of a task, in the format that its manifest names (The Well's by default)."""
-    data_format = registry.resolve("formats", read_manifest(directory).get("format", "well"))
-    return data_format.open(directory, study.task(task), seed)
+def audit(configuration: Configuration, task: Task) -> None:
+    """Audit the declared symmetry of a task, and refuse here what no training could use.
 
-
-def task_symmetry(study: Study, task: str, data: Any) -> Symmetry:
-    """The symmetry that the config declares for a task."""
-    settings = study.task(task)
-    symmetry: Symmetry = data.symmetry(settings.group, settings.exact)
-    return symmetry
-
-
-def audit(study: Study, task: str, directory: Path, output: Path) -> None:
-    """Audit the declared symmetry of a task and write one row per element.
+    Writes one row per element. The networks and treatments of all runs of the task are built once,
+    so that settings that they do not take are found before anything is trained.
 
     Raises:
         AuditError: if the symmetry is declared exact and fails.
+        SymBenchError: for settings that do not fit data, model or treatment.
 
     """
-    settings = study.task(task)
-    data = open_data(study, task, directory)
-    audits = data.audit(settings.group, build_task(study, task))
+    settings = task.settings
+    data = open_data(configuration, task)
+    audits = data.audit(settings.group, task.dataset)
     if settings.exact:
-        refuse_broken(task, settings.group, audits)
+        refuse_broken(task.name, settings.group, audits)
+    symmetry = data.symmetry(settings.group, settings.exact)
+    study = configuration.study(task.study)
+    for runs in study.groups.values():
+        if runs[0].task.name == task.name:
+            _check_run(runs[0], data, symmetry)
     table = pd.DataFrame([vars(element) for element in audits])
-    with write_whole(output) as temporary:
+    with write_whole(configuration.layout.audit(task.study, task.name)) as temporary:
         table.to_csv(temporary, index=False)
 
 
-def build_model(
-    study: Study, cell: Cell, data: Any, symmetry: Symmetry
-) -> tuple[nn.Module, Path | None]:
-    """The network of a cell, initialised from its seed, and its published weights if any.
+def _check_run(run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]) -> None:
+    try:
+        if run.checkpoint is None:
+            model, _ = build_model(run, data, symmetry)
+            if parameters_in_use(model):
+                build_treatment(run, symmetry).attach(model)
+        Measurement.check(data, symmetry, run.evaluation, run.evaluations)
+    except SymBenchError as error:
+        raise type(error)(f"{run}: {error}") from None
 
-    An architecture with `needs_symmetry` is given the symmetry of the task.
+
+def build_model(
+    run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]
+) -> tuple[nn.Module, Path | None]:
+    """The network of a run, initialised from its seed, and its published weights if any.
+
+    An architecture with a parameter `symmetry` is given the symmetry of the task.
+
+    Raises:
+        ConfigError: if the architecture does not take the settings.
+
     """
-    settings = study.settings.models[cell.model]
-    factory: Callable[..., nn.Module] = registry.resolve("models", settings.architecture)
-    arguments = {**data.model_arguments(), **study.model_settings(cell.task, cell.model)}
-    if getattr(factory, "needs_symmetry", False):
+    factory = registry.resolve("models", run.architecture)
+    if not callable(factory):
+        raise ConfigError(f"Model '{run.architecture}' is no class or function.")
+    arguments: dict[str, object] = {**data.model_arguments(), **run.model_settings}
+    if "symmetry" in inspect.signature(factory).parameters:
         arguments["symmetry"] = symmetry
     weights = None
-    if (checkpoint := settings.checkpoints.get(cell.task)) is not None:
-        published, weights = published_files(checkpoint.repository, checkpoint.revision)
+    if run.checkpoint is not None and run.checkpoint.repository is not None:
+        published, weights = published_files(run.checkpoint.repository, run.checkpoint.revision)
         arguments |= _published_arguments(published)
+    return _seeded(run, factory, arguments), weights
+
+
+def _seeded(run: Run, factory: Callable[..., object], arguments: dict[str, object]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(cell.seed)
+        torch.manual_seed(run.seed)
         try:
-            return factory(**arguments), weights
-        except TypeError as error:
+            model = factory(**arguments)
+        except (TypeError, ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"Model '{cell.model}' ({settings.architecture}) does not take these settings: "
-                f"{error}."
+                f"Model '{run.model}' ({run.architecture}) does not take these settings: "
+                f"{' '.join(str(error).split())}."
             ) from None
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"Model '{run.model}' ({run.architecture}) is no torch.nn.Module.")
+    return model
 
 
-def build_treatment(study: Study, cell: Cell, symmetry: Symmetry) -> Treatment:
-    """The training treatment of a cell."""
-    method = study.treatment(cell.treatment).method
+def build_treatment(run: Run, symmetry: Symmetry[ModelInputs]) -> Treatment:
+    """The training treatment of a run; raises `ConfigError` for settings that it does not take."""
+    method = registry.resolve("treatments", run.method)
+    if not (isinstance(method, type) and issubclass(method, Treatment)):
+        raise ConfigError(f"'{run.method}' is no symbench treatment.")
     try:
-        treatment: Treatment = registry.resolve("treatments", method)(
-            symmetry, **study.treatment_settings(cell.task, cell.treatment)
-        )
+        return method(symmetry, **run.treatment_settings)
     except TypeError as error:
         raise ConfigError(
-            f"Treatment '{cell.treatment}' ({method}) does not take these settings: {error}."
+            f"Treatment '{run.treatment}' ({run.method}) does not take these settings: {error}."
         ) from None
-    return treatment
 
 
-def _published_arguments(published: dict[str, Any]) -> dict[str, Any]:
+def _published_arguments(published: dict[str, object]) -> dict[str, object]:
     """Constructor arguments of a published config.json in our names."""
     arguments = {key: value for key, value in published.items() if not key.startswith("modes")}
     if "modes1" in published:
         arguments["modes"] = published["modes1"]
-    if "spatial_resolution" in arguments:
-        arguments["spatial_resolution"] = tuple(arguments["spatial_resolution"])
+    if isinstance(resolution := arguments.get("spatial_resolution"), list):
+        arguments["spatial_resolution"] = tuple(resolution)
     return arguments
 
 
-def train(study: Study, cell: Cell, directory: Path, output: Path, threads: int) -> None:
-    """Train a cell, or take its published weights; writes weights, history and provenance."""
+def train(configuration: Configuration, run: Run, threads: int) -> None:
+    """Train a run, or take its published weights; writes weights, history and provenance."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(study, cell.task, copy_near(directory, study.scratch), cell.seed)
-    symmetry = task_symmetry(study, cell.task, data)
-    model, published = build_model(study, cell, data, symmetry)
-    fingerprint = study.training_fingerprint(cell)
+    data = open_data(configuration, run.task, run.seed)
+    settings = run.task.settings
+    symmetry = data.symmetry(settings.group, settings.exact)
+    model, published = build_model(run, data, symmetry)
+    output = configuration.layout.run_folder(run.study, *run.key, run.seed)
+    weights = output / "weights.safetensors"
     state_path = output / "state.pt"
     parameters = parameters_in_use(model)
     if published is not None or not parameters:
         if published is not None:
-            load_weights(model, published)
-        save_weights(output / "weights.safetensors", model.state_dict())
+            load_weights(model, published, ours=False)
+        save_weights(weights, model.state_dict())
         history = pd.DataFrame(columns=["epoch", "train_loss", "valid_loss"])
-        cost = {}
+        cost: dict[str, object] = {}
     else:
-        settings = study.training(cell.task, cell.model)
         with torch.random.fork_rng(devices=[]), measure(gpu=torch.cuda.is_available()) as spent:
-            torch.manual_seed(cell.seed)
+            torch.manual_seed(run.seed)
             trainer = Trainer(
                 model,
                 data.split("train"),
                 data.split("valid"),
-                build_treatment(study, cell, symmetry),
-                settings,
-                seed=cell.seed,
+                build_treatment(run, symmetry),
+                run.training,
+                seed=run.seed,
                 state_path=state_path,
-                fingerprint=fingerprint,
-                test=data.split("test") if settings.test_every else None,
+                fingerprint=run.training_fingerprint,
+                test=data.split("test") if run.training.test_every else None,
             )
             trained = trainer.run()
         if trainer.rank:
             return
-        save_weights(output / "weights.safetensors", trained.weights)
+        save_weights(weights, trained.weights)
         history = trained.history
         cost = {**vars(spent), "samples_per_second": trained.throughput}
-        load_weights(model, output / "weights.safetensors")
+        load_weights(model, weights)
         parameters = parameters_in_use(model.eval())
     with write_whole(output / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
-    record = {**describe(fingerprint, cell.seed), **cost, "parameters": parameters}
+    record = {**describe(run.training_fingerprint, run.seed), **cost, "parameters": parameters}
     write_json(output / "provenance.json", record)
     remove(state_path)
 
 
-def evaluate(
-    study: Study, cell: Cell, directory: Path, weights: Path, output: Path, threads: int
-) -> None:
-    """Evaluate a cell and write one NetCDF file per evaluation."""
+def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
+    """Evaluate a run and write one NetCDF file per evaluation."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(study, cell.task, copy_near(directory, study.scratch), cell.seed)
-    symmetry = task_symmetry(study, cell.task, data)
-    model, _ = build_model(study, cell, data, symmetry)
-    load_weights(model, weights)
-    chosen = evaluator(model, data, symmetry, study.evaluation(cell.task))
+    layout = configuration.layout
+    data = open_data(configuration, run.task, run.seed)
+    settings = run.task.settings
+    symmetry = data.symmetry(settings.group, settings.exact)
+    model, _ = build_model(run, data, symmetry)
+    folder = layout.run_folder(run.study, *run.key, run.seed)
+    _refuse_other_training(folder, run)
+    load_weights(model, folder / "weights.safetensors")
+    metrics = [own_metric(path) for path in settings.metrics]
+    measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
     parameters = parameters_in_use(model.eval())
-    for evaluation in study.evaluations(cell.model, cell.treatment):
+    for evaluation in run.evaluations:
         with measure(gpu=torch.cuda.is_available()) as spent:
-            dataset = chosen.evaluate(evaluation)
-        if evaluation == "none":
-            _refuse_other_than_published(study, cell, dataset)
-        record = describe(study.evaluation_fingerprint(cell), cell.seed)
+            dataset = measurement.run(evaluation)
+        if evaluation == "plain":
+            _refuse_other_than_published(run, dataset)
+        record = describe(run.evaluation_fingerprint, run.seed)
         dataset.attrs |= {
             **{
                 key: json.dumps(value) if isinstance(value, dict) else value
                 for key, value in record.items()
             },
-            "kind": data.kind,
-            **{key: getattr(cell, key) for key in ("study", "task", "model", "treatment", "seed")},
+            "study": run.study,
+            "task": run.task.name,
+            "model": run.model,
+            "treatment": run.treatment,
             "evaluation": evaluation,
             "parameters": parameters,
             "seconds": spent.seconds,
             "peak_memory": spent.peak_memory,
         }
-        _write_dataset(output / evaluation / f"seed{cell.seed}.nc", dataset)
+        path = layout.evaluation(run.study, *run.key, evaluation, run.seed)
+        with write_whole(path) as temporary:
+            dataset.to_netcdf(temporary, engine="h5netcdf")
 
 
-def _refuse_other_than_published(study: Study, cell: Cell, plain: xr.Dataset) -> None:
+def _refuse_other_training(folder: Path, run: Run) -> None:
+    """Raise `CheckpointError` if weights are not those that the config describes."""
+    path = folder / "provenance.json"
+    refuse_damaged(path)
+    recorded = json.loads(path.read_text()).get("config") if path.is_file() else None
+    if recorded != run.training_fingerprint:
+        raise CheckpointError(
+            f"{folder / 'weights.safetensors'} was trained with other settings or other code than "
+            f"the config describes (recorded {recorded}, wanted {run.training_fingerprint}): train "
+            "it again."
+        )
+
+
+def _refuse_other_than_published(run: Run, plain: xr.Dataset) -> None:
     """Stop before anything is averaged if published weights do not give their published error.
 
     Raises:
         CheckpointError: if the VRMSE of one step is farther from it than the tolerance.
 
     """
-    checkpoint = study.settings.models[cell.model].checkpoints.get(cell.task)
+    checkpoint = run.checkpoint
     if checkpoint is None or checkpoint.vrmse is None:
         return
-    raw = float(plain.vrmse.mean())
+    raw = float(plain.vrmse.mean(skipna=False))
     if not abs(raw / checkpoint.vrmse - 1) <= checkpoint.tolerance:
         raise CheckpointError(
-            f"{checkpoint.repository} has a raw VRMSE of {raw:.4g} on {cell.task}, published is "
-            f"{checkpoint.vrmse:.4g} (within {checkpoint.tolerance:.0%}): look for another "
+            f"{checkpoint.repository} has a raw VRMSE of {raw:.4g} on {run.task.name}, published "
+            f"is {checkpoint.vrmse:.4g} (within {checkpoint.tolerance:.0%}): look for another "
             "normalisation (stats.yaml), another revision of the data, or swapped axes or fields; "
             "nothing was averaged."
         )
 
 
-def _write_dataset(path: Path, dataset: xr.Dataset) -> None:
-    with write_whole(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
+def table(configuration: Configuration, study: Study, name: str) -> None:
+    """Make a table that figures of a study draw, and that does not come from evaluations."""
+    path = study.tables[choose(name, study.tables, "table")]
+    make = registry.resolve("tables", path)
+    made = make(study) if callable(make) else None
+    if not isinstance(made, pd.DataFrame):
+        raise ConfigError(f"Table '{path}' is no function that returns a pandas DataFrame.")
+    with write_whole(configuration.layout.further_table(study.name, name)) as temporary:
+        made.to_csv(temporary, index=False)

@@ -9,9 +9,10 @@ import torch
 from e3nn.o3 import FullyConnectedTensorProduct, Irreps
 from torch import nn
 
-from symbench.models.points.egnn import EGNN
-from symbench.models.points.egno import EGNO
+from symbench.data.points.graph_store import GraphStore
+from symbench.data.points.point_graph import rotate_graph
 from symbench.models.fields.group_convolution import GroupConvolutions
+from symbench.models.homotopy import parameters_in_use, project, relaxations
 from symbench.models.molecules.potentials import (
     egnn_potential,
     egnn_property,
@@ -21,17 +22,17 @@ from symbench.models.molecules.potentials import (
     segnn_property,
 )
 from symbench.models.molecules.schnet import SchNet
+from symbench.models.points.egnn import EGNN
+from symbench.models.points.egno import EGNO
 from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
 from symbench.models.points.steerable import SteerableLinear, blocks
 from symbench.models.points.vector_neurons import VectorNeuronClassifier
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import Normalizer
-from symbench.models.homotopy import relaxations, parameters_in_use, project
 from symbench.symmetry.grids.isometries import named_group
-from symbench.symmetry.points.matrix_groups import OrthogonalGroup
-from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.grids.symmetrize import field_symmetry
-from symbench.data.points.point_graph import GraphStore, turn, turn_graph
+from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 
 SIZES = (4, 6, 5)
 
@@ -57,12 +58,12 @@ def graph(edge_scalars=1, node_scalars=3, seed=0):
     return replace(made, **double)
 
 
-def turn_positions(element, outputs, of_node):
-    return turn(element, outputs, of_node)
+def rotate_positions(element, outputs, of_node):
+    return rotate(element, outputs, of_node)
 
 
-def turn_forces(element, outputs, of_node):
-    return torch.cat([outputs[:, :1], turn(element, outputs[:, 1:], of_node)], dim=1)
+def rotate_forces(element, outputs, of_node):
+    return torch.cat([outputs[:, :1], rotate(element, outputs[:, 1:], of_node)], dim=1)
 
 
 def leave(element, outputs, of_node):
@@ -72,16 +73,16 @@ def leave(element, outputs, of_node):
 POTENTIAL = {"node_scalars": 3, "edge_scalars": 1, "energy_scale": 1.0}
 PROPERTY = {"node_scalars": 3, "edge_scalars": 1, "target_mean": 0.5, "target_scale": 2.0}
 MODELS = {
-    "egnn": (partial(EGNN, 3, 8, 2, free=True), turn_positions),
-    "segnn": (partial(SEGNNParticles, 3, hidden=8, layers=2), turn_positions),
+    "egnn": (partial(EGNN, 3, 8, 2, free=True), rotate_positions),
+    "segnn": (partial(SEGNNParticles, 3, hidden=8, layers=2), rotate_positions),
     "segnn_degree_2": (
         partial(SEGNNParticles, 3, hidden=8, layers=2, largest_degree=2),
-        turn_positions,
+        rotate_positions,
     ),
-    "egno": (partial(EGNO, 3, 1, 4, hidden=8, layers=2), turn_positions),
-    "schnet_potential": (partial(schnet_potential, **POTENTIAL, hidden=8, layers=2), turn_forces),
-    "egnn_potential": (partial(egnn_potential, **POTENTIAL, hidden=8, layers=2), turn_forces),
-    "segnn_potential": (partial(segnn_potential, **POTENTIAL, hidden=8, layers=2), turn_forces),
+    "egno": (partial(EGNO, 3, 1, 4, hidden=8, layers=2), rotate_positions),
+    "schnet_potential": (partial(schnet_potential, **POTENTIAL, hidden=8, layers=2), rotate_forces),
+    "egnn_potential": (partial(egnn_potential, **POTENTIAL, hidden=8, layers=2), rotate_forces),
+    "segnn_potential": (partial(segnn_potential, **POTENTIAL, hidden=8, layers=2), rotate_forces),
     "schnet_property": (partial(schnet_property, **PROPERTY, hidden=8, layers=2), leave),
     "egnn_property": (partial(egnn_property, **PROPERTY, hidden=8, layers=2), leave),
     "segnn_property": (
@@ -101,7 +102,7 @@ def test_exact_equivariance_without_the_free_branches_and_none_with_them(name):
 
     def error():
         with torch.no_grad():
-            moved = model(turn_graph(elements, inputs))
+            moved = model(rotate_graph(elements, inputs))
             expected = on_output(elements, model(inputs), inputs.sample_of_node)
         return float((moved - expected).abs().max() / expected.abs().max())
 
@@ -248,7 +249,7 @@ def test_parameter_counts_follow_the_published_sizes():
     assert len(relaxations(EGNO(1, 1, 5, hidden=8))) == 12
 
 
-def test_points_of_shapes_may_be_turned_and_reflected():
+def test_points_of_shapes_may_be_rotated_and_reflected():
     torch.manual_seed(0)
     model = VectorNeuronClassifier(4, width=9, neighbours=5).double()
     points = torch.randn(6, 20, 3, dtype=torch.float64)

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from symbench.data.dataset import TaskOptions
+from symbench.data.graphs.links import auc
+from symbench.data.graphs.near_copies import NearCopies
 from symbench.models.graphs.links import (
     ConstantGraphNetwork,
     LearnedDecoder,
@@ -13,8 +16,7 @@ from symbench.models.graphs.links import (
     SignNetLinks,
 )
 from symbench.symmetry.testing import equivariance_error
-from symbench.data.graphs.link_prediction import LinkData, auc
-from symbench.data.graphs.near_copies import NearCopies
+from tests.conftest import fetched
 
 PARAMETERS = {
     ConstantGraphNetwork: 25024,
@@ -27,9 +29,8 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("links")
-    NearCopies(graph="erdos_renyi", trials=1, nodes=50, parameter=0.3, extra_edges=30).fetch(folder)
-    return LinkData.open(folder, None, 0)
+    dataset = NearCopies(graph="erdos_renyi", trials=1, nodes=50, parameter=0.3, extra_edges=30)
+    return dataset.open(fetched(dataset, tmp_path_factory.mktemp("links")), TaskOptions(), 0)
 
 
 @pytest.mark.parametrize(("model", "count"), PARAMETERS.items())

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from symbench.errors import CheckpointError, ConfigError
-from symbench.models import the_well
-from symbench.models.weights import load_weights, published_files, save_weights, tensors
 from symbench.config.registry import names, resolve
+from symbench.errors import CheckpointError, ConfigError, DataError
+from symbench.models.fields import the_well
+from symbench.models.weights import load_weights, published_files, save_weights, tensors
 
 SETTINGS = {
     "fno": {"modes": 4, "hidden_channels": 4},
@@ -93,7 +93,54 @@ def test_checkpoint_of_another_model(tmp_path):
     path = tmp_path / "w.safetensors"
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(CheckpointError, match=r"another model: 2 tensors are missing.*1 unknown"):
-        load_weights(nn.Conv2d(3, 5, 3), path)
+        load_weights(nn.Conv2d(3, 5, 3), path, ours=False)
+
+
+def test_the_checksum_of_our_files_must_match(tmp_path):
+    model, path = nn.Linear(2, 1), tmp_path / "w.safetensors"
+    save_weights(path, model.state_dict())
+    other = nn.Linear(2, 1)
+    save_file(other.state_dict(), path)
+    with pytest.raises(DataError, match="damaged"):
+        load_weights(model, path)
+    load_weights(model, path, ours=False)
+    assert torch.equal(model.weight, other.weight)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e5m2])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value, dtype):
+    model, path = nn.Linear(2, 1), tmp_path / "w.safetensors"
+    before = model.weight.clone()
+    weight = torch.tensor([[1.0, value]]).to(dtype)
+    save_weights(path, {"bias": torch.zeros(1), "weight": weight})
+    with pytest.raises(CheckpointError, match=r"values in weight that are not finite"):
+        load_weights(model, path)
+    assert torch.equal(model.weight, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.int64, torch.complex64])
+def test_weights_of_another_kind_are_refused(tmp_path, dtype):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"bias": torch.zeros(1), "weight": torch.ones(1, 2).to(dtype)})
+    with pytest.raises(CheckpointError, match=rf"has weight of {dtype}, the model has torch.float"):
+        load_weights(nn.Linear(2, 1), path)
+
+
+def test_other_precisions_and_counters_are_taken(tmp_path):
+    path = tmp_path / "w.safetensors"
+    model = nn.BatchNorm1d(2)
+    state = {
+        key: value.double() if value.is_floating_point() else value + 3
+        for key, value in model.state_dict().items()
+    }
+    save_weights(path, state)
+    load_weights(model, path)
+    assert int(model.num_batches_tracked) == 3
+    state["num_batches_tracked"] = torch.tensor(1.0)
+    save_weights(path, state)
+    with pytest.raises(CheckpointError, match=r"num_batches_tracked of torch\.float32"):
+        load_weights(model, path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x80\x04pickle"])
@@ -101,7 +148,7 @@ def test_damaged_or_pickled_checkpoint(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="truncated or not in safetensors"):
-        load_weights(nn.Conv2d(3, 5, 3), path)
+        load_weights(nn.Conv2d(3, 5, 3), path, ours=False)
     with pytest.raises(CheckpointError, match="does not exist"):
         load_weights(nn.Conv2d(3, 5, 3), tmp_path / "none")
 
@@ -114,12 +161,53 @@ def test_published_folder(tmp_path):
     assert published_files(str(tmp_path))[0] == {"dim_in": 8}
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no JSON"),
+        ("{'dim_in': 8}", "is no JSON"),
+        ("\udcff", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ('{"dim_in": ' + "9" * 5000 + "}", "is no JSON"),
+        ("[8, 2]", r"must hold keys and values, not \[8, 2\]"),
+        ("8", "must hold keys and values, not 8"),
+        ("null", "must hold keys and values, not None"),
+        ('{"dim_in": 1000000000000}', "dim_in holds a number that no setting"),
+        ('{"dim_in": ' + "9" * 1000 + "}", "dim_in holds a number"),
+        ('{"dim_in": -1e9}', "dim_in holds a number"),
+        ('{"dim_in": NaN}', "dim_in holds a number"),
+        ('{"dim_in": Infinity}', "dim_in holds a number"),
+        ('{"spatial_resolution": [256, 1e300]}', "spatial_resolution holds a number"),
+        ('{"a": {"b": [[{"c": 20000}]]}}', "a holds a number"),
+    ],
+)
+def test_hostile_settings_are_refused(tmp_path, text, message):
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(CheckpointError, match=message) as raised:
+        published_files(str(tmp_path))
+    assert "config.json" in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+def test_usual_settings_are_taken(tmp_path):
+    settings = {
+        "dim_in": 44,
+        "spatial_resolution": [256, 256],
+        "dropout": 0.1,
+        "gradient_checkpointing": False,
+        "padding": None,
+        "name": "UNetClassic",
+    }
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    assert published_files(str(tmp_path))[0] == settings
+
+
 def test_registry():
     assert {"fno", "fno_published", "unet_classic"} <= set(names("models"))
     assert resolve("models", "torch.nn:Conv2d") is nn.Conv2d
     with pytest.raises(ConfigError, match=r"Cannot import model 'torch\.nn:Conv9d'"):
         resolve("models", "torch.nn:Conv9d")
-    with pytest.raises(
-        ConfigError, match="Unknown treatment 'mixup'; allowed: architecture, augment"
-    ):
+    with pytest.raises(ConfigError, match="Unknown treatment 'mixup'; allowed: augment"):
         resolve("treatments", "mixup")

@@ -7,8 +7,11 @@ import torch
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
+from symbench.data.molecules.molecule import AMMONIA, LITHIUM_HYDRIDE, Molecule
+from symbench.data.points.point_graph import PointGraph, complete_edges
 from symbench.errors import ConfigError
 from symbench.models.molecules.circuit_statistics import expressibility, gradient_variance
+from symbench.models.molecules.distances import length
 from symbench.models.molecules.gates import (
     PAULI,
     Exchange,
@@ -16,7 +19,7 @@ from symbench.models.molecules.gates import (
     exchange_operator,
     singlet,
 )
-from symbench.models.molecules.potentials import Potential
+from symbench.models.molecules.potentials import Potential, schnet_potential
 from symbench.models.molecules.quantum_circuits import (
     GraphCircuit,
     PlainCircuit,
@@ -24,8 +27,6 @@ from symbench.models.molecules.quantum_circuits import (
     RotationCircuit,
     RotationPermutationCircuit,
 )
-from symbench.data.points.point_graph import PointGraph, complete_edges
-from symbench.data.molecules.potential_surfaces import AMMONIA, LITHIUM_HYDRIDE, Molecule
 
 KINDS = {
     "plain": PlainCircuit,
@@ -83,7 +84,7 @@ def test_gates_of_pairs_do_not_commute_so_that_their_product_has_an_order():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_turning_the_vector_turns_the_gate(seed):
+def test_rotating_the_vector_rotates_the_gate(seed):
     """U(R v) = V U(v) V^-1, and U is the exponential."""
     rotation = Rotation.random(rng=np.random.default_rng(seed))
     spin = expm(-0.5j * np.einsum("a,aij->ij", rotation.as_rotvec(), PAULI))
@@ -210,6 +211,48 @@ def test_first_phase_leaves_forces_out():
     assert with_forces[:, 1:].any()
     # Validation sees forces in both phases.
     torch.testing.assert_close(potential.eval()(graph), with_forces)
+
+
+def coincident(precision):
+    """Two molecules; in the second two hydrogens meet, and the third meets the heavy atom."""
+    positions = molecules(2).to(precision)
+    positions[1, 2] = positions[1, 1]
+    positions[1, 3] = positions[1, 0]
+    return positions
+
+
+def networks_of(precision):
+    torch.manual_seed(0)
+    yield from (QuantumPotential(circuit(name).to(precision), 1.0) for name in KINDS)
+    yield schnet_potential(node_scalars=1, edge_scalars=0, energy_scale=1.0, hidden=8).to(precision)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_atoms_at_one_place_have_finite_forces(precision):
+    """And finite gradients of a loss on forces: the square root has no derivative at zero."""
+    for potential in networks_of(precision):
+        rows = potential.train()(graph_of(coincident(precision)))
+        assert torch.isfinite(rows).all()
+        rows.square().sum().backward()
+        gradients = [value.grad for value in potential.parameters() if value.grad is not None]
+        assert gradients
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
+        assert torch.isfinite(potential.eval()(graph_of(coincident(precision)))).all()
+
+
+def test_lengths_are_those_of_the_vectors():
+    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 3)))
+    for each in (vectors, vectors.float()):
+        assert torch.equal(length(each), each.square().sum(dim=1, keepdim=True).sqrt())
+    assert float(length(torch.zeros(3))) == pytest.approx(1e-6)
+
+
+def test_constants_of_gates_follow_their_input():
+    """A device without numbers stands for a GPU."""
+    vector = torch.zeros(2, 3, dtype=torch.float64, device="meta")
+    assert SpinRotation.compute_matrix(vector).device == vector.device
+    weight = torch.zeros((), dtype=torch.float64, device="meta")
+    assert Exchange(weight, wires=[0, 1]).matrix().device == weight.device
 
 
 def test_depolarising_noise_is_invariant_too_and_full_noise_leaves_nothing():

@@ -10,7 +10,7 @@ trap 'tests/slurm/cluster.sh stop "$folder"' EXIT
 tests/slurm/cluster.sh start "$folder"
 
 # Of more jobs than cores some end between two looks, which keeps looks frequent.
-snakemake --profile tests/slurm --workflow-profile workflow/profiles/slurm --jobs 6 --latency-wait 10 \
+snakemake --profile tests/slurm --workflow-profile profiles/slurm --jobs 6 --latency-wait 10 \
     --config size=smoke ${STUDIES:+studies="$STUDIES"} --configfile tests/slurm/overlay.yaml
 
 # shellcheck disable=SC2086

@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from symbench.data.fields.burgers_3d import Burgers3D
+from symbench.data.fields.decaying_turbulence import DecayingTurbulence
+from symbench.data.fields.gray_scott import GrayScott
+from symbench.data.fields.grid_data import FieldData
+from symbench.data.fields.kolmogorov_flow import KolmogorovFlow
 from symbench.errors import AuditError
 from symbench.symmetry.audit import (
     audit_distribution,
@@ -13,18 +18,13 @@ from symbench.symmetry.audit import (
 )
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.isometries import named_group
-from symbench.data.fields.burgers_3d import Burgers3D
-from symbench.data.fields.decaying_turbulence import DecayingTurbulence
-from symbench.data.fields.gray_scott import GrayScott
-from symbench.data.fields.grid_data import GridData
-from symbench.data.fields.kolmogorov_flow import KolmogorovFlow
 
 from ..conftest import SMALL
 
 
 def dynamics(family, group, **overrides):
     task = family(**{**SMALL, **overrides})
-    starts = task.simulate_start(1)
+    starts = task.audit_starts(1)
     return audit_dynamics(task.solve, starts, group, task.state_fields, task.fields, frames=3)
 
 
@@ -56,7 +56,7 @@ def test_flip_with_half_a_wave_of_shift_is_a_symmetry_of_kolmogorov_flow():
 
 
 def sample(directory):
-    data = GridData(directory)
+    data = FieldData(directory)
     split = data.split("train")
     frames = torch.stack([split.frames(t, 0, 12)[::5] for t in range(split.trajectories)])
     return data.normalizer.denormalize(frames, channel_axis=2), data.header.fields

@@ -7,6 +7,13 @@ from hypothesis import strategies as st
 
 from symbench.errors import ConfigError, SymmetryError
 from symbench.symmetry.frame_averaging import FrameAveraged
+from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.points.canonical_signs import (
+    canonical_signs,
+    laplacian_signs,
+    largest_entry_signs,
+)
+from symbench.symmetry.points.matrix_groups import OrthogonalGroup, SignGroup
 from symbench.symmetry.points.principal_axes import (
     minimal_frame,
     principal_axes,
@@ -14,13 +21,6 @@ from symbench.symmetry.points.principal_axes import (
     relative_gap,
     sign_patterns,
 )
-from symbench.symmetry.points.canonical_signs import (
-    canonical_signs,
-    laplacian_signs,
-    largest_entry_signs,
-)
-from symbench.symmetry.points.matrix_groups import OrthogonalGroup, SignGroup
-from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
 

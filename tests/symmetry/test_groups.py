@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.groups import generate, product
 from symbench.symmetry.grids.isometries import (
     GridIsometry,
     check_grid,
@@ -12,6 +11,7 @@ from symbench.symmetry.grids.isometries import (
     lowest_dimension,
     named_group,
 )
+from symbench.symmetry.groups import generate, product
 
 # Orders and numbers of subgroups from the tables of point groups.
 KNOWN = {
@@ -50,12 +50,11 @@ def test_order_axioms_and_subgroups(name, dimension):
     assert all(order % len(members) == 0 for members in group.subgroups)
 
 
-def test_lattice_is_the_inclusion_order():
+def test_subgroups_are_ordered_and_closed():
     group = named_group("D4", 2)
-    lattice = group.lattice
-    assert lattice[0].all()
-    assert lattice[:, -1].all()
-    assert not (lattice & lattice.T & ~np.eye(len(lattice), dtype=bool)).any()
+    assert group.subgroups[0] == {0}
+    assert group.subgroups[-1] == set(range(8))
+    assert all(group.closure(members) == members for members in group.subgroups)
 
 
 @pytest.mark.parametrize(("name", "determinants"), [("O", {1}), ("O_h", {1, -1})])
@@ -133,3 +132,15 @@ def test_grids_that_cannot_carry_the_group(name, shape, extent, boundary, messag
 
 def test_flips_fit_any_box():
     check_grid(named_group("flips", 2), (8, 5), (1.0, 2.0), ("WALL", "PERIODIC"))
+
+
+OWN = generate("half turn", [GridIsometry((0, 1), (True, True))])
+
+
+def test_a_group_of_yours_goes_by_its_path():
+    assert named_group(f"{__name__}:OWN", 2) is OWN
+    assert lowest_dimension(f"{__name__}:OWN") == 2
+    with pytest.raises(SymmetryError, match="no FiniteGroup of isometries in 3-D"):
+        named_group(f"{__name__}:OWN", 3)
+    with pytest.raises(SymmetryError, match="Cannot import group"):
+        named_group("no_such_module:GROUP", 2)

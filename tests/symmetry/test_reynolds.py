@@ -10,16 +10,16 @@ from hypothesis import given, settings
 
 from symbench import symmetrize
 from symbench.errors import SymmetryError
-from symbench.training.treatments.augment import Augment
+from symbench.symmetry.grids.canonical_shifts import CanonicalShift, canonical_shift, roll_each
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, Normalizer
-from symbench.symmetry.grids.canonical_shifts import CanonicalShift, canonical_shift, roll_each
 from symbench.symmetry.grids.isometries import named_group
+from symbench.symmetry.grids.rollouts import rollout, trajectory_average
 from symbench.symmetry.grids.symmetrize import field_symmetry
 from symbench.symmetry.reynolds import average, orbit
 from symbench.symmetry.symmetry import Symmetry
-from symbench.symmetry.grids.rollouts import rollout, trajectory_average
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from symbench.training.treatments.augment import Augment
 
 from .strategies import Random, cases
 
@@ -57,7 +57,7 @@ def test_identities_of_the_average(case):
 @given(cases())
 def test_averaged_loss_is_at_most_the_orbit_mean(case):
     """P2 for VRMSE by The Well's own function, on every sample, with no assumption on the data."""
-    from symbench.evaluation.metrics import vrmse
+    from symbench.data.fields.metrics import vrmse
 
     symmetry = field_symmetry(case.group, case.fields)
     network = case.network()

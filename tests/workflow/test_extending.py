@@ -6,68 +6,147 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pytest
 import torch
-import yaml
 
 from symbench import Field, symmetrize
-from symbench.config.study import read_configuration
+from symbench.config.read import Configuration, read_configuration
+from symbench.data.dataset import TaskOptions
+from symbench.data.raw_files import RawFiles
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "extending.md").read_text()
 BLOCKS = re.findall(r"```(python|yaml)\n(.*?)```", TEXT, flags=re.DOTALL)
+# The files that the text names, by something that each alone holds.
+FILES = {
+    "my_data.py": "class Oscillators(",
+    "my_models.py": "class TwoLayers(",
+    "my_groups.py": "DIAGONALS = ",
+    "my_treatment.py": "class Noise(",
+    "my_metric.py": "METRIC = ",
+    "my_measure.py": "def decibels(",
+    "my_figure.py": "FIGURE = ",
+    "flow.yaml": "my_flow:",
+    "oscillators.yaml": "my_data:Oscillators",
+    "two_layers.yaml": "my_models:TwoLayers",
+    "checkpoints.yaml": "checkpoints:",
+    "group.yaml": "my_groups:DIAGONALS",
+    "treatment.yaml": "my_treatment:Noise",
+    "metric.yaml": "my_metric:METRIC",
+    "measure.yaml": "my_measure:decibels",
+    "figure.yaml": "my_figure:FIGURE",
+}
+MODULES = [name.removesuffix(".py") for name in FILES if name.endswith(".py")]
 
 
-def blocks(language, containing):
-    return next(body for kind, body in BLOCKS if kind == language and containing in body)
+def block(language: str, containing: str) -> str:
+    (body,) = {body for kind, body in BLOCKS if kind == language and containing in body}
+    return body
 
 
-def test_own_model_goes_through_the_workflow(tmp_path):
-    (tmp_path / "my_models.py").write_text(blocks("python", "class TwoLayers"))
-    config = tmp_path / "mine.yaml"
-    content = yaml.safe_load(blocks("yaml", "two_layers"))
-    study = content["studies"]["group_averaging"]
-    study["seeds"] = [0]
-    content |= {"data": str(tmp_path / "data"), "results": str(tmp_path / "results")}
-    config.write_text(yaml.safe_dump(content))
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A folder with all files of the text, on Python's path."""
+    for name, containing in FILES.items():
+        language = "python" if name.endswith(".py") else "yaml"
+        (tmp_path / name).write_text(block(language, containing))
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for module in MODULES:
+        sys.modules.pop(module, None)
+
+
+def read(written: Path, *names: str) -> Configuration:
+    return read_configuration([written / name for name in names], folder=ROOT / "config")
+
+
+def run(written: Path, until: str, *names: str) -> None:
+    """The command of the text, in the folder that holds its files."""
     binaries = Path(sys.executable).parent
     environment = {
         **os.environ,
         "PATH": f"{binaries}:{os.environ['PATH']}",
-        "PYTHONPATH": str(tmp_path),
+        "PYTHONPATH": ".",
+        "OMP_NUM_THREADS": "1",
     }
-    command = [
-        binaries / "snakemake",
-        "--cores",
-        "1",
-        "--configfile",
-        config,
-        "--config",
-        "size=smoke",
-        "studies=group_averaging",
-    ]
-    command += ["--directory", tmp_path, "--snakefile", ROOT / "Snakefile", "--until", "compare"]
-    result = subprocess.run(
+    command = [binaries / "snakemake", "--cores", "2", "--snakefile", ROOT / "Snakefile"]
+    command += ["--configfile", *names, "--until", until]
+    done = subprocess.run(
         list(map(str, command)),
-        cwd=tmp_path,
+        cwd=written,
         env=environment,
         capture_output=True,
         text=True,
         timeout=500,
         check=False,
     )
-    assert result.returncode == 0, result.stdout + result.stderr
-    claims = tmp_path / "results" / "smoke" / "group_averaging" / "claims.csv"
-    assert "averaging_lowers_vrmse[decaying_turbulence,two_layers]" in claims.read_text()
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_own_data_and_checkpoints_are_valid_config(tmp_path):
-    for part in ("my_flow", "checkpoints"):
-        content = yaml.safe_load(blocks("yaml", part))
-        if part == "checkpoints":
-            content["tasks"] = {"active_matter": {"dataset": "well", "group": "D4"}}
-        path = tmp_path / f"{part}.yaml"
-        path.write_text(yaml.safe_dump({"studies": {"group_averaging": content}}))
-        read_configuration([ROOT / "config" / "smoke.yaml", path])
+def test_own_data_treatment_metric_measure_and_figure_go_through_the_workflow(written):
+    names = ["treatment.yaml", "metric.yaml", "measure.yaml", "figure.yaml"]
+    run(written, "figure", *names)
+    (manifest,) = (written / "data" / "Oscillators").glob("*/manifest.json")
+    assert manifest.is_file()
+    results = written / "results" / "oscillators" / "sign_equivariant"
+    metrics = pd.read_csv(results / "metrics.csv", dtype={"lead_time": str})
+    assert set(metrics.treatment) == {"none", "augment", "noise"}
+    own = metrics[(metrics.metric == "radius_error") & (metrics.evaluation == "average")]
+    assert len(own)
+    assert np.isfinite(own.value).all()
+    assert set(own.unit) == {"length"}
+    claims = pd.read_csv(results / "claims.csv").set_index("claim")
+    claim = claims.loc["averaging_in_decibels"].iloc[0]
+    assert np.isfinite([claim.value, claim.low, claim.high]).all()
+    assert claim.verdict in ("supported", "inconclusive", "contradicted")
+    assert (results / "figures" / "error_of_treatments.png").stat().st_size
+    drawn = pd.read_csv(results / "figures" / "error_of_treatments.csv")
+    assert set(drawn.metric) == {"mse"}
+
+
+def test_own_model_and_group_go_through_the_workflow(written):
+    run(written, "compare", "group.yaml")
+    results = written / "results" / "two_layers" / "group_averaging"
+    audit = pd.read_csv(results / "audits" / "decaying_turbulence.csv")
+    assert list(audit.element) == ["x,y", "y,x", "-y,-x", "-x,-y"]
+    claims = pd.read_csv(results / "claims.csv")
+    assert "decaying_turbulence,two_layers" in set(claims.case)
+
+
+def test_own_data_set_is_exactly_symmetric_and_needs_no_torch_to_be_named(written):
+    code = "import sys, my_data; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=written, check=True)
+    task = read(written, "oscillators.yaml").study("sign_equivariant").task("oscillators")
+    folder = written / "files"
+    folder.mkdir()
+    task.dataset.fetch(folder, RawFiles())
+    data = task.dataset.open(folder, TaskOptions(), seed=0)
+    audits = data.audit("O(2)", task.dataset)
+    assert all(element.passed and element.dynamics_error < 1e-12 for element in audits)
+
+
+def test_own_data_and_checkpoints_are_valid_config(written):
+    # Both add to what a study has, and say so by naming a task or a model alone.
+    flow = read(written, "flow.yaml").study("group_averaging").settings.tasks["my_flow"]
+    assert (flow.dataset, flow.parity) == ("well", {"vorticity": -1})
+    model = read(written, "checkpoints.yaml").study("group_averaging").settings.models
+    assert model["unet_classic"].checkpoints["active_matter"].revision == "main"
+
+
+def test_own_treatment_with_settings(written):
+    study = read(written, "treatment.yaml").study("sign_equivariant")
+    noise = study.run("oscillators", "my_perceptron", "noise", 0)
+    assert (noise.method, noise.treatment_settings) == ("my_treatment:Noise", {"size": 0.05})
+
+
+def test_own_layer_becomes_a_homotopy():
+    names = {"nn": torch.nn, "my_equivariant_layer": torch.nn.Identity()}
+    exec(block("python", "import Homotopy"), names)
+    values = torch.randn(3, 64)
+    layer = names["layer"]
+    torch.testing.assert_close(layer(values), values + layer.free(values))
 
 
 def test_two_lines():
@@ -78,19 +157,5 @@ def test_two_lines():
         assert 'symmetrize(model, group="D4", fields=[Field("pressure")' in text
 
 
-def test_own_layer_becomes_a_homotopy():
-    names = {"nn": torch.nn, "my_equivariant_layer": torch.nn.Identity()}
-    exec(blocks("python", "import Homotopy"), names)
-    values = torch.randn(3, 64)
-    layer = names["layer"]
-    torch.testing.assert_close(layer(values), values + layer.free(values))
-
-
-def test_own_treatment_with_settings(tmp_path):
-    content = yaml.safe_load(blocks("yaml", "slow_constrain"))
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump({"studies": {"ace": content}}))
-    study = read_configuration([ROOT / "config" / "smoke.yaml", path]).study("ace")
-    assert study.treatment("slow_constrain").method == "constrain"
-    assert study.treatment_settings("nbody", "slow_constrain") == {"dual_rate": 0.0001}
-    assert study.treatment_settings("nbody", "augment") == {}
+def test_the_text_says_that_a_config_is_code():
+    assert "A config is code" in TEXT

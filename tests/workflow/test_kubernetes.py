@@ -27,7 +27,7 @@ def test_a_study_runs_in_pods_on_one_volume(tmp_path):
         "studies": {"sign_equivariant": study},
     }
     overlay.write_text(yaml.safe_dump(content))
-    settings = yaml.safe_load((ROOT / "workflow/profiles/kubernetes/site.yaml").read_text())
+    settings = yaml.safe_load((ROOT / "profiles/kubernetes/site.yaml").read_text())
     site.write_text(yaml.safe_dump({**settings, "mount": str(tmp_path)}))
     environment = {
         **os.environ,
@@ -38,7 +38,7 @@ def test_a_study_runs_in_pods_on_one_volume(tmp_path):
     cluster = Cluster(tmp_path, environment)
     command = [
         str(BIN / "snakemake"),
-        *("--workflow-profile", "workflow/profiles/kubernetes"),
+        *("--workflow-profile", "profiles/kubernetes"),
         *("--seconds-between-status-checks", "1", "--latency-wait", "5", "--jobs", "2"),
         *("--configfile", str(overlay), "--nolock"),
         *("--config", "size=smoke", "studies=sign_equivariant"),

@@ -1,65 +1,89 @@
+import shlex
 from pathlib import Path
 
-import yaml
+from symbench.artifacts import expected, lost_data
+from symbench.config.read import read_configuration
+from symbench.config.schema import Resources
+from symbench.errors import choose
+from symbench.layout import TABLES, TRAINED
 
-from symbench.artifacts import expected
-from symbench.config.study import (
-    Cell,
-    config_file,
-    evaluation_paths,
-    evaluation_sets,
-    read_configuration,
-    training_paths,
+# --config size=… studies="…" set=… container=…; --configfile takes size files and overlays.
+CHOSEN = workflow.config_settings.config
+for key in CHOSEN:
+    choose(key, ["container", "set", "size", "studies"], "key of --config")
+
+
+def words(value, separator=None):
+    """A list of a list, or of text with separators."""
+    return value.split(separator) if isinstance(value, str) else list(value or [])
+
+
+CONFIGURATION = read_configuration(
+    [Path(file) for file in workflow.configfiles],
+    words(CHOSEN.get("studies")),
+    size=CHOSEN.get("size"),
+    overrides=words(CHOSEN.get("set"), ";"),
+    folder=Path(workflow.basedir, "config"),
 )
-
-# --config size=… studies=… choose; --configfile adds files that override parts of the size's.
-CONFIG_FILES = [
-    config_file(config.get("size", "laptop"), Path(workflow.basedir, "config")),
-    *(Path(file) for file in workflow.configfiles),
-]
-CHOSEN = config["studies"].split() if isinstance(config.get("studies"), str) else None
-CONFIGURATION = read_configuration(CONFIG_FILES, CHOSEN)
-validate(
-    yaml.safe_load(CONFIG_FILES[0].read_text()),
-    Path(workflow.basedir, "config/schema.yaml"),
+LAYOUT = CONFIGURATION.layout
+# Of commands, and no parameters of rules: where the files of the config lie changes no result.
+CONFIG_ARGUMENTS = shlex.join(
+    [
+        *(f"--config={path}" for path in CONFIGURATION.files),
+        *(f"--set={text}" for text in CONFIGURATION.overrides),
+    ]
 )
+STUDY_ARGUMENTS = shlex.join([f"--study={name}" for name in CONFIGURATION.studies])
+# A run by the names in its path.
+RUN = ("{study}", "{task}", "{model}", "{treatment}", "{seed}")
 
-DATA = f"{CONFIGURATION.data}/{CONFIGURATION.size}"
-RESULTS = f"{CONFIGURATION.results}/{CONFIGURATION.size}"
-CONFIG_ARGUMENTS = " ".join(f"--config {file}" for file in CONFIG_FILES)
+# Data of which a file is lost are made again.
+if workflow.is_main_process:
+    workflow.dag_settings.forcerun = {
+        *workflow.dag_settings.forcerun,
+        *map(str, lost_data(CONFIGURATION)),
+    }
 
 
 wildcard_constraints:
-    study="[a-z_0-9]+",
-    task="[A-Za-z_0-9]+",
-    model="[A-Za-z_0-9]+",
-    treatment="[A-Za-z_0-9]+",
+    dataset="[A-Za-z0-9_]+",
+    data="[0-9a-f]+",
+    study="[A-Za-z0-9_]+",
+    task="[A-Za-z0-9_]+",
+    model="[A-Za-z0-9_]+",
+    treatment="[A-Za-z0-9_]+",
     seed=r"\d+",
-    figure="[a-z_]+",
+    figure="[A-Za-z0-9_]+",
+    table="[A-Za-z0-9_]+",
 
 
 def study_of(wildcards):
     return CONFIGURATION.study(wildcards.study)
 
 
-def cell_of(wildcards):
-    return Cell(
-        wildcards.study,
-        wildcards.task,
-        wildcards.model,
-        wildcards.treatment,
-        int(wildcards.seed),
-    )
+def task_of(wildcards):
+    """The task of a rule, or one whose data are asked for."""
+    if "data" in wildcards.keys():
+        return CONFIGURATION.data[wildcards.dataset, wildcards.data]
+    return study_of(wildcards).task(wildcards.task)
+
+
+def run_of(wildcards):
+    names = [wildcards[key] for key in ("task", "model", "treatment")]
+    return study_of(wildcards).run(*names, int(wildcards.seed))
+
+
+def manifest_of(wildcards):
+    task = task_of(wildcards)
+    return str(LAYOUT.manifest(task.dataset_folder, task.data_fingerprint))
 
 
 def resource(stage, name, study=None):
     """A resource of a stage, as the config of the rule's study gives it; more on each retry."""
 
     def get(wildcards, attempt=1):
-        chosen = study or (
-            study_of(wildcards)
-            if hasattr(wildcards, "study")
-            else CONFIGURATION.tasks[wildcards.task]
+        chosen = study or CONFIGURATION.study(
+            wildcards.study if "study" in wildcards.keys() else task_of(wildcards).study
         )
         amount = getattr(chosen.resources(stage), name)
         return amount * attempt if name in ("mem_mb", "runtime") else amount
@@ -67,9 +91,9 @@ def resource(stage, name, study=None):
     return get
 
 
-def launcher(study):
+def launcher(wildcards):
     """How to start training: torchrun where a job has several GPUs."""
-    gpus = study.resources("train").gpus
+    gpus = study_of(wildcards).resources("train").gpus
     if gpus < 2:
         return "symbench"
     return f"torchrun --standalone --nproc-per-node {gpus} --no-python symbench"

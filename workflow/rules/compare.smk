@@ -1,36 +1,33 @@
 rule compare:
     input:
         evaluations=lambda wildcards: [
-            f"{RESULTS}/{wildcards.study}/evaluations/{path}"
-            for path in evaluation_paths(study_of(wildcards))
+            str(LAYOUT.evaluation(run.study, *run.key, evaluation, run.seed))
+            for run in study_of(wildcards).runs
+            for evaluation in run.evaluations
         ],
         histories=lambda wildcards: [
-            f"{RESULTS}/{wildcards.study}/models/{path}"
-            for path in training_paths(study_of(wildcards), ["history.csv"])
+            str(LAYOUT.trained("history.csv", run.study, *run.key, run.seed))
+            for run in study_of(wildcards).runs
         ],
         audits=lambda wildcards: [
-            f"{RESULTS}/{wildcards.study}/audits/{task}.csv"
-            for task in study_of(wildcards).tasks
+            str(LAYOUT.audit(wildcards.study, task)) for task in study_of(wildcards).tasks
         ],
     output:
         metrics=report(
-            f"{RESULTS}/{{study}}/metrics.csv",
+            str(LAYOUT.table("{study}", "metrics")),
             category="Tables",
             caption="../report/metrics.rst",
         ),
         claims=report(
-            f"{RESULTS}/{{study}}/claims.csv",
+            str(LAYOUT.table("{study}", "claims")),
             category="Claims",
             caption="../report/claims.rst",
         ),
-        provenance=[
-            f"{RESULTS}/{{study}}/metrics.provenance.json",
-            f"{RESULTS}/{{study}}/claims.provenance.json",
-        ],
+        provenance=[str(LAYOUT.table_provenance("{study}", table)) for table in TABLES],
     log:
-        f"{RESULTS}/logs/compare/{{study}}.log",
+        str(LAYOUT.log("compare", "{study}")),
     benchmark:
-        f"{RESULTS}/benchmarks/compare/{{study}}.tsv"
+        str(LAYOUT.benchmark("compare", "{study}"))
     conda:
         "../envs/symbench.yaml"
     resources:
@@ -39,10 +36,24 @@ rule compare:
         slurm_partition=resource("compare", "partition"),
         constraint=resource("compare", "constraint"),
     params:
-        config=CONFIG_ARGUMENTS,
-        fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint(),
-        evaluations=lambda wildcards: f"{RESULTS}/{wildcards.study}/evaluations",
+        fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint,
     shell:
-        "symbench compare {params.config} --study {wildcards.study}"
-        " --evaluations {params.evaluations} --metrics {output.metrics}"
-        " --claims {output.claims} > {log} 2>&1"
+        "symbench compare {CONFIG_ARGUMENTS} --study {wildcards.study} > {log:q} 2>&1"
+
+
+rule table:
+    output:
+        str(LAYOUT.further_table("{study}", "{table}")),
+    log:
+        str(LAYOUT.log("table", "{study}", "{table}")),
+    benchmark:
+        str(LAYOUT.benchmark("table", "{study}", "{table}"))
+    conda:
+        "../envs/symbench.yaml"
+    params:
+        fingerprint=lambda wildcards: study_of(wildcards).table_fingerprint(
+            wildcards.table
+        ),
+    shell:
+        "symbench table {wildcards.table} {CONFIG_ARGUMENTS} --study {wildcards.study}"
+        " > {log:q} 2>&1"

@@ -1,10 +1,10 @@
 rule fetch:
     output:
-        f"{DATA}/{{task}}/manifest.json",
+        str(LAYOUT.manifest("{dataset}", "{data}")),
     log:
-        f"{RESULTS}/logs/fetch/{{task}}.log",
+        str(LAYOUT.log("fetch", "{dataset}", "{data}")),
     benchmark:
-        f"{RESULTS}/benchmarks/fetch/{{task}}.tsv"
+        str(LAYOUT.benchmark("fetch", "{dataset}", "{data}"))
     conda:
         "../envs/symbench.yaml"
     threads: resource("fetch", "threads")
@@ -13,27 +13,20 @@ rule fetch:
         runtime=resource("fetch", "runtime"),
         slurm_partition=resource("fetch", "partition"),
         constraint=resource("fetch", "constraint"),
-    params:
-        config=CONFIG_ARGUMENTS,
-        study=lambda wildcards: CONFIGURATION.tasks[wildcards.task].name,
-        fingerprint=lambda wildcards: CONFIGURATION.tasks[
-            wildcards.task
-        ].data_fingerprint(wildcards.task),
-        directory=lambda wildcards: f"{DATA}/{wildcards.task}",
     shell:
-        "symbench fetch {params.config} --study {params.study} --task {wildcards.task}"
-        " --output {params.directory} --threads {threads} > {log} 2>&1"
+        "symbench fetch {CONFIG_ARGUMENTS} --data {wildcards.dataset}/{wildcards.data}"
+        " --threads {threads} > {log:q} 2>&1"
 
 
 rule audit:
     input:
-        manifest=f"{DATA}/{{task}}/manifest.json",
+        manifest=manifest_of,
     output:
-        f"{RESULTS}/{{study}}/audits/{{task}}.csv",
+        str(LAYOUT.audit("{study}", "{task}")),
     log:
-        f"{RESULTS}/logs/audit/{{study}}/{{task}}.log",
+        str(LAYOUT.log("audit", "{study}", "{task}")),
     benchmark:
-        f"{RESULTS}/benchmarks/audit/{{study}}/{{task}}.tsv"
+        str(LAYOUT.benchmark("audit", "{study}", "{task}"))
     conda:
         "../envs/symbench.yaml"
     resources:
@@ -42,11 +35,7 @@ rule audit:
         slurm_partition=resource("audit", "partition"),
         constraint=resource("audit", "constraint"),
     params:
-        config=CONFIG_ARGUMENTS,
-        fingerprint=lambda wildcards: study_of(wildcards).audit_fingerprint(
-            wildcards.task
-        ),
-        directory=lambda wildcards: f"{DATA}/{wildcards.task}",
+        fingerprint=lambda wildcards: task_of(wildcards).audit_fingerprint,
     shell:
-        "symbench audit {params.config} --study {wildcards.study} --task {wildcards.task}"
-        " --data {params.directory} --output {output} > {log} 2>&1"
+        "symbench audit {CONFIG_ARGUMENTS} --study {wildcards.study} --task {wildcards.task}"
+        " > {log:q} 2>&1"

@@ -1,51 +1,46 @@
-# One rule per study, set of evaluations and treatment, because one job writes them all.
-for study, evaluations, treatment, models in evaluation_sets(CONFIGURATION):
+# One rule for each study, treatment and set of evaluations, because one job writes them all.
+SETS = {}
+for study in CONFIGURATION.studies.values():
+    for run in study.runs:
+        SETS.setdefault((study.name, run.treatment, run.evaluations), {})[run.model] = None
+
+for number, ((name, treatment, evaluations), models) in enumerate(SETS.items()):
 
     rule:
         name:
-            f"evaluate_{study.name}_{treatment}_{'_'.join(evaluations)}"
+            f"evaluate_{number}_{name}_{treatment}"
         input:
-            manifest=f"{DATA}/{{task}}/manifest.json",
-            audit=f"{RESULTS}/{study.name}/audits/{{task}}.csv",
-            weights=f"{RESULTS}/{study.name}/models/{{task}}/{{model}}/{{treatment}}/seed{{seed}}/weights.safetensors",
+            manifest=manifest_of,
+            audit=str(LAYOUT.audit("{study}", "{task}")),
+            weights=str(LAYOUT.trained("weights.safetensors", *RUN)),
         output:
-            expand(
-                f"{RESULTS}/{study.name}/evaluations/{{{{task}}}}/{{{{model}}}}/{{{{treatment}}}}/{{evaluation}}/seed{{{{seed}}}}.nc",
-                evaluation=evaluations,
-            ),
+            [
+                str(LAYOUT.evaluation(*RUN[:-1], evaluation, RUN[-1]))
+                for evaluation in evaluations
+            ],
         log:
-            f"{RESULTS}/logs/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.log",
+            str(LAYOUT.log("evaluate", *RUN)),
         benchmark:
-            f"{RESULTS}/benchmarks/evaluate/{study.name}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.tsv"
+            str(LAYOUT.benchmark("evaluate", *RUN))
         wildcard_constraints:
+            study=name,
             model="|".join(models),
             treatment=treatment,
         conda:
             "../envs/symbench.yaml"
-        threads: study.resources("evaluate").threads
+        threads: CONFIGURATION.study(name).resources("evaluate").threads
         resources:
-            mem_mb=resource("evaluate", "mem_mb", study),
-            runtime=resource("evaluate", "runtime", study),
-            gpu=resource("evaluate", "gpus", study),
-            slurm_partition=resource("evaluate", "partition", study),
-            constraint=resource("evaluate", "constraint", study),
-        params:
-            config=CONFIG_ARGUMENTS,
-            study=study.name,
-            fingerprint=lambda wildcards, study=study: study.evaluation_fingerprint(
-                Cell(
-                    study.name,
-                    wildcards.task,
-                    wildcards.model,
-                    wildcards.treatment,
-                    int(wildcards.seed),
-                )
+            mem_mb=resource("evaluate", "mem_mb", CONFIGURATION.study(name)),
+            runtime=resource("evaluate", "runtime", CONFIGURATION.study(name)),
+            gpu=resource("evaluate", "gpus", CONFIGURATION.study(name)),
+            slurm_partition=resource(
+                "evaluate", "partition", CONFIGURATION.study(name)
             ),
-            data=lambda wildcards: f"{DATA}/{wildcards.task}",
-            directory=lambda wildcards, output: Path(output[0]).parents[1],
+            constraint=resource("evaluate", "constraint", CONFIGURATION.study(name)),
+        params:
+            fingerprint=lambda wildcards: run_of(wildcards).evaluation_fingerprint,
         shell:
-            "symbench evaluate {params.config} --study {params.study}"
+            "symbench evaluate {CONFIG_ARGUMENTS} --study {wildcards.study}"
             " --task {wildcards.task} --model {wildcards.model}"
             " --treatment {wildcards.treatment} --seed {wildcards.seed}"
-            " --data {params.data} --weights {input.weights} --output {params.directory}"
-            " --threads {threads} > {log} 2>&1"
+            " --threads {threads} > {log:q} 2>&1"

@@ -1,54 +1,49 @@
 rule figure:
     input:
-        metrics=f"{RESULTS}/{{study}}/metrics.csv",
-        claims=f"{RESULTS}/{{study}}/claims.csv",
+        tables=[str(LAYOUT.table("{study}", table)) for table in TABLES],
+        further=lambda wildcards: [
+            str(LAYOUT.further_table(wildcards.study, name))
+            for name in study_of(wildcards).tables
+        ],
     output:
         png=report(
-            f"{RESULTS}/{{study}}/figures/{{figure}}.png",
+            str(LAYOUT.figure("{study}", "{figure}", "png")),
             category="Figures",
             caption="../report/figure.rst",
         ),
-        pdf=f"{RESULTS}/{{study}}/figures/{{figure}}.pdf",
+        pdf=str(LAYOUT.figure("{study}", "{figure}", "pdf")),
     log:
-        f"{RESULTS}/logs/figure/{{study}}/{{figure}}.log",
+        str(LAYOUT.log("figure", "{study}", "{figure}")),
     benchmark:
-        f"{RESULTS}/benchmarks/figure/{{study}}/{{figure}}.tsv"
+        str(LAYOUT.benchmark("figure", "{study}", "{figure}"))
     conda:
         "../envs/symbench.yaml"
     params:
-        config=CONFIG_ARGUMENTS,
-        results=lambda wildcards: f"{RESULTS}/{wildcards.study}",
-        stem=lambda wildcards, output: Path(output.png).with_suffix(""),
-        caption=lambda wildcards: next(
-            figure.caption
-            for figure in study_of(wildcards).description.figures
-            if figure.name == wildcards.figure
+        fingerprint=lambda wildcards: study_of(wildcards).figure_fingerprint(
+            wildcards.figure
         ),
     shell:
-        "symbench figure {wildcards.figure} {params.config} --study {wildcards.study}"
-        " --results {params.results} --output {params.stem} > {log} 2>&1"
+        "symbench figure {wildcards.figure} {CONFIG_ARGUMENTS} --study {wildcards.study}"
+        " > {log:q} 2>&1"
 
 
 rule report:
     input:
         [
-            f"{RESULTS}/{name}/figures/{figure.name}.png"
+            str(LAYOUT.figure(name, figure.name))
             for name, study in CONFIGURATION.studies.items()
-            for figure in study.description.figures
+            for figure in study.settings.figures
         ],
-        expand(f"{RESULTS}/{{study}}/claims.csv", study=CONFIGURATION.studies),
+        [str(LAYOUT.table(name, "claims")) for name in CONFIGURATION.studies],
     output:
-        f"{RESULTS}/report.html",
+        str(LAYOUT.report),
     log:
-        f"{RESULTS}/logs/report.log",
+        str(LAYOUT.log("report", "report")),
     benchmark:
-        f"{RESULTS}/benchmarks/report.tsv"
+        str(LAYOUT.benchmark("report", "report"))
     conda:
         "../envs/symbench.yaml"
     params:
-        config=CONFIG_ARGUMENTS,
-        studies=" ".join(f"--study {name}" for name in CONFIGURATION.studies),
-        results=lambda wildcards, output: Path(output[0]).parent,
+        fingerprint=[study.report_fingerprint for study in CONFIGURATION.studies.values()],
     shell:
-        "symbench report {params.config} {params.studies} --results {params.results}"
-        " --output {output} > {log} 2>&1"
+        "symbench report {CONFIG_ARGUMENTS} {STUDY_ARGUMENTS} > {log:q} 2>&1"

@@ -1,15 +1,13 @@
 rule train:
     input:
-        manifest=f"{DATA}/{{task}}/manifest.json",
-        audit=f"{RESULTS}/{{study}}/audits/{{task}}.csv",
+        manifest=manifest_of,
+        audit=str(LAYOUT.audit("{study}", "{task}")),
     output:
-        weights=f"{RESULTS}/{{study}}/models/{{task}}/{{model}}/{{treatment}}/seed{{seed}}/weights.safetensors",
-        history=f"{RESULTS}/{{study}}/models/{{task}}/{{model}}/{{treatment}}/seed{{seed}}/history.csv",
-        provenance=f"{RESULTS}/{{study}}/models/{{task}}/{{model}}/{{treatment}}/seed{{seed}}/provenance.json",
+        [str(LAYOUT.trained(name, *RUN)) for name in TRAINED],
     log:
-        f"{RESULTS}/logs/train/{{study}}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.log",
+        str(LAYOUT.log("train", *RUN)),
     benchmark:
-        f"{RESULTS}/benchmarks/train/{{study}}/{{task}}/{{model}}/{{treatment}}/seed{{seed}}.tsv"
+        str(LAYOUT.benchmark("train", *RUN))
     conda:
         "../envs/symbench.yaml"
     threads: resource("train", "threads")
@@ -20,15 +18,10 @@ rule train:
         constraint=resource("train", "constraint"),
         gpu=resource("train", "gpus"),
     params:
-        config=CONFIG_ARGUMENTS,
-        fingerprint=lambda wildcards: study_of(wildcards).training_fingerprint(
-            cell_of(wildcards)
-        ),
-        data=lambda wildcards: f"{DATA}/{wildcards.task}",
-        directory=lambda wildcards, output: Path(output.weights).parent,
-        launcher=lambda wildcards: launcher(study_of(wildcards)),
+        fingerprint=lambda wildcards: run_of(wildcards).training_fingerprint,
+        launcher=launcher,
     shell:
-        "{params.launcher} train {params.config} --study {wildcards.study}"
+        "{params.launcher} train {CONFIG_ARGUMENTS} --study {wildcards.study}"
         " --task {wildcards.task} --model {wildcards.model}"
         " --treatment {wildcards.treatment} --seed {wildcards.seed}"
-        " --data {params.data} --output {params.directory} --threads {threads} > {log} 2>&1"
+        " --threads {threads} > {log:q} 2>&1"

@@ -1,48 +1,78 @@
-"""The types of the config: what a size file and a study's file may hold."""
+"""The types of the config: what a size file, an overlay and the file of a study may hold.
 
-from typing import Annotated, Any, Literal
+config/README.md explains every key; it is made from the descriptions here.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated, Literal, Self, TypeVar
 
-from symbench.config.settings import EvaluationSettings, TrainingSettings
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-Evaluation = Literal["none", "average", "frame"]
+from symbench.config.settings import EvaluationSettings, Strict, TrainingOptions
+
+Evaluation = Literal["plain", "average", "frame"]
+Stage = Literal["fetch", "audit", "train", "evaluate", "compare"]
+Settings = dict[str, JsonValue]
+# Names are parts of paths and of the workflow's patterns.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+# A name, or a pattern of names such as nbody_*.
+Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?\[\]]+$")]
+# A registered name, or `package.module:Name`.
+Registered = Annotated[str, Field(min_length=1)]
+
+Item = TypeVar("Item")
 
 
-class Strict(BaseModel):
-    """A model that refuses unknown keys."""
+def _once(values: list[Item]) -> list[Item]:
+    twice = [value for number, value in enumerate(values) if value in values[:number]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is listed twice")
+    return values
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-class Place(Strict):
-    """Where a task stands on a curve of tasks that differ in one number."""
-
-    curve: Name
-    quantity: str = Field(description="what differs, such as 'training samples'")
-    value: float
+Seeds = Annotated[
+    list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(_once)
+]
+Evaluations = Annotated[list[Evaluation], Field(min_length=1), AfterValidator(_once)]
 
 
 class TaskSettings(Strict):
     """One task: where its data come from and which symmetry it is said to have."""
 
-    family: str
-    group: str
-    exact: bool = True
-    parameters: dict[str, Any] = {}
-    parity: dict[str, Literal[-1, 1]] = {}
-    input_steps: int = Field(4, ge=1)
-    places: list[Place] = []
-    training: dict[str, Any] = {}
-    evaluation: dict[str, Any] = {}
+    dataset: Registered = Field(description="a simulator, a download, or raw files at hand")
+    group: str = Field(description="what dynamics and data should be invariant under")
+    exact: bool = Field(True, description="false studies a symmetry that the audit finds broken")
+    parameters: Settings = Field({}, description="of the data set; its class documents them")
+    parity: dict[str, Literal[-1, 1]] = Field(
+        {}, description="axial fields, -1 each; The Well's schema does not know parity"
+    )
+    input_steps: int = Field(4, ge=1, description="frames that a model sees, for fields")
+    metrics: Annotated[list[Registered], AfterValidator(_once)] = Field(
+        [], description="further scores of test samples, as `package.module:Name`"
+    )
+    sweep: dict[str, Annotated[list[float | int], Field(min_length=1), AfterValidator(_once)]] = (
+        Field(
+            {},
+            description="tasks that differ in one number: `training_samples`, or a parameter of the"
+            " data set; each value makes a task <name>_<key>_<value>, but for the task's own",
+        )
+    )
+    training: TrainingOptions = Field(
+        TrainingOptions(), description="on top of that of study and model"
+    )
+    evaluation: EvaluationSettings = Field(
+        EvaluationSettings(), description="on top of that of the study"
+    )
 
 
 class Checkpoint(Strict):
-    """Published weights: a Hub repository or a folder with config.json and model.safetensors."""
+    """Published weights of a task: they are evaluated and not trained."""
 
-    repository: str
-    revision: str | None = None
+    repository: str | None = Field(
+        None,
+        description="a Hub repository or a folder with config.json and model.safetensors; the "
+        "model's by default",
+    )
+    revision: str | None = Field(None, description="commit of the repository")
     vrmse: float | None = Field(
         None, gt=0, description="published one-step VRMSE; another raw value stops the evaluation"
     )
@@ -52,43 +82,44 @@ class Checkpoint(Strict):
 class ModelSettings(Strict):
     """One model: its architecture and settings, or the published weights that it takes."""
 
-    architecture: str
-    settings: dict[str, Any] = {}
-    per_task: dict[str, dict[str, Any]] = {}
-    training: dict[str, Any] = {}
-    evaluations: list[Evaluation] | None = Field(
+    architecture: Registered = Field(description="its code")
+    settings: Settings = Field({}, description="keyword arguments of the architecture")
+    per_task: dict[Pattern, Settings] = Field({}, description="on top of them, by task")
+    training: TrainingOptions = Field(TrainingOptions(), description="on top of the study's")
+    evaluations: Evaluations | None = Field(
         None,
-        min_length=1,
         description="of the treatment or study by default; an equivariant model gains nothing by "
         "averaging",
     )
-    checkpoints: dict[str, Checkpoint] = {}
+    repository: str | None = Field(
+        None, description="of its checkpoints; {task} stands for the name of the task"
+    )
+    checkpoints: dict[Name, Checkpoint] = Field({}, description="published weights, by task")
 
 
 class TreatmentSettings(Strict):
     """A training treatment with settings of its own."""
 
-    method: str
-    settings: dict[str, Any] = {}
-    per_task: dict[str, dict[str, Any]] = {}
-    evaluations: list[Evaluation] | None = Field(
+    method: Registered = Field(description="its code")
+    settings: Settings = Field({}, description="keyword arguments of the method")
+    per_task: dict[Pattern, Settings] = Field({}, description="on top of them, by task")
+    evaluations: Evaluations | None = Field(
         None,
-        min_length=1,
         description="of models without a list of their own; what is strict gains nothing by more",
     )
 
 
-class CellBlock(Strict):
-    """A product of tasks, models and training treatments."""
+class RunBlock(Strict):
+    """A product of tasks, models, training treatments and seeds."""
 
-    tasks: list[Name]
-    models: list[Name]
-    treatments: list[Name] = ["none"]
-    seeds: list[int] | None = None
+    tasks: Annotated[list[Pattern], Field(min_length=1)]
+    models: Annotated[list[Pattern], Field(min_length=1)]
+    treatments: Annotated[list[Name], Field(min_length=1)] = Field(["none"])
+    seeds: Seeds | None = Field(None, description="of the study by default")
 
 
 class Resources(Strict):
-    """What one job may use, for schedulers."""
+    """What one job of a stage may use, for schedulers."""
 
     threads: int = Field(1, ge=1)
     mem_mb: int = Field(2000, ge=1)
@@ -98,36 +129,20 @@ class Resources(Strict):
     constraint: str | None = Field(None, description="on the nodes of a Slurm cluster, as 'a100'")
 
 
-class StudySize(Strict):
-    """What one size file says about one study."""
-
-    seeds: list[int] = Field(min_length=1)
-    evaluations: list[Evaluation] = ["none", "average"]
-    tasks: dict[Name, TaskSettings]
-    models: dict[Name, ModelSettings] = Field(
-        {}, description="on top of those that the file of the study shares among sizes"
-    )
-    treatments: dict[Name, TreatmentSettings] = Field(
-        {}, description="those with settings; the others go by the name of their method"
-    )
-    training: TrainingSettings
-    evaluation: EvaluationSettings
-    cells: list[CellBlock]
-    resources: dict[Literal["fetch", "audit", "train", "evaluate", "compare"], Resources] = {}
-
-
 class Selection(Strict):
     """Which numbers of which evaluation a claim is about."""
 
-    evaluation: Literal["none", "orbit_mean", "average", "frame"] = "none"
-    metric: str = "vrmse"
+    evaluation: Literal["plain", "orbit_mean", "average", "frame"] = "plain"
+    metric: str = Field("", description="a score of the task; the one it is judged by, by default")
     over: str | None = Field(None, description="a metric of the same evaluation to divide by")
     task: Name | None = Field(None, description="of the case itself by default")
     model: Name | None = Field(None, description="of the case itself by default")
     treatment: Name | None = Field(None, description="of the case itself by default")
-    subgroup: str | None = None
-    horizon: Literal["1", "6:12", "13:30"] = "1"
-    operator: Literal["stepwise", "trajectory"] = "stepwise"
+    subgroup: str | None = Field(
+        None, description="average over this part of the group, for fields"
+    )
+    horizon: Literal["1", "6:12", "13:30"] = Field("1", description="lead times, for fields")
+    operator: Literal["stepwise", "trajectory"] = Field("stepwise", description="of rollouts")
 
 
 class Expectation(Strict):
@@ -137,78 +152,120 @@ class Expectation(Strict):
     above: float | None = None
 
     @model_validator(mode="after")
-    def _not_empty(self) -> "Expectation":
+    def _sensible(self) -> Self:
         if self.below is None and self.above is None:
             raise ValueError("an expectation needs 'below' or 'above', or both")
+        if self.below is not None and self.above is not None and self.above >= self.below:
+            raise ValueError(f"nothing lies above {self.above} and below {self.below}")
         return self
 
 
 class Claim(Strict):
-    """A sentence of the paper as a comparison between cells."""
+    """A sentence of the paper, of theory or of ours, as a comparison between runs."""
 
     name: Name
     statement: str
+    origin: Literal["paper", "theory", "ours"] = Field(
+        description="whose sentence it is; only one of the paper can be reproduced"
+    )
     source: str = Field(description="where the sentence stands, and whether it was seen there")
     paper_value: str = ""
-    measure: Literal[
-        "value",
-        "difference",
-        "relative_change",
-        "difference_of_changes",
-        "predicted_over_measured_gain",
-        "largest_excess",
-        "share_refused",
-    ]
+    measure: Registered = Field(description="value, difference, relative_change, ...")
     of: Selection | None = None
     against: Selection | None = None
-    where: dict[Literal["exact", "task", "model", "treatment"], bool | str | list[str]] = {}
+    where: dict[Literal["exact", "task", "model", "treatment"], bool | Pattern | list[Pattern]] = (
+        Field({}, description="the cases: names or patterns, and whether their symmetry is exact")
+    )
     pick: Literal["every", "lowest"] = "every"
     expect: Expectation
     unmet: Literal["contradicted", "inconclusive"] = "contradicted"
     unit: str = ""
 
     @model_validator(mode="after")
-    def _complete(self) -> "Claim":
+    def _complete(self) -> Self:
         compared = ("difference", "relative_change", "difference_of_changes")
         if self.measure in ("value", *compared) and not self.of:
             raise ValueError(f"measure {self.measure} needs 'of'")
         if self.measure in compared and not self.against:
             raise ValueError(f"measure {self.measure} needs 'against'")
+        if not isinstance(self.where.get("exact", True), bool):
+            raise ValueError("where.exact is true or false")
+        if any(isinstance(value, bool) for key, value in self.where.items() if key != "exact"):
+            raise ValueError("where holds names")
         return self
+
+    @property
+    def population(self) -> str:
+        """Whether it compares weights of one training, or networks that were trained so.
+
+        Two evaluations of the same weights are about this network; samples are drawn, not seeds.
+        """
+        if self.of is None or self.against is None:
+            return "networks trained so" if self.measure == "value" else "this network"
+        names = ("task", "model", "treatment")
+        same = all(getattr(self.of, key) == getattr(self.against, key) for key in names)
+        compares_changes = self.measure == "difference_of_changes"
+        return "this network" if same and not compares_changes else "networks trained so"
 
 
 class FigureSettings(Strict):
-    """One figure: the module that draws it, and its caption."""
+    """One figure: what draws it, and its caption."""
 
     name: Name
+    draw: Registered | None = Field(None, description="its code; the name by default")
     caption: str
 
 
-class StudyDescription(Strict):
-    """What the file of a study says: the paper, its claims, the figures."""
+class StudySettings(Strict):
+    """One study at one size: its file, with what size and overlays say on top."""
 
     title: str
     paper: str
     question: str
-    not_comparable: list[str] = []
+    not_comparable: list[str] = Field([], description="what cannot be held against the paper, why")
     reference_metrics: list[str] = Field(description="metrics of the tables in results/reference")
-    claims: list[Claim]
-    figures: list[FigureSettings]
+    seeds: Seeds
+    evaluations: Evaluations = Field(["plain", "average"])
+    tasks: dict[Name, TaskSettings] = Field(min_length=1)
+    models: dict[Name, ModelSettings] = Field(min_length=1)
+    treatments: dict[Name, TreatmentSettings] = Field(
+        {}, description="those with settings; the others go by the name of their method"
+    )
+    training: TrainingOptions
+    evaluation: EvaluationSettings
+    runs: list[RunBlock] = Field(min_length=1)
+    claims: list[Claim] = Field([])
+    figures: list[FigureSettings] = Field([])
+    tables: Annotated[list[Registered], AfterValidator(_once)] = Field(
+        [], description="further tables that figures draw, beside metrics and claims"
+    )
+    resources: dict[Stage, Resources] = Field({}, description="of jobs, by stage")
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        for what, named in (("claims", self.claims), ("figures", self.figures)):
+            names = [each.name for each in named]
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"two {what} are called '{name}'")
+        return self
 
 
-class SizeFile(Strict):
-    """A size file."""
+class Configured(Strict):
+    """All that size file, overlays and studies say together."""
 
     size: Name
-    data: str = "data"
-    cache: list[str] = Field(
-        [], description="folders where original files are looked for before they are downloaded"
+    name: Name | None = Field(None, description="folder of results; the size by default")
+    base: str | None = Field(
+        None, description="of an overlay: the size, or the other overlay, that it lies upon"
     )
-    results: str = "results"
+    data: str = Field("data", min_length=1, description="folder of all data")
+    results: str = Field("results", min_length=1, description="folder of all results")
+    raw_files: list[str] = Field(
+        [], description="folders where raw files are looked for before they are downloaded"
+    )
     scratch: str | None = Field(
         None, description="folder of a node, such as $TMPDIR, that data are copied to once"
     )
-    only_tasks: list[Name] | None = Field(
-        None, description="leave out all other tasks; for an overlay"
-    )
-    studies: dict[Name, StudySize] = Field(min_length=1)
+    only_tasks: list[Pattern] | None = Field(None, description="leave out the runs of all others")
+    studies: dict[Name, StudySettings] = Field(min_length=1)

@@ -1,77 +1,111 @@
-"""How to train and how to evaluate: plain settings, shared by the config and the loops."""
+"""How to train and how to evaluate: typed settings, shared by the config and the loops."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train; the protocol of The Well by default.
+class Strict(BaseModel):
+    """A part of the config that refuses unknown keys."""
 
-    Attributes:
-        epochs: passes over the training windows.
-        batch_size: samples a step, over all processes.
-        learning_rate: peak of the schedule.
-        weight_decay: of the optimiser.
-        warm_up_epochs: linear warm-up, followed by the schedule.
-        schedule: "cosine" to zero, or "constant".
-        samples_per_epoch: use a random part of the windows in each epoch; None for all.
-        validation_samples: evenly spaced windows that choose the best weights; None for all.
-        patience: stop after so many epochs without a better validation loss; None for never.
-        bfloat16: automatic mixed precision.
-        compiled: whether torch.compile optimises the network.
-        accumulate: parts of a batch whose gradients are added before a step, for batches that do
-            not fit into memory; layers that see a whole batch (batch norm) see a part.
-        save_every: steps between two saved states.
-        optimizer: "adamw", or "sgd" without momentum.
-        test_every: epochs between two looks at the test split, for the figure of test error
-            against epoch; nothing is chosen by them. None for never.
-        first_phase_epochs: the first of the epochs, in which another loss of the data counts, such
-            as that of energies before forces; constant learning rate.
-        first_phase_learning_rate: of that phase; the learning rate of the rest by default.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+
+class TrainingOptions(Strict):
+    """What a model or a task may say about training on top of its study; the protocol of The Well.
+
+    Either `epochs` or `steps` says how long. All other keys have defaults but batch size and
+    learning rate, which every run needs from somewhere.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float = 1e-4
-    warm_up_epochs: int = 1
-    schedule: Literal["cosine", "constant"] = "cosine"
-    samples_per_epoch: int | None = None
-    validation_samples: int | None = None
-    patience: int | None = None
-    bfloat16: bool = False
-    compiled: bool = False
-    accumulate: int = 1
-    save_every: int = 200
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    test_every: int | None = None
-    first_phase_epochs: int = 0
-    first_phase_learning_rate: float | None = None
+    epochs: int | None = Field(None, ge=1, description="passes over the training samples")
+    steps: int | None = Field(
+        None,
+        ge=1,
+        description="steps of the optimiser, rounded to whole epochs; in place of epochs",
+    )
+    batch_size: int | None = Field(None, ge=1, description="samples a step, over all processes")
+    learning_rate: float | None = Field(None, gt=0, description="peak of the schedule")
+    weight_decay: float = Field(1e-4, ge=0, description="of the optimiser")
+    warm_up_epochs: int = Field(1, ge=0, description="linear warm-up, before the schedule")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine goes to zero")
+    samples_per_epoch: int | None = Field(
+        None, ge=1, description="a random part of the samples in each epoch; null for all"
+    )
+    validation_samples: int | None = Field(
+        None, ge=1, description="evenly spaced samples that choose the best weights; null for all"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many epochs without a better validation loss"
+    )
+    bfloat16: bool = Field(False, description="automatic mixed precision")
+    compiled: bool = Field(False, description="whether torch.compile optimises the network")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="parts of a batch whose gradients are added before a step, for batches that do "
+        "not fit into memory; layers that see a whole batch (batch norm) see a part",
+    )
+    save_every: int = Field(200, ge=1, description="steps between two saved states")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd is without momentum")
+    test_every: int | None = Field(
+        None,
+        ge=1,
+        description="epochs between two looks at the test split, for the figure of the test loss; "
+        "nothing is chosen by them",
+    )
+    first_phase_epochs: int = Field(
+        0,
+        ge=0,
+        description="the first of the epochs, in which another loss of the data counts, such as "
+        "that of energies before forces; constant learning rate",
+    )
+    first_phase_learning_rate: float | None = Field(
+        None, gt=0, description="of that phase; the learning rate of the rest by default"
+    )
 
 
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """How to evaluate.
+class TrainingSettings(TrainingOptions):
+    """How one run is trained: all options, resolved."""
 
-    Attributes:
-        samples_per_trajectory: evenly spaced one-step windows of each test trajectory; None for
-            all.
-        batch_size: samples in one call of the model.
-        rollout_trajectories: test trajectories that are rolled out; None for all.
-        rollout_steps: frames of a rollout.
-        rollout_group: a subgroup for the averaged rollouts, where the whole group costs too much;
-            None for the whole group.
-        chunk: group elements folded into one call of the model.
-        elements: elements drawn from a group that is infinite or too large to average over.
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
 
-    """
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("training needs 'epochs' or 'steps', one of them")
+        return self
 
-    samples_per_trajectory: int | None = None
-    batch_size: int = 4
-    rollout_trajectories: int | None = None
-    rollout_steps: int = 30
-    rollout_group: str | None = None
-    chunk: int = 1
-    elements: int = 8
+    def epochs_of(self, steps_per_epoch: int) -> int:
+        """Number of epochs, where an epoch has so many steps."""
+        if self.epochs is not None:
+            return self.epochs
+        assert self.steps is not None
+        return max(1, round(self.steps / steps_per_epoch))
+
+
+class EvaluationSettings(Strict):
+    """How one run is evaluated; a task may say parts of it on top of its study."""
+
+    batch_size: int = Field(4, ge=1, description="samples in one call of the model")
+    elements: int = Field(
+        8, ge=1, description="elements drawn from a group that has more of them, or infinitely many"
+    )
+    chunk: int = Field(1, ge=1, description="group elements in one call of the model, for fields")
+    samples_per_trajectory: int | None = Field(
+        None, ge=1, description="evenly spaced one-step samples of each trajectory; null for all"
+    )
+    rollout_trajectories: int | None = Field(
+        None, ge=0, description="test trajectories that are rolled out; null for all, 0 for none"
+    )
+    rollout_steps: int = Field(30, ge=1, description="frames of a rollout")
+    rollout_group: str | None = Field(
+        None, description="a subgroup for averaged rollouts, where the whole group costs too much"
+    )
+
+
+# What makes sense for fields on a grid alone.
+FIELD_KEYS = frozenset(
+    {"chunk", "samples_per_trajectory", "rollout_trajectories", "rollout_steps", "rollout_group"}
+)

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -84,9 +84,14 @@ class Dataset(ABC):
 
     Class attributes:
         kind: which models, groups and settings suit the data.
+        has_trajectories: whether samples are steps of trajectories on a grid: the settings of
+            rollouts make sense.
+        training_samples: the parameter that holds the number of training samples, for sweeps.
     """
 
     kind: ClassVar[Kind]
+    has_trajectories: ClassVar[bool] = False
+    training_samples: ClassVar[str] = "samples.train"
 
     @abstractmethod
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
@@ -100,7 +105,7 @@ class Dataset(ABC):
         """
 
     @abstractmethod
-    def open(self, directory: Path, options: TaskOptions, seed: int) -> Data[ModelInputs]:
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> Data[Any]:
         """Open the files for one seed; raises `DataError` if they are not what they should be."""
 
     @property
@@ -120,11 +125,12 @@ class Dataset(ABC):
     def check_seed(self, seed: int) -> None:
         """Raise `ConfigError` if there are no data for a seed; all seeds share them by default."""
 
-    def dynamics_errors(self, elements: Elements) -> list[float] | None:
+    def dynamics_errors(self, group: str, elements: Elements) -> list[float] | None:
         """Relative differences between the solution of the moved start and the moved solution.
 
         Args:
-            elements: of the group that the data were opened with: indices or arrays.
+            group: name of the group.
+            elements: of the group: indices or arrays.
 
         Returns:
             One number for each element; None where nothing can be solved again, as for most data.
@@ -209,7 +215,8 @@ class Split(ABC, Generic[V]):
     def values_of(self, outputs: Tensor, batch: Batch[V]) -> dict[str, Tensor]:
         """Predictions or targets in physical units by quantity, each of shape (sample, component).
 
-        Linear in the outputs, so that the average of values is the value of the average.
+        The analysis of orbits averages these values. Where they are not linear in the outputs, as
+        probabilities are not in logits, it speaks of averaged values and not of averaged outputs.
         """
         return {}
 

@@ -1,166 +1,326 @@
-"""All seeds of a task, model and treatment: what is common to every kind of data."""
+"""Evaluations, read: all seeds of a task, model and treatment, and estimates of any metric."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
+from symbench.config.run import Run
 from symbench.config.schema import Selection
 from symbench.config.study import Study
-from symbench.errors import ConfigError, DataError
-from symbench.files import refuse_damaged
-from symbench.statistics import Estimate, PairedBootstrap
+from symbench.data.dataset import Score
+from symbench.errors import ConfigError, DataError, SymmetryError
+from symbench.evaluation.reading import join_seeds, multipliers_of, read_history
+from symbench.evaluation.scores import metrics_of, own_metric
+from symbench.layout import Layout
+from symbench.statistics import Estimate, PairedBootstrap, ratio
+from symbench.symmetry.grids.isometries import named_group
 
-Array = npt.NDArray[np.floating]
-Row = dict[str, Any]
+Array = np.ndarray
+
+# Lead times of The Well's benchmark, counted from one.
+HORIZONS = {"1": (1, 1), "6:12": (6, 12), "13:30": (13, 30)}
 
 
 @dataclass(frozen=True)
-class CellFamily(ABC):
-    """All seeds of one (task, model, treatment).
+class RunGroup:
+    """All seeds of one task, model and treatment that were evaluated.
 
     Attributes:
-        study: the study.
-        task: name of the task.
-        model: name of the model.
-        treatment: how the symmetry was imposed at training.
-        seeds: of its cells.
-        directory: the folder of evaluations of the study.
+        runs: one for each seed.
+        layout: where their results are.
 
     """
 
-    study: Study
-    task: str
-    model: str
-    treatment: str
-    seeds: tuple[int, ...]
-    directory: Path
+    runs: tuple[Run, ...]
+    layout: Layout
 
     @property
-    def evaluations(self) -> list[str]:
+    def task(self) -> str:
+        """Name of the task."""
+        return self.runs[0].task.name
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return self.runs[0].model
+
+    @property
+    def treatment(self) -> str:
+        """How the symmetry was imposed at training."""
+        return self.runs[0].treatment
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of the runs."""
+        return tuple(run.seed for run in self.runs)
+
+    @property
+    def evaluations(self) -> tuple[str, ...]:
         """What was evaluated."""
-        return self.study.evaluations(self.model, self.treatment)
+        return self.runs[0].evaluations
 
     @property
     def exact(self) -> bool:
         """Whether the symmetry of the task is declared exact."""
-        return self.study.settings.tasks[self.task].exact
-
-    def open(self, evaluation: str) -> xr.Dataset:
-        """All seeds of one evaluation, with a dimension `seed`."""
-        if evaluation not in self.evaluations:
-            raise ConfigError(
-                f"{self.study.name}: '{evaluation}' of {self.task}/{self.model} is needed, but not "
-                f"among its evaluations: {', '.join(self.evaluations)}."
-            )
-        return self._datasets[evaluation]
-
-    @cached_property
-    def _datasets(self) -> dict[str, xr.Dataset]:
-        opened: dict[str, xr.Dataset] = {}
-        for evaluation in self.evaluations:
-            parts = [read(self.directory, self, evaluation, seed) for seed in self.seeds]
-            opened[evaluation] = xr.concat(
-                parts,
-                dim=xr.Variable("seed", list(self.seeds)),
-                data_vars="all",
-                coords="minimal",
-                compat="override",
-                join="exact",
-            )
-        return opened
+        return self.runs[0].task.settings.exact
 
     @property
-    @abstractmethod
-    def score(self) -> str:
-        """The metric that the task is judged by."""
+    def score(self) -> Score:
+        """The score that the task is judged by, with unit and direction."""
+        return self.runs[0].task.dataset.scores[0]
 
-    @abstractmethod
+    @cached_property
+    def registry(self) -> dict[str, Score]:
+        """All metrics of the task by name."""
+        task = self.runs[0].task
+        return metrics_of(task.dataset, tuple(map(own_metric, task.settings.metrics)))
+
+    def __str__(self) -> str:
+        """Such as nbody/segnn/strict."""
+        return "/".join(self.runs[0].key)
+
+    def open(self, evaluation: str) -> xr.Dataset:
+        """All seeds of one evaluation, with a dimension `seed`; see `reading.join_seeds`.
+
+        Raises:
+            ConfigError: if there is no such evaluation.
+            DataError: if a file is damaged, of other settings, or the seeds do not fit together.
+
+        """
+        if evaluation not in self.evaluations:
+            raise ConfigError(
+                f"'{evaluation}' of {self} is needed, but not among its evaluations: "
+                f"{', '.join(self.evaluations)}."
+            )
+        return self._opened[evaluation]
+
+    @cached_property
+    def _opened(self) -> dict[str, xr.Dataset]:
+        return {name: join_seeds(self.runs, self.layout, name) for name in self.evaluations}
+
     def estimate(self, selection: Selection) -> Estimate | None:
-        """The mean of a metric over samples and seeds; None where it was not evaluated."""
+        """Mean of a metric over channels, samples and seeds; None where it was not evaluated."""
+        metric = selection.metric or self.score.name
+        value = self._estimate(selection, metric)
+        if value is None or selection.over is None:
+            return value
+        reference = self._estimate(selection, selection.over)
+        return None if reference is None else ratio(value, reference)
 
-    @abstractmethod
-    def metric_rows(self) -> Iterator[Row]:
-        """All metrics, one value a row."""
+    def _estimate(self, selection: Selection, metric: str) -> Estimate | None:
+        if metric == "gamma":
+            return self.gamma()
+        if metric == "seconds_per_epoch":
+            return _of_runs(list(self.seconds_per_epoch.values()))
+        values = self.values(selection, metric)
+        if values is not None:
+            return _bootstrapped(self.by_block(over_channels(values)))
+        if metric == "equivariance_error" and selection.evaluation == "plain":
+            return self._equivariance_error()
+        return None
 
-    def measure(self, name: str) -> Estimate:
-        """A measure that only this kind of data has."""
-        measured: Estimate = getattr(self, name)()
-        return measured
+    def values(self, selection: Selection, metric: str) -> xr.DataArray | None:
+        """A metric of each test sample or trajectory, with dimension seed; None if it is not there.
 
-    def share_refused(self) -> Estimate:
-        """Share of the elements of the group that fail their audit."""
-        audit = pd.read_csv(self.directory.parent / "audits" / f"{self.task}.csv")
-        share = float(1 - audit.passed.mean())
-        return Estimate(share, np.array([share]), len(audit))
+        Dimensions (seed, sample), or that of a further test set or of calls in place of samples,
+        and channel where there are channels.
+        """
+        orbit_mean = selection.evaluation == "orbit_mean"
+        evaluation = "average" if orbit_mean else selection.evaluation
+        if evaluation not in self.evaluations:
+            return None
+        dataset = self.open(evaluation)
+        if selection.horizon != "1":
+            return _at_horizon(dataset, selection, metric)
+        if selection.subgroup is not None:
+            members = self._members(dataset, selection.subgroup)
+            return None if members is None else subset_error(dataset, members, metric)
+        if orbit_mean:
+            name = f"element_{metric}"
+            return dataset[name].mean("element", skipna=False) if name in dataset else None
+        return dataset[metric] if metric in self.registry and metric in dataset else None
+
+    def _members(self, dataset: xr.Dataset, subgroup: str) -> list[int] | None:
+        """Positions of the elements of a part of the group; None if it was not averaged over."""
+        if "error_gram" not in dataset:
+            return None
+        names = [str(name) for name in dataset.element.values]
+        try:
+            part = named_group(subgroup, names[0].count(",") + 1)
+        except SymmetryError:
+            return None
+        members = [str(element) for element in part.elements]
+        return [names.index(each) for each in members] if set(members) <= set(names) else None
+
+    def by_block(self, values: xr.DataArray) -> Array:
+        """Mean over the samples of each independent block, shape (seed, block).
+
+        Raises:
+            DataError: if the seeds have other numbers of blocks.
+
+        """
+        (dimension,) = (str(name) for name in values.dims if name != "seed")
+        block = f"block{dimension.removeprefix('sample')}"
+        rows = []
+        for seed in self.seeds:
+            of_seed = values.sel(seed=seed)
+            if block not in of_seed.coords:
+                rows.append(of_seed.values)
+                continue
+            number = np.unique(of_seed[block].values, return_inverse=True)[1]
+            rows.append(np.bincount(number, of_seed.values) / np.bincount(number))
+        if len({len(row) for row in rows}) > 1:
+            raise DataError(
+                f"{self}: its seeds have other numbers of independent test samples or "
+                f"trajectories: {', '.join(str(len(row)) for row in rows)}."
+            )
+        return np.stack(rows)
+
+    @cached_property
+    def bootstrap(self) -> PairedBootstrap:
+        """Resamples of seeds and independent test samples."""
+        dataset = self.open(self.evaluations[0])
+        blocks = np.unique(dataset.block.isel(seed=0).values)
+        return PairedBootstrap(len(self.seeds), len(blocks))
+
+    def squared_errors(self) -> dict[str, Array]:
+        """Squared errors and their decomposition (P4), shape (seed, block); empty without orbits.
+
+        Keys: plain and averaged; orbit_variance, from predictions alone: the predicted gain;
+        orbit_distance of the plain prediction from the mean. Each in units of the scale of its
+        quantity, mean over quantities.
+        """
+        if "average" not in self.evaluations or "error_gram" not in self.open("average"):
+            return {}
+        dataset = self.open("average")
+        gram = dataset.error_gram
+        values = {
+            "plain": gram.isel(element=0, element_b=0, drop=True),
+            "averaged": gram.mean(("element", "element_b"), skipna=False),
+            "orbit_variance": dataset.orbit_variance,
+            "orbit_distance": dataset.orbit_distance,
+        }
+        return {
+            name: self.by_block((each / dataset.scale).mean("channel", skipna=False))
+            for name, each in values.items()
+        }
+
+    def equivariance_errors(self) -> xr.DataArray | None:
+        """Squared relative distance of the plain prediction from the average, (seed, sample)."""
+        if "average" not in self.evaluations:
+            return None
+        dataset = self.open("average")
+        if "orbit_distance" not in dataset or "variance" not in dataset:
+            return None
+        return (dataset.orbit_distance / dataset.variance).mean("channel", skipna=False)
+
+    def _equivariance_error(self) -> Estimate | None:
+        squares = self.equivariance_errors()
+        if squares is None:
+            return None
+        mean = _bootstrapped(self.by_block(squares))
+        return Estimate(mean.value**0.5, np.sqrt(mean.draws), mean.seeds, mean.samples)
 
     def gamma(self) -> Estimate | None:
-        """|γ| at the end of training over layers and seeds; None without homotopy layers."""
+        """|γ| at the end of training, mean over layers of each run; None without such layers."""
         if "gamma" not in self.multipliers:
             return None
-        paths = (self.multipliers.gamma.sel(seed=seed).dropna("epoch") for seed in self.seeds)
-        values = np.stack([abs(path.isel(epoch=-1)) for path in paths])
-        return PairedBootstrap(*values.shape).mean(values)
+        last = self.history.groupby("seed").epoch.max()
+        relaxation = abs(self.multipliers.gamma)
+        return _of_runs(
+            [
+                float(relaxation.sel(seed=seed, epoch=epoch).mean(skipna=False))
+                for seed, epoch in last.items()
+            ]
+        )
 
     @cached_property
     def multipliers(self) -> xr.Dataset:
-        """What constrained training recorded: gamma, lambda, slack and ratio of homotopy layers.
-
-        Dimensions (seed, epoch, layer), NaN after the last epoch of a seed; no variable without
-        such layers.
-        """
-        columns = [name for name in map(str, self.history) if ":" in name]
-        if not columns:
-            return xr.Dataset()
-        long = self.history.melt(["seed", "epoch"], columns)
-        long[["quantity", "layer"]] = long.variable.str.split(":", n=1, expand=True)
-        index = ["seed", "epoch", "layer", "quantity"]
-        table = long.set_index(index).value.unstack("quantity")
-        return table.to_xarray().sel(layer=long.layer.unique())
+        """What constrained training recorded; see `reading.multipliers_of`."""
+        return multipliers_of(self.history)
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """Training histories of all seeds, with a column `seed`."""
-        folder = self.directory.parent / "models" / self.task / self.model / self.treatment
-        return pd.concat(
-            [
-                pd.read_csv(folder / f"seed{seed}" / "history.csv").assign(seed=seed)
-                for seed in self.seeds
-            ],
-            ignore_index=True,
-        )
+        """Training histories of all seeds, with a column `seed`; no rows of published weights."""
+        return read_history(self.runs, self.layout)
 
-    def row(self, seed: int, evaluation: str, metric: str, value: Any, **at: Any) -> Row:
-        """One row of the table of metrics."""
-        return {
-            "study": self.study.name,
-            "task": self.task,
-            "model": self.model,
-            "treatment": self.treatment,
-            "evaluation": evaluation,
-            "seed": seed,
-            "split": "test",
-            "lead_time": at.get("lead_time", "1"),
-            "field": at.get("field", "mean"),
-            "metric": metric,
-            "value": float(value),
-            "unit": at.get("unit", "1"),
-        }
+    @property
+    def seconds_per_epoch(self) -> dict[int, float]:
+        """Mean over the epochs of each run that was trained here, by seed."""
+        if "seconds" not in self.history:
+            return {}
+        means = self.history.groupby("seed").seconds.mean()
+        return {int(seed): float(mean) for seed, mean in means.items()}
 
 
-def read(directory: Path, family: Any, evaluation: str, seed: int) -> xr.Dataset:
-    """One evaluation of one cell; raises `DataError` if it is not there or cannot be read."""
-    path = directory / family.task / family.model / family.treatment / evaluation
-    path = path / f"seed{seed}.nc"
-    refuse_damaged(path)
-    try:
-        return xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from None
+def run_groups(study: Study, layout: Layout) -> tuple[list[RunGroup], list[Run]]:
+    """Run groups of the runs that were evaluated, in the order of the config, and all other runs.
+
+    A run group of which some seeds are missing has the seeds that are there.
+    """
+    groups, missing = [], []
+    for runs in study.groups.values():
+        there = tuple(run for run in runs if _is_there(run, layout))
+        missing += [run for run in runs if run not in there]
+        if there:
+            groups.append(RunGroup(there, layout))
+    return groups, missing
+
+
+def _is_there(run: Run, layout: Layout) -> bool:
+    paths = (layout.evaluation(run.study, *run.key, name, run.seed) for name in run.evaluations)
+    return all(path.is_file() for path in paths)
+
+
+def over_channels(values: xr.DataArray) -> xr.DataArray:
+    """Mean over channels; errors in units of their own are scaled first, so that they compare."""
+    if "channel" not in values.dims:
+        return values
+    if values.attrs.get("units", "1") != "1" and "scale" in values.coords:
+        values = values / values.scale
+    return values.mean("channel", skipna=False)
+
+
+def subset_error(dataset: xr.Dataset, members: Sequence[int], metric: str) -> xr.DataArray | None:
+    """Error of the average over some elements, from the Gram matrix, (seed, sample, channel).
+
+    Args:
+        dataset: the evaluation "average".
+        members: positions of the elements.
+        metric: "vrmse", or "nmse", its square; of others None.
+
+    """
+    if metric not in ("vrmse", "nmse") or "variance" not in dataset:
+        return None
+    chosen = dataset.error_gram.isel(element=list(members), element_b=list(members))
+    squared = chosen.mean(("element", "element_b"), skipna=False) / dataset.variance
+    return np.sqrt(squared) if metric == "vrmse" else squared
+
+
+def _at_horizon(dataset: xr.Dataset, selection: Selection, metric: str) -> xr.DataArray | None:
+    """Errors of rollouts, mean over the lead times of a horizon, (seed, trajectory, channel)."""
+    first, last = HORIZONS[selection.horizon]
+    name = f"rollout_{metric}"
+    if name not in dataset or int(dataset.lead_time.max()) < last:
+        return None
+    operator = "plain" if selection.evaluation == "plain" else selection.operator
+    if operator not in dataset.operator:
+        return None
+    values = dataset[name].sel(operator=operator, lead_time=slice(first, last))
+    return values.mean("lead_time", skipna=False)
+
+
+def _bootstrapped(values: Array) -> Estimate:
+    return PairedBootstrap(*values.shape).mean(values)
+
+
+def _of_runs(values: Sequence[float]) -> Estimate | None:
+    """Mean of one number for each run: runs alone are drawn."""
+    if not values:
+        return None
+    mean = PairedBootstrap(len(values), 1).mean(np.array(values)[:, None])
+    return Estimate(mean.value, mean.draws, mean.seeds, 0)

@@ -1,1 +1,1 @@
-"""Figures: one module each, with `draw(results) -> Figure`; `draw.draw` finds and saves them."""
+"""Figures: a module each, with a `FIGURE` that makes a table of results and draws it."""

@@ -1,48 +1,80 @@
 """Error against the price of inference."""
 
-import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, legend_outside, model_palette
+from symbench.figures.style import (
+    EVALUATIONS,
+    finite,
+    hue,
+    legend_below,
+    line,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+    panels,
+)
 
-LABELS = {"none": "plain", "frame": "canonical shift", "average": "average"}
-MARKERS = {"none": "o", "frame": "^", "average": "s"}
+COLUMNS = ["task", "model", "number", "evaluation", "metric", "score", "seconds", "time_ratio"]
 
 
-def draw(results: StudyResults) -> Figure:
-    """One panel a task; each model's evaluations are joined by a line."""
-    chosen = results.metrics.query(
-        "treatment == 'none' and field == 'mean' and metric in ('vrmse', 'seconds_per_sample')"
-        " and lead_time == '1' and evaluation in ('none', 'frame', 'average')"
-    )
-    table = chosen.pivot_table(
-        index=["task", "model", "evaluation"], columns="metric", values="value", sort=False
-    )
-    tasks = list(dict.fromkeys(chosen.task))
-    palette = model_palette(chosen.model)
-    figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 2.8), squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=True):
-        for model, rows in table.loc[task].groupby("model", sort=False):
-            rows = rows.droplevel("model")
-            time = rows.seconds_per_sample / rows.seconds_per_sample["none"]
-            ordered = time.sort_values().index
-            axis.plot(
-                time[ordered], rows.vrmse[ordered], color=palette[str(model)], label=str(model)
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each model that is trained plainly, and each of its evaluations.
+
+    `time_ratio` is the time of inference over that of the plain evaluation.
+    """
+    rows = []
+    for group in results.plainly_trained:
+        if len(group.evaluations) < 2 or "plain" not in group.evaluations:
+            continue
+        plain = results.value(group, "plain", "seconds_per_sample")
+        for evaluation in group.evaluations:
+            seconds = results.value(group, evaluation, "seconds_per_sample")
+            rows.append(
+                {
+                    "task": group.task,
+                    "model": group.model,
+                    "number": results.number(group.model),
+                    "evaluation": evaluation,
+                    "metric": group.score.name,
+                    "score": results.value(group, evaluation, group.score.name),
+                    "seconds": seconds,
+                    "time_ratio": seconds / plain,
+                }
             )
-            for evaluation in ordered:
-                axis.plot(
-                    time[evaluation],
-                    rows.vrmse[evaluation],
-                    MARKERS[str(evaluation)],
-                    color=palette[str(model)],
-                    markerfacecolor="white" if evaluation == "frame" else None,
-                )
-        axis.set_xscale("log")
-        axis.set_title(task)
-        axis.set_xlabel("inference time / plain")
-    for evaluation, label in LABELS.items():
-        axes[0, 0].plot([], [], MARKERS[evaluation], color="0.4", label=label)
-    axes[0, 0].set_ylabel("one-step VRMSE")
-    legend_outside(figure, axes[0, 0])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
+    """One panel a task; the evaluations of each model are joined by a line."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No run that was trained plainly has another evaluation beside the plain one."
+        )
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = panels(len(tasks), 4, 2.8)
+    for axis, task in zip(axes, tasks, strict=True):
+        here = shown[shown.task == task]
+        for model, rows in here.groupby("model", sort=False):
+            ordered = rows.sort_values("time_ratio")
+            number = int(rows.number.iloc[0])
+            times, scores = finite(ordered.time_ratio), finite(ordered.score)
+            axis.plot(times, scores, line(number), color=hue(number), label=str(model))
+            for time, value, evaluation in zip(times, scores, ordered.evaluation, strict=True):
+                fill = "white" if evaluation == "frame" else hue(number)
+                marker = EVALUATIONS[str(evaluation)].marker
+                axis.plot(time, value, marker, color=hue(number), markerfacecolor=fill)
+        log_scale(axis, "x", here.time_ratio)
+        axis.set(title=task, xlabel="inference time / plain", ylabel=here.metric.iloc[0])
+    for name in dict.fromkeys(shown.evaluation):
+        look = EVALUATIONS[str(name)]
+        axes[0].plot([], [], look.marker, color="0.4", label=look.label)
+    note_not_finite(figure, shown.score)
+    legend_below(figure, axes, 5)
     return figure
+
+
+FIGURE = Drawing(table, draw)

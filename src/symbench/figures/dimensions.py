@@ -1,64 +1,113 @@
 """One pass against 2^d: time and error of equivariant networks by dimension of space."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from symbench.cells import SampleFamily
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, log_ticks, model_palette, nothing_to_draw
+from symbench.evaluation.results import RunGroup
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, estimated
+from symbench.figures.style import (
+    WIDTH,
+    error_bars,
+    finite,
+    grid,
+    hue,
+    legend_below,
+    line,
+    log_scale,
+    note,
+    note_not_finite,
+    nothing_to_draw,
+)
 
-# Cells that are there for the time of a pass are trained for less, and their errors say nothing.
+# Runs that are there for the time of a pass are trained for less, and their errors say nothing.
 ENOUGH_EPOCHS = 5
+REFERENCE = "sign_equivariant"
+COLUMNS = [
+    "model",
+    "number",
+    "task",
+    "dimension",
+    "epochs",
+    "seconds",
+    "time_ratio",
+    "metric",
+    "score",
+    "low",
+    "high",
+]
 
 
-def draw(results: StudyResults) -> Figure:
-    """Left: time over that of the sign-equivariant network. Right: test error."""
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each model on tasks of several dimensions, trained and evaluated plainly.
+
+    `time_ratio` is the time of a pass over that of the sign-equivariant network on the same task;
+    the score is empty after fewer than five epochs.
+    """
     shown = [
-        family
-        for family in results.sample_families
-        if family.score == "mse" and family.treatment == "none"
+        (group, dimension)
+        for group in results.plainly_trained
+        if "plain" in group.evaluations and (dimension := _dimension(results, group)) is not None
     ]
-    dimension = {
-        family.task: int(results.study.task(family.task).parameters["dimension"])
-        for family in shown
+    count: dict[str, set[int]] = {}
+    for group, dimension in shown:
+        count.setdefault(group.model, set()).add(dimension)
+    swept = [(group, dimension) for group, dimension in shown if len(count[group.model]) > 1]
+    seconds = {
+        (group.task, group.model): results.value(group, "plain", "seconds_per_sample")
+        for group, _ in swept
     }
-    swept = [f for f in shown if sum(other.model == f.model for other in shown) > 1]
-    if not swept:
-        return nothing_to_draw()
-    palette = model_palette([family.model for family in swept])
-    reference = {f.task: _time(f) for f in swept if "sign_equivariant" in f.model}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
-    for model, colour in palette.items():
-        chosen = sorted(
-            (f for f in swept if f.model == model), key=lambda family: dimension[family.task]
-        )
-        axes = [dimension[family.task] for family in chosen]
-        ratios = [_time(f) / reference.get(f.task, np.nan) for f in chosen]
-        left.plot(axes, ratios, "o-", color=colour, label=model)
-        trained = [f for f in chosen if len(f.history) >= ENOUGH_EPOCHS * len(f.seeds)]
-        if not trained:
-            continue
-        axes = [dimension[family.task] for family in trained]
-        estimates = [f.estimate(Selection(metric="mse")) for f in trained]
-        found = [estimate for estimate in estimates if estimate is not None]
-        low, high = np.array([estimate.interval for estimate in found]).T
-        values = np.array([estimate.value for estimate in found])
-        bars = np.maximum([values - low, high - values], 0)
-        right.errorbar(axes, values, bars, fmt="o-", color=colour, capsize=2, label=model)
-    span = np.arange(min(dimension.values()), max(dimension.values()) + 1)
+    reference = {task: time for (task, model), time in seconds.items() if REFERENCE in model}
+    rows = []
+    for group, dimension in sorted(swept, key=lambda pair: pair[1]):
+        epochs = len(group.history) / len(group.seeds)
+        trained = epochs >= ENOUGH_EPOCHS
+        time = seconds[group.task, group.model]
+        value, low, high = estimated(group) if trained else (float("nan"),) * 3
+        row = [group.model, results.number(group.model), group.task, dimension, epochs, time]
+        row += [time / reference.get(group.task, float("nan")), group.score.name, value, low, high]
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("number", kind="stable")
+
+
+def _dimension(results: StudyResults, group: RunGroup) -> int | None:
+    found = results.study.task(group.task).parameters.get("dimension")
+    return found if isinstance(found, int) else None
+
+
+def draw(table: Table) -> Figure:
+    """Left: time over that of the sign-equivariant network. Right: score."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No model was trained plainly on tasks of several dimensions.")
+    figure, axes = grid(1, 2, (WIDTH, 3.4))
+    left, right = axes[0]
+    for model, rows in shown.groupby("model", sort=False):
+        number = int(rows.number.iloc[0])
+        style = {"color": hue(number), "linestyle": line(number), "marker": "o"}
+        left.plot(rows.dimension, finite(rows.time_ratio), label=str(model), **style)
+        rows = rows.dropna(subset="score")
+        if len(rows):
+            bars = error_bars(rows.score, rows.low, rows.high)
+            right.errorbar(rows.dimension, finite(rows.score), bars, capsize=2, **style)
+    span = np.arange(shown.dimension.min(), shown.dimension.max() + 1)
     left.plot(span, 2.0**span, color="0.5", linestyle="--", label="2^d passes")
-    left.set(yscale="log", xlabel="dimension of space", ylabel="time of a pass / sign-equivariant")
-    right.set(yscale="log", xlabel="dimension of space", ylabel="test MSE")
+    left.set(yscale="log", ylabel="time of a pass / sign-equivariant")
+    right.set(ylabel=f"test {shown.metric.iloc[0]}")
+    log_scale(left, "y", [*shown.time_ratio, *2.0**span])
+    log_scale(right, "y", shown.score)
     for axis in (left, right):
+        axis.set_xlabel("dimension of space")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    log_ticks(right.yaxis)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    if shown.time_ratio.isna().all():
+        note(figure, "Times cannot be compared: no sign-equivariant network is among the runs.")
+    if shown.score.isna().all():
+        note(figure, f"No errors are shown: nothing was trained for {ENOUGH_EPOCHS} epochs.")
+    note_not_finite(figure, shown.score.dropna())
+    legend_below(figure, (left,), 5)
     return figure
 
 
-def _time(family: SampleFamily) -> float:
-    return float(family.open("none").seconds_per_sample.mean())
+FIGURE = Drawing(table, draw)

@@ -1,34 +1,65 @@
-"""Find a figure by name, draw it and save it as PNG and PDF."""
+"""Make the table of a figure, and draw it."""
 
-from importlib import import_module
-from pathlib import Path
+from importlib.metadata import version
 
-import matplotlib.pyplot as plt
+import pandas as pd
 
+from symbench.config import registry
 from symbench.config.study import Study
-from symbench.errors import choose
+from symbench.errors import ConfigError
+from symbench.figures.drawing import Drawing
 from symbench.figures.results import StudyResults
-from symbench.figures.style import apply_style
-from symbench.files import write_whole
+from symbench.figures.style import figure_style, note
+from symbench.files import remove, write_whole
+from symbench.layout import IMAGES, Layout
 from symbench.provenance import describe
 
 
-def draw(name: str, study: Study, results: Path, output: Path) -> None:
-    """Draw one figure of a study.
+def drawing(study: Study, name: str) -> Drawing:
+    """What makes a figure of a study; raises `ConfigError` if its code is no `Drawing`."""
+    code = study.figure(name).draw or name
+    found = registry.resolve("figures", code)
+    if not isinstance(found, Drawing):
+        raise ConfigError(
+            f"figures.{name}: '{code}' is a {type(found).__name__}, "
+            "no symbench.figures.drawing.Drawing."
+        )
+    return found
+
+
+def draw_figure(study: Study, name: str, layout: Layout) -> None:
+    """Write a figure as PNG and PDF, and beside them its table: CSV, or NetCDF for a data set.
 
     Args:
-        name: name of the figure in the study, which is the name of its module here.
-        study: the study.
-        results: folder of its results.
-        output: path without suffix.
+        study: the study, whose results are read.
+        name: of the figure in the study.
+        layout: where the results are, and where the figure goes.
+
+    Raises:
+        ConfigError: if there is no such figure, or its code is no `Drawing`.
+        DataError: if a table that it needs is missing or damaged.
 
     """
-    choose(name, [figure.name for figure in study.description.figures], "figure")
-    apply_style()
-    figure = import_module(f"symbench.figures.{name}").draw(StudyResults(study, results))
-    record = describe(study.comparison_fingerprint())
-    note = f"symbench {record['packages']['symbench']}, commit {record['commit']}"
-    for suffix, key in (("png", "Description"), ("pdf", "Subject")):
-        with write_whole(output.with_suffix(f".{suffix}")) as temporary:
-            figure.savefig(temporary, format=suffix, metadata={key: note})
-    plt.close(figure)
+    found = drawing(study, name)
+    results = StudyResults(study, layout)
+    table = found.table(results)
+    csv, netcdf = (layout.figure(study.name, name, suffix) for suffix in ("csv", "nc"))
+    if isinstance(table, pd.DataFrame):
+        remove(netcdf)
+        with write_whole(csv) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.9g")
+    else:
+        remove(csv)
+        with write_whole(netcdf) as temporary:
+            table.to_netcdf(temporary, engine="h5netcdf")
+    record = describe(study.comparison_fingerprint)
+    made_by = f"symbench {version('symbench')}, commit {record['commit']}"
+    with figure_style():
+        figure = found.draw(table)
+        if missing := len(results.missing):
+            note(figure, f"Not shown: {missing} of {len(study.runs)} runs without evaluations.")
+        for suffix, key in zip(IMAGES, ("Description", "Subject"), strict=True):
+            with write_whole(layout.figure(study.name, name, suffix)) as temporary:
+                figure.savefig(
+                    temporary, format=suffix, metadata={key: made_by}, bbox_inches="tight"
+                )

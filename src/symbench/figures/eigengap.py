@@ -1,57 +1,74 @@
 """Where principal axes are hardly told apart, methods that use them jump."""
 
-import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, log_ticks, model_palette, nothing_to_draw
+from symbench.figures.style import (
+    WIDTH,
+    finite,
+    grid,
+    hue,
+    legend_below,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+)
 
 METRICS = {
     "equivariance_error": "equivariance error",
     "sensitivity": "change of output / of input",
 }
+COLUMNS = ["task", "model", "number", "sample", "relative_gap", *METRICS]
 
 
-def draw(results: StudyResults) -> Figure:
-    """A column a task; a point is a test sample of the first seed."""
-    shown = [
-        family
-        for family in results.sample_families
-        if family.score == "mse" and family.treatment == "none"
-    ]
-    if not shown:
-        return nothing_to_draw()
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    palette = model_palette([family.model for family in shown])
-    figure, axes = plt.subplots(
-        2, len(tasks), figsize=(WIDTH, 5.2), sharex="col", sharey="row", squeeze=False
-    )
-    for column, task in zip(axes.T, tasks, strict=False):
-        for family in shown:
-            if family.task != task:
-                continue
-            dataset = family.open("none").isel(seed=0)
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each test sample of the first seed of what was trained and evaluated plainly."""
+    parts = []
+    for group in results.plainly_trained:
+        if "plain" not in group.evaluations or "relative_gap" not in group.open("plain"):
+            continue
+        dataset = group.open("plain").isel(seed=0)
+        part = pd.DataFrame(
+            {
+                name: dataset[name].to_numpy() if name in dataset else float("nan")
+                for name in ("relative_gap", *METRICS)
+            }
+        )
+        part.insert(0, "sample", range(len(part)))
+        part.insert(0, "number", results.number(group.model))
+        part.insert(0, "model", group.model)
+        part.insert(0, "task", group.task)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
+    """A column a task; a point is a test sample."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No task whose samples have principal axes was trained and evaluated plainly."
+        )
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = grid(2, len(tasks), (max(WIDTH, 2.2 * len(tasks)), 5.2))
+    for column, task in zip(axes.T, tasks, strict=True):
+        here = shown[shown.task == task]
+        for model, rows in here.groupby("model", sort=False):
+            colour = hue(int(rows.number.iloc[0]))
             for axis, metric in zip(column, METRICS, strict=True):
-                axis.plot(
-                    dataset.relative_gap,
-                    dataset[metric],
-                    ".",
-                    ms=3,
-                    alpha=0.5,
-                    color=palette[family.model],
-                    label=family.model,
-                )
-                axis.set(xscale="log", yscale="log")
-                log_ticks(axis.xaxis)
+                gaps, values = finite(rows.relative_gap), finite(rows[metric])
+                axis.plot(gaps, values, ".", ms=3, alpha=0.5, color=colour, label=str(model))
+        for axis, (metric, label) in zip(column, METRICS.items(), strict=True):
+            log_scale(axis, "x", here.relative_gap)
+            log_scale(axis, "y", here[metric])
+            axis.set_ylabel(label)
         column[0].set_title(task)
         column[-1].set_xlabel("relative eigengap")
-    for axis, label in zip(axes[:, 0], METRICS.values(), strict=True):
-        axis.set_ylabel(label)
-    handles, labels = [], []
-    for axis in axes[0]:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            if label not in labels:
-                handles.append(handle)
-                labels.append(label)
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), markerscale=3)
+    note_not_finite(figure, shown[list(METRICS)].to_numpy().ravel())
+    legend_below(figure, axes[0], 5, markerscale=3)
     return figure
+
+
+FIGURE = Drawing(table, draw)

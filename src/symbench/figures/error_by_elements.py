@@ -1,54 +1,84 @@
 """What averaging buys at how many evaluations of the model, beside models that need only one."""
 
-from typing import Any
-
-import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, estimated, label
 from symbench.figures.style import (
-    WIDTH,
-    family_label,
-    log_ticks,
-    model_palette,
+    finite,
+    hue,
+    legend_below,
+    line,
+    log_scale,
+    note_not_finite,
     nothing_to_draw,
+    panels,
 )
 
+COLUMNS = ["task", "label", "number", "averaged", "elements", "metric", "score"]
 
-def draw(results: StudyResults) -> Figure:
+
+def table(results: StudyResults) -> pd.DataFrame:
+    """Rows for each model and treatment on tasks where some model is averaged.
+
+    What is averaged has a row for each number of elements, the mean over samples and seeds of the
+    average over the first of them; what is not has one row, of its plain evaluation.
+    """
+    averaged = {
+        group.task
+        for group in results.full_groups
+        if "average" in group.evaluations
+        and _by_elements(group.score.name) in group.open("average")
+    }
+    rows = []
+    for group in results.full_groups:
+        if group.task not in averaged:
+            continue
+        head = [group.task, label(group), results.label_number(group)]
+        name = group.score.name
+        if "average" in group.evaluations and _by_elements(name) in group.open("average"):
+            dataset = group.open("average")
+            for count, values in dataset[_by_elements(name)].groupby("elements"):
+                rows.append([*head, True, count, name, float(values.mean())])
+        elif "plain" in group.evaluations:
+            rows.append([*head, False, 1, name, estimated(group)[0]])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _by_elements(metric: str) -> str:
+    return f"{metric}_by_elements"
+
+
+def draw(table: Table) -> Figure:
     """A panel a task: error of the average over the first elements; lines for one evaluation."""
-    shown = results.full_families
-    tasks = list(dict.fromkeys(family.task for family in shown if "average" in family.evaluations))
-    if not tasks:
-        return nothing_to_draw()
-    figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 3.4), squeeze=False)
-    palette = model_palette(family_label(family) for family in shown)
-    for axis, task in zip(axes[0], tasks, strict=True):
-        for family in shown:
-            if family.task != task:
-                continue
-            label = family_label(family)
-            if "average" in family.evaluations:
-                dataset = family.open("average")
-                values = dataset[f"{family.score}_by_elements"].mean(("seed", "sample"))
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No model was averaged over a growing number of elements.")
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = panels(len(tasks), 3, 3.4)
+    for axis, task in zip(axes, tasks, strict=True):
+        here = shown[shown.task == task]
+        for name, rows in here.groupby("label", sort=False):
+            number = int(rows.number.iloc[0])
+            if rows.averaged.iloc[0]:
                 axis.plot(
-                    dataset.elements,
-                    values,
-                    "s-",
-                    color=palette[label],
-                    label=f"{label}, averaged",
+                    rows.elements,
+                    finite(rows.score),
+                    "s" + line(number),
+                    color=hue(number),
+                    label=f"{name}, averaged",
                 )
-            elif (estimate := family.estimate(Selection(metric=family.score))) is not None:
-                axis.axhline(estimate.value, color=palette[label], linestyle="--", label=label)
+            elif not pd.isna(value := finite(rows.score)[0]):
+                axis.axhline(value, color=hue(number), linestyle="--", label=str(name))
         axis.set_xscale("log", base=2)
-        axis.set(yscale="log", title=task, xlabel="evaluations of the model", ylabel=shown[0].score)
-        log_ticks(axis.yaxis)
-    named: dict[str, Any] = {}
-    for axis in axes[0]:
-        handles, labels = axis.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
-    figure.legend(
-        list(named.values()), list(named), loc="outside lower center", ncols=4, fontsize="xx-small"
-    )
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        log_scale(axis, "y", here.score)
+        axis.set(title=task, xlabel="evaluations of the model", ylabel=here.metric.iloc[0])
+    note_not_finite(figure, shown.score)
+    legend_below(figure, axes)
     return figure
+
+
+FIGURE = Drawing(table, draw)

@@ -1,57 +1,104 @@
 """Test error against the number of parameters and the depth of circuits."""
 
-from typing import Any
-
-import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, error_bars, log_ticks, model_palette, nothing_to_draw
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, estimated
+from symbench.figures.style import (
+    WIDTH,
+    error_bars,
+    finite,
+    grid,
+    hue,
+    legend_below,
+    line,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+)
+
+CIRCUITS = "circuit_gates"
+COLUMNS = [
+    "task",
+    "model",
+    "architecture",
+    "number",
+    "parameters",
+    "blocks",
+    "metric",
+    "score",
+    "low",
+    "high",
+]
 
 
-def draw(results: StudyResults) -> Figure:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each task and model that is trained and evaluated plainly.
+
+    `blocks` is the depth of a circuit, empty for what is none; `number` is that of the first model
+    of the architecture.
+    """
+    depth = _depths(results)
+    rows = []
+    for group in results.full_groups:
+        if group.treatment != "none" or "plain" not in group.evaluations:
+            continue
+        architecture = results.study.settings.models[group.model].architecture
+        parameters = int(group.open("plain").attrs["parameters"])
+        row = [group.task, group.model, architecture, results.architecture_numbers[architecture]]
+        row += [parameters, depth.get(group.model), group.score.name, *estimated(group)]
+        rows.append(row)
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    return found.sort_values(["task", "parameters"], key=_in_order, kind="stable")
+
+
+def _in_order(column: pd.Series) -> pd.Series:
+    """Tasks in the order in which they come, numbers by size."""
+    if column.name == "task":
+        return pd.Series(pd.factorize(column)[0], index=column.index)
+    return column
+
+
+def _depths(results: StudyResults) -> dict[str, int]:
+    """Number of blocks of each circuit, by model."""
+    circuits = results.further_table(CIRCUITS, ("model", "blocks")).drop_duplicates("model")
+    return dict(zip(circuits.model, circuits.blocks, strict=True))
+
+
+def draw(table: Table) -> Figure:
     """A row a task; left parameters, right blocks; models of one architecture are joined."""
-    shown = [family for family in results.full_families if family.treatment == "none"]
-    if not shown:
-        return nothing_to_draw()
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    models = results.study.settings.models
-    palette = model_palette(models[family.model].architecture for family in shown)
-    figure, axes = plt.subplots(len(tasks), 2, figsize=(WIDTH, 3.0 * len(tasks)), squeeze=False)
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No run was trained plainly and evaluated plainly.")
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = grid(len(tasks), 2, (WIDTH, 3.0 * len(tasks)))
     for row, task in zip(axes, tasks, strict=True):
-        for architecture, colour in palette.items():
-            points = []
-            for family in shown:
-                if family.task != task or models[family.model].architecture != architecture:
-                    continue
-                estimate = family.estimate(Selection(metric=family.score))
-                if estimate is None:
-                    continue
-                low, high = estimate.interval
-                parameters = int(family.open("none").attrs["parameters"])
-                blocks = _blocks(results.study.model_settings(task, family.model), architecture)
-                points.append((parameters, blocks, estimate.value, low, high))
-            for axis, index in zip(row, (0, 1), strict=True):
-                known = sorted(point for point in points if point[index] is not None)
-                if not known:
-                    continue
-                x = [point[index] for point in known]
-                y, low, high = zip(*(point[2:] for point in known), strict=True)
-                bars = error_bars(y, low, high)
-                axis.errorbar(x, y, bars, fmt="o-", color=colour, label=architecture, capsize=2)
-        row[0].set(xscale="log", xlabel="parameters", title=task)
-        row[1].set(xlabel="blocks", title=task)
-        for axis in row:
-            axis.set(yscale="log", ylabel=shown[0].score)
-            log_ticks(axis.yaxis)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+        here = shown[shown.task == task]
+        for axis, quantity in zip(row, ("parameters", "blocks"), strict=True):
+            known = here.dropna(subset=quantity)
+            for architecture, rows in known.groupby("architecture", sort=False):
+                rows = rows.sort_values(quantity)
+                number = int(rows.number.iloc[0])
+                axis.errorbar(
+                    rows[quantity].to_numpy(dtype=float),
+                    finite(rows.score),
+                    error_bars(rows.score, rows.low, rows.high),
+                    fmt="o" + line(number),
+                    color=hue(number),
+                    label=str(architecture),
+                    capsize=2,
+                )
+            if known.empty:
+                axis.text(0.5, 0.5, "no circuits", transform=axis.transAxes, ha="center")
+            axis.set(xlabel=quantity, title=task, ylabel=here.metric.iloc[0])
+            log_scale(axis, "y", known.score)
+        log_scale(row[0], "x", here.parameters)
+        row[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    note_not_finite(figure, shown.score)
+    legend_below(figure, axes[:, 0], 3)
     return figure
 
 
-def _blocks(settings: dict[str, Any], architecture: str) -> int | None:
-    """Depth of a circuit; None for what is none."""
-    from symbench.models.molecules.quantum_circuits import BLOCKS
-
-    return int(settings.get("blocks", BLOCKS)) if architecture.endswith("circuit") else None
+FIGURE = Drawing(table, draw)

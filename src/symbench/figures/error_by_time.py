@@ -1,54 +1,94 @@
 """Every way of imposing the symmetry: score, invariance and price of one prediction."""
 
-import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from symbench.figures.results import StudyResults
-from symbench.figures.style import EVALUATIONS, WIDTH, family_label, log_ticks, model_palette
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, label
+from symbench.figures.style import (
+    EVALUATIONS,
+    finite,
+    hue,
+    line,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+    panels,
+)
 
 # Above this relative error a prediction visibly depends on the pose.
 INVARIANT = 1e-3
-COLUMNS = 2
+COLUMNS = [
+    "task",
+    "label",
+    "number",
+    "evaluation",
+    "milliseconds",
+    "metric",
+    "score",
+    "better",
+    "equivariance_error",
+]
 
 
-def draw(results: StudyResults) -> Figure:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each model, treatment and evaluation: means over samples and seeds."""
+    rows = []
+    for group in results.groups:
+        for evaluation in EVALUATIONS:
+            if evaluation not in group.evaluations:
+                continue
+            rows.append(
+                [
+                    group.task,
+                    label(group),
+                    results.label_number(group),
+                    evaluation,
+                    1e3 * results.value(group, evaluation, "seconds_per_sample"),
+                    group.score.name,
+                    results.value(group, evaluation, group.score.name),
+                    group.score.better,
+                    results.value(group, evaluation, "equivariance_error"),
+                ]
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
     """A panel a task; colour is model and training, marker the evaluation, hollow not invariant."""
-    shown = results.sample_families
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    rows = -(-len(tasks) // COLUMNS)
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(WIDTH, 3.4 * rows), squeeze=False)
-    for axis in axes.flat[len(tasks) :]:
-        axis.set_visible(False)
-    for axis, task in zip(axes.flat, tasks, strict=False):
-        families = [family for family in shown if family.task == task]
-        palette = model_palette([family_label(family) for family in families])
-        for family in families:
-            name = family_label(family)
-            points = []
-            for evaluation, look in EVALUATIONS.items():
-                if evaluation not in family.evaluations:
-                    continue
-                dataset = family.open(evaluation)
-                milliseconds = 1e3 * float(dataset.seconds_per_sample.mean())
-                score = float(dataset[family.score].mean())
-                invariant = float(dataset.equivariance_error.mean()) < INVARIANT
-                fill = None if invariant else "white"
-                axis.plot(
-                    milliseconds, score, look.marker, color=palette[name], markerfacecolor=fill
-                )
-                points.append((milliseconds, score))
-            axis.plot(*zip(*points, strict=True), color=palette[name], linewidth=0.7, label=name)
-        axis.set_xscale("log")
-        log_ticks(axis.xaxis)
-        if families[0].score == "mse":
-            axis.set_yscale("log")
-            log_ticks(axis.yaxis)
-        axis.set(title=task, xlabel="inference (ms per sample)", ylabel=families[0].score)
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No run of this study has evaluations.")
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = panels(len(tasks), 2, 3.4)
+    for axis, task in zip(axes, tasks, strict=True):
+        here = shown[shown.task == task]
+        for name, rows in here.groupby("label", sort=False):
+            number = int(rows.number.iloc[0])
+            times, scores = finite(rows.milliseconds), finite(rows.score)
+            axis.plot(
+                times, scores, line(number), color=hue(number), linewidth=0.7, label=str(name)
+            )
+            errors = rows.equivariance_error
+            for time, value, evaluation, error in zip(
+                times, scores, rows.evaluation, errors, strict=True
+            ):
+                fill = hue(number) if error < INVARIANT else "white"
+                marker = EVALUATIONS[str(evaluation)].marker
+                axis.plot(time, value, marker, color=hue(number), markerfacecolor=fill)
+        log_scale(axis, "x", here.milliseconds)
+        if here.better.iloc[0] == "lower":
+            log_scale(axis, "y", here.score)
+        axis.set(title=task, xlabel="inference (ms per sample)", ylabel=here.metric.iloc[0])
         axis.legend(fontsize="xx-small", loc="center left", bbox_to_anchor=(1, 0.5))
     handles = [
         Line2D([], [], marker=look.marker, linestyle="", color="0.3", label=look.label)
         for look in EVALUATIONS.values()
     ]
+    note_not_finite(figure, shown.score)
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
+
+
+FIGURE = Drawing(table, draw)

@@ -1,62 +1,116 @@
-"""Relative change of the one-step VRMSE by averaging, per task, model and training treatment."""
+"""Relative change of the one-step score by averaging, per task, model and training treatment."""
 
-import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, model_palette
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import PLAINLY, StudyResults, score
+from symbench.figures.style import (
+    MARKERS,
+    error_bars,
+    finite,
+    hue,
+    note_not_finite,
+    nothing_to_draw,
+    panels,
+)
 from symbench.statistics import relative_change
 
+COLUMNS = [
+    "task",
+    "group",
+    "symmetry",
+    "model",
+    "number",
+    "treatment",
+    "metric",
+    "percent",
+    "low",
+    "high",
+]
 
-def draw(results: StudyResults) -> Figure:
-    """One panel a task; points with 95 % intervals."""
-    tasks = results.study.tasks
-    palette = model_palette([family.model for family in results.grid_families])
-    treatments = list(dict.fromkeys(family.treatment for family in results.grid_families))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 2.9), sharey=True, squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=True):
-        shown = [family for family in results.grid_families if family.task == task]
-        for position, family in enumerate(shown):
-            change = relative_change(
-                family.one_step(Selection(evaluation="average")),
-                family.one_step(Selection(evaluation="none")),
-            )
-            low, high = change.interval
-            hollow = family.treatment != "none"
+
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group with a plain and an averaged evaluation; change in percent."""
+    rows = []
+    for group in results.groups:
+        plain, averaged = (group.estimate(score(name)) for name in ("plain", "average"))
+        if plain is None or averaged is None:
+            continue
+        change = relative_change(averaged, plain)
+        settings = results.study.task(group.task).settings
+        symmetry = "exact" if group.exact else "broken"
+        percent = [100 * number for number in (change.value, *change.interval)]
+        about = (group.task, settings.group, symmetry, group.model, results.number(group.model))
+        rows.append([*about, group.treatment, group.score.name, *percent])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
+    """One panel a task; points with 95 % intervals, hollow if they were not trained plainly."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No run of this study was evaluated both plainly and averaged.")
+    tasks = list(dict.fromkeys(shown.task))
+    treatments = sorted(set(shown.treatment), key=lambda name: (name != PLAINLY, name))
+    markers = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(treatments)}
+    metrics = list(dict.fromkeys(shown.metric))
+    figure, axes = panels(len(tasks), 4, 2.9)
+    for axis, task in zip(axes, tasks, strict=True):
+        here = shown[shown.task == task]
+        bars = error_bars(here.percent, here.low, here.high)
+        for position, row in enumerate(here.itertuples()):
+            colour = hue(int(str(row.number)))
             axis.errorbar(
                 position,
-                100 * change.value,
-                yerr=100 * np.abs([[change.value - low], [high - change.value]]),
-                fmt="s" if hollow else "o",
-                markerfacecolor="white" if hollow else None,
-                color=palette[family.model],
+                finite(here.percent)[position],
+                yerr=bars[:, [position]],
+                fmt=markers[str(row.treatment)],
+                markerfacecolor=colour if row.treatment == PLAINLY else "white",
+                color=colour,
                 capsize=3,
             )
         axis.axhline(0, color="0.3", linewidth=0.8)
-        settings = results.study.settings.tasks[task]
-        state = "exact" if settings.exact else "broken"
-        axis.set_title(f"{task}\n{settings.group}, {state}")
+        axis.set_title(f"{task}\n{here.group.iloc[0]}, {here.symmetry.iloc[0]}")
         axis.set_xticks([])
-        axis.set_xlim(-0.7, len(shown) - 0.3)
-    axes[0, 0].set_ylabel("change of VRMSE by averaging (%)")
-    handles = [
-        Line2D([], [], marker="o", linestyle="", color=c, label=m) for m, c in palette.items()
-    ]
-    if len(treatments) > 1:
-        handles += [
-            Line2D([], [], marker="o", linestyle="", color="0.3", label="trained plainly"),
-            Line2D(
-                [],
-                [],
-                marker="s",
-                linestyle="",
-                color="0.3",
-                markerfacecolor="white",
-                label="trained with augmentation",
-            ),
-        ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        axis.set_xlim(-0.7, len(here) - 0.3)
+    metric = metrics[0].upper() if metrics == ["vrmse"] else " or ".join(metrics)
+    axes[0].set_ylabel(f"change of {metric} by averaging (%)")
+    figure.legend(
+        handles=[*_models(shown), *_treatments(markers)],
+        loc="outside lower center",
+        ncols=5,
+        fontsize="small",
+    )
+    note_not_finite(figure, shown.percent)
     return figure
+
+
+def _models(shown: pd.DataFrame) -> list[Line2D]:
+    numbers = dict(zip(shown.model, shown.number, strict=True))
+    return [
+        Line2D([], [], marker="o", linestyle="", color=hue(int(number)), label=str(model))
+        for model, number in numbers.items()
+    ]
+
+
+def _treatments(markers: dict[str, str]) -> list[Line2D]:
+    """Markers of treatments, where there is more than that of the plain training."""
+    if list(markers) == [PLAINLY]:
+        return []
+    return [
+        Line2D(
+            [],
+            [],
+            marker=marker,
+            linestyle="",
+            color="0.3",
+            markerfacecolor="0.3" if name == PLAINLY else "white",
+            label="trained plainly" if name == PLAINLY else f"trained with {name}",
+        )
+        for name, marker in markers.items()
+    ]
+
+
+FIGURE = Drawing(table, draw)

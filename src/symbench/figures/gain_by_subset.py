@@ -1,60 +1,111 @@
 """How much of the gain a part of the group keeps: random subsets, subgroups, theory."""
 
-import matplotlib.pyplot as plt
+import re
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, legend_outside, model_palette
+from symbench.figures.style import (
+    finite,
+    hue,
+    legend_below,
+    line,
+    note,
+    note_not_finite,
+    nothing_to_draw,
+    panels,
+)
 from symbench.statistics import kept_gain
 
+METRIC = "nmse"
+PATTERNS = {"subset": r"^subset(\d+)$", "subgroup": r"^subgroup\d+_order(\d+)$"}
+COLUMNS = ["task", "model", "number", "part", "name", "elements", METRIC, "share"]
 
-def draw(results: StudyResults) -> Figure:
+
+def table(results: StudyResults) -> pd.DataFrame:
+    """Rows for random subsets, subgroups and theory, of what was trained plainly.
+
+    `nmse` is the squared error over the variance of the target, mean over samples and seeds;
+    `share` the part of the gain by the whole group, empty where averaging gains nothing. Theory
+    (P5) has rows without a model.
+    """
+    rows = []
+    orders: dict[str, int] = {}
+    for group in results.plainly_trained:
+        metrics = results.rows(group)
+        means = metrics[metrics.metric == METRIC].groupby("evaluation", sort=False).value.mean()
+        found = [
+            (part, name, int(match[1]), float(value))
+            for name, value in zip(means.index.astype(str), means, strict=True)
+            for part, pattern in PATTERNS.items()
+            if (match := re.match(pattern, name))
+        ]
+        subsets = {count: value for part, _, count, value in found if part == "subset"}
+        if not subsets:
+            continue
+        order = max(subsets)
+        orders[group.task] = max(order, orders.get(group.task, 1))
+        gain = subsets[1] - subsets[order]
+        for part, name, count, value in sorted(found, key=lambda row: (row[0], row[2])):
+            share = (subsets[1] - value) / gain if gain > 0 else float("nan")
+            head = [group.task, group.model, results.number(group.model)]
+            rows.append([*head, part, name, count, value, share])
+    for task, order in orders.items():
+        kept = kept_gain(order, np.arange(1, order + 1, dtype=float))
+        for elements, part_kept in enumerate(kept, start=1):
+            rows.append([task, "", -1, "theory", "", elements, float("nan"), float(part_kept)])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
     """One panel a task: share of the gain in normalised squared error against elements."""
-    metrics = results.metrics.query("metric == 'nmse' and treatment == 'none'")
-    tasks = list(dict.fromkeys(metrics.task))
-    palette = model_palette(metrics.model)
-    figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 2.8), sharey=True, squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=True):
-        order = 1
-        for model, rows in metrics[metrics.task == task].groupby("model", sort=False):
-            subsets = _mean_by_count(rows, r"subset(\d+)$")
-            order = int(subsets.index.max())
-            base, best = subsets.iloc[0], subsets.iloc[-1]
-            if base <= best:
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No run that was trained plainly has errors of averages over parts of its group."
+        )
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = panels(len(tasks), 4, 2.8)
+    without = []
+    for axis, task in zip(axes, tasks, strict=True):
+        here = shown[shown.task == task]
+        for model, rows in here[here.part != "theory"].groupby("model", sort=False):
+            number = int(rows.number.iloc[0])
+            if rows.share.isna().all():
+                without.append(f"{model} on {task}")
                 continue
+            subsets, groups = (rows[rows.part == part] for part in PATTERNS)
             axis.plot(
-                subsets.index,
-                (base - subsets) / (base - best),
-                marker=".",
-                color=palette[str(model)],
+                subsets.elements,
+                finite(subsets.share),
+                "." + line(number),
+                color=hue(number),
                 label=str(model),
             )
-            groups = rows[rows.evaluation.str.startswith("subgroup")]
-            groups = groups.groupby("evaluation").value.mean()
-            sizes = groups.index.str.extract(r"order(\d+)", expand=False).astype(int)
             axis.scatter(
-                sizes,
-                (base - groups) / (base - best),
+                groups.elements,
+                finite(groups.share),
                 facecolors="none",
-                edgecolors=[palette[str(model)]],
+                edgecolors=[hue(number)],
                 s=16,
                 linewidths=0.7,
             )
-        counts = np.arange(1, order + 1)
-        theory = kept_gain(order, counts.astype(float))
-        axis.plot(counts, theory, color="black", linestyle="--", label="theory")
+        theory = here[here.part == "theory"]
+        axis.plot(theory.elements, theory.share, color="black", linestyle="--", label="theory")
         axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_ylim(-0.35, 1.15)
-        axis.set_title(task)
-        axis.set_xlabel("elements averaged")
-    axes[0, 0].set_ylabel("share of the gain kept")
-    legend_outside(figure, axes[0, 0])
+        axis.set(title=task, xlabel="elements averaged")
+    axes[0].set_ylabel("share of the gain kept")
+    if without:
+        note(figure, f"Averaging gains nothing that could be shared out: {', '.join(without)}.")
+    note_not_finite(figure, shown[shown.part != "theory"][METRIC])
+    legend_below(figure, axes, 5)
     return figure
 
 
-def _mean_by_count(rows: pd.DataFrame, pattern: str) -> pd.Series:
-    counts = rows.evaluation.str.extract(pattern, expand=False)
-    chosen = rows[counts.notna()].assign(count=counts.dropna().astype(int))
-    return chosen.groupby("count").value.mean().sort_index()
+FIGURE = Drawing(table, draw)

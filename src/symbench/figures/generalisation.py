@@ -1,52 +1,75 @@
 """Errors on training samples, on test samples, and outside the range of training."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, error_bars, family_label, log_ticks, nothing_to_draw
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, estimated, label
+from symbench.figures.style import (
+    WIDTH,
+    error_bars,
+    finite,
+    grid,
+    legend_below,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+)
 
-PARTS = {"train": "0.75", "": "#0072b2", "outside": "#d55e00"}
-LABELS = {"train": "training samples", "": "test samples", "outside": "outside the range"}
+METRICS = ("energy_mae", "force_mae")
+PARTS = {"train": "0.75", "test": "#0072b2", "outside": "#d55e00"}
+LABELS = {
+    "train": "training samples",
+    "test": "test samples",
+    "outside": "outside the range",
+}
+COLUMNS = ["task", "label", "metric", "unit", "part", "score", "low", "high"]
 
 
-def draw(results: StudyResults) -> Figure:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group, error and part of the samples; plain evaluation."""
+    rows = []
+    for group in results.full_groups:
+        if "plain" not in group.evaluations:
+            continue
+        dataset = group.open("plain")
+        for metric in METRICS:
+            if f"{metric}_outside" not in dataset:
+                continue
+            unit = str(dataset[metric].attrs.get("units", "1"))
+            for part in PARTS:
+                name = metric if part == "test" else f"{metric}_{part}"
+                value, low, high = estimated(group, metric=name)
+                rows.append([group.task, label(group), metric, unit, part, value, low, high])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
     """A row a task, energies and forces beside each other; bars with 95 % intervals."""
-    shown = [
-        family for family in results.full_families if "energy_mae_outside" in family.open("none")
-    ]
-    if not shown:
-        return nothing_to_draw()
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    figure, axes = plt.subplots(
-        len(tasks), 2, figsize=(WIDTH, 3.0 * len(tasks)), squeeze=False, sharex="row"
-    )
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No task of this study has errors outside the range of training.")
+    tasks = list(dict.fromkeys(shown.task))
+    metrics = list(dict.fromkeys(shown.metric))
+    figure, axes = grid(len(tasks), len(metrics), (WIDTH, 3.2 * len(tasks)))
     for row, task in zip(axes, tasks, strict=True):
-        families = [family for family in shown if family.task == task]
-        for axis, (metric, unit) in zip(
-            row, (("energy_mae", "meV"), ("force_mae", "meV/Å")), strict=True
-        ):
+        for axis, metric in zip(row, metrics, strict=True):
+            here = shown[(shown.task == task) & (shown.metric == metric)]
+            names = list(dict.fromkeys(here.label))
             for number, (part, colour) in enumerate(PARTS.items()):
-                name = f"{metric}_{part}" if part else metric
-                estimates = [family.estimate(Selection(metric=name)) for family in families]
-                values = np.array([e.value if e else np.nan for e in estimates])
-                ends = np.array([e.interval if e else (np.nan, np.nan) for e in estimates])
-                bars = error_bars(values, *ends.T)
-                at = np.arange(len(families)) + 0.27 * (number - 1)
-                axis.bar(at, values, 0.26, color=colour, label=LABELS[part])
-                axis.errorbar(at, values, bars, fmt="none", ecolor="0.3", linewidth=0.7)
-            axis.set_yscale("log")
-            log_ticks(axis.yaxis)
+                bars = here[here.part == part]
+                at = np.arange(len(names)) + 0.27 * (number - 1)
+                ends = error_bars(bars.score, bars.low, bars.high)
+                axis.bar(at, finite(bars.score), 0.26, color=colour, label=LABELS[part])
+                axis.errorbar(at, finite(bars.score), ends, fmt="none", ecolor="0.3", linewidth=0.7)
+            log_scale(axis, "y", here.score)
+            unit = here.unit.iloc[0] if len(here) else "1"
             axis.set(title=task, ylabel=f"{metric.split('_')[0]} error ({unit})")
-            axis.set_xticks(
-                range(len(families)),
-                [family_label(family) for family in families],
-                rotation=30,
-                ha="right",
-                fontsize="x-small",
-            )
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+            axis.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize="x-small")
+    note_not_finite(figure, shown.score)
+    legend_below(figure, axes[:, 0])
     return figure
+
+
+FIGURE = Drawing(table, draw)

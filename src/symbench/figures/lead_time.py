@@ -1,55 +1,101 @@
 """VRMSE of rollouts against lead time, plain and averaged."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import xarray as xr
-from matplotlib.axes import Axes
+import pandas as pd
 from matplotlib.figure import Figure
 
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import COLOURS, OPERATORS, WIDTH
+from symbench.figures.style import (
+    COLOURS,
+    OPERATORS,
+    finite,
+    legend_below,
+    log_scale,
+    note,
+    nothing_to_draw,
+    panels,
+)
+
+EVALUATIONS = ("plain", "average")
+QUARTILES = (0.25, 0.5, 0.75)
+COLUMNS = ["task", "model", "operator", "lead_time", "low", "median", "high", "diverged", "of"]
 
 
-def draw(results: StudyResults) -> Figure:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each lead time of the rollouts of what was trained plainly.
+
+    Median and quartiles are over trajectories and seeds, of the mean over channels; a rollout that
+    diverged counts as infinitely wrong. `diverged` is their number, out of `of`.
+    """
+    rows = []
+    for group in results.plainly_trained:
+        for evaluation in EVALUATIONS:
+            if evaluation not in group.evaluations:
+                continue
+            dataset = group.open(evaluation)
+            if "rollout_vrmse" not in dataset:
+                continue
+            values = dataset.rollout_vrmse.mean("channel", skipna=False).fillna(np.inf)
+            for operator in dataset.operator.values:
+                for lead in dataset.lead_time.values:
+                    scores = values.sel(operator=operator, lead_time=lead).values.ravel()
+                    lost = int((~np.isfinite(scores)).sum())
+                    rows.append(
+                        [
+                            group.task,
+                            group.model,
+                            OPERATORS[str(operator)],
+                            int(lead),
+                            *_quantiles(scores),
+                            lost,
+                            scores.size,
+                        ]
+                    )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _quantiles(scores: np.ndarray) -> list[float]:
+    """Quartiles, infinite as soon as they lie between a finite value and an infinite one."""
+    with np.errstate(invalid="ignore"):
+        found = np.quantile(scores, QUARTILES)
+    return [float(value) for value in np.nan_to_num(found, nan=np.inf, posinf=np.inf)]
+
+
+def draw(table: Table) -> Figure:
     """A panel for each task and model; median and middle half over trajectories and seeds."""
-    shown = [family for family in results.grid_families if family.treatment == "none"]
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    models = list(dict.fromkeys(family.model for family in shown))
-    figure, axes = plt.subplots(
-        len(tasks),
-        len(models),
-        figsize=(WIDTH, 1.1 + 1.75 * len(tasks)),
-        sharex=True,
-        sharey="row",
-        squeeze=False,
-    )
-    for axis in axes.flat:
-        axis.set_visible(False)
-    for family in shown:
-        axis = axes[tasks.index(family.task), models.index(family.model)]
-        axis.set_visible(True)
-        plain = family.open("none").rollout_vrmse
-        averaged = family.open("average").rollout_vrmse
-        for values in (plain, averaged):
-            for operator in values.operator.values:
-                _curve(axis, values.sel(operator=operator), OPERATORS[str(operator)])
-        axis.set_yscale("log")
-        axis.tick_params(labelbottom=True)
-        axis.set_title(f"{family.task}, {family.model}", fontsize="small")
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No run that was trained plainly has rollouts: its tasks are no fields, or their "
+            "trajectories are shorter than the rollouts of the config."
+        )
+    pairs = list(dict.fromkeys(zip(shown.task, shown.model, strict=True)))
+    figure, axes = panels(len(pairs), 4, 2.1)
+    diverged = []
+    for axis, (task, model) in zip(axes, pairs, strict=True):
+        here = shown[(shown.task == task) & (shown.model == model)]
+        for operator, rows in here.groupby("operator", sort=False):
+            colour = COLOURS[str(operator)]
+            low, median, high = (finite(rows[name]) for name in ("low", "median", "high"))
+            axis.plot(rows.lead_time, median, color=colour, label=str(operator))
+            axis.fill_between(rows.lead_time, low, high, color=colour, alpha=0.18, linewidth=0)
+            last = rows.iloc[-1]
+            if last.diverged:
+                diverged.append(f"{last.diverged} of {last.of} ({task}, {model}, {operator})")
+        log_scale(axis, "y", here[["low", "median", "high"]].to_numpy().ravel())
         axis.axhline(1, color="0.6", linewidth=0.8, linestyle=":")
-        if family.model == models[0]:
-            axis.set_ylabel("VRMSE")
-    for axis in axes[-1]:
-        axis.set_xlabel("lead time (frames)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        axis.set_title(f"{task}\n{model}", fontsize="small")
+        axis.set_xlabel("lead time (frames)", fontsize="small")
+        axis.set_ylabel("VRMSE", fontsize="small")
+    if diverged:
+        note(
+            figure,
+            "Rollouts that diverged until their end count as infinitely wrong: "
+            f"{'; '.join(diverged)}.",
+        )
+    legend_below(figure, axes)
     return figure
 
 
-def _curve(axis: Axes, values: xr.DataArray, label: str) -> None:
-    scores = values.mean("channel").transpose("lead_time", "seed", "trajectory").values
-    scores = scores.reshape(len(scores), -1)
-    low, middle, high = np.nanquantile(scores, [0.25, 0.5, 0.75], axis=1)
-    leads = values.lead_time.values
-    axis.plot(leads, middle, color=COLOURS[label], label=label)
-    axis.fill_between(leads, low, high, color=COLOURS[label], alpha=0.18, linewidth=0)
+FIGURE = Drawing(table, draw)

@@ -1,39 +1,68 @@
 """AUC of link prediction by model and evaluation, beside the oracle and chance."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.figures.results import StudyResults
-from symbench.figures.style import EVALUATIONS, WIDTH, family_label, nothing_to_draw
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, label
+from symbench.figures.style import (
+    EVALUATIONS,
+    WIDTH,
+    finite,
+    grid,
+    legend_below,
+    note_not_finite,
+    nothing_to_draw,
+)
+
+METRIC, ORACLE = "auc", "oracle_auc"
+COLUMNS = ["task", "label", "evaluation", "seed", METRIC, ORACLE]
 
 
-def draw(results: StudyResults) -> Figure:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each trial: run group, evaluation and seed."""
+    parts = []
+    for group in results.groups:
+        rows = results.rows(group)
+        found = rows[rows.metric.isin((METRIC, ORACLE)) & rows.evaluation.isin(EVALUATIONS)]
+        if not {METRIC, ORACLE} <= set(found.metric):
+            continue
+        wide = found.pivot_table(
+            index=["task", "evaluation", "seed"], columns="metric", values="value", dropna=False
+        ).reset_index()
+        parts.append(wide.assign(label=label(group))[COLUMNS])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
     """A panel a graph; small points are trials, large ones their mean."""
-    shown = [family for family in results.sample_families if family.score == "auc"]
-    if not shown:
-        return nothing_to_draw()
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    figure, axes = plt.subplots(1, len(tasks), figsize=(WIDTH, 3.8), sharey=True, squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=False):
-        families = [family for family in shown if family.task == task]
-        for position, family in enumerate(families):
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No task of this study is the prediction of links.")
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = grid(1, len(tasks), (WIDTH, 3.8))
+    for axis, task in zip(axes[0], tasks, strict=True):
+        here = shown[shown.task == task]
+        names = list(dict.fromkeys(here.label))
+        for position, name in enumerate(names):
             for offset, (evaluation, look) in enumerate(EVALUATIONS.items()):
-                if evaluation not in family.evaluations:
+                chosen = here[(here.label == name) & (here.evaluation == evaluation)]
+                if chosen.empty:
                     continue
-                values = family.open(evaluation).auc.mean("sample").values
+                values = finite(chosen[METRIC])
                 at = position + 0.22 * (offset - 1)
                 axis.plot(np.full(len(values), at), values, ".", color=look.colour, alpha=0.4, ms=4)
                 axis.plot(at, values.mean(), look.marker, color=look.colour, label=look.label)
-        oracle = np.mean([family.open("none").oracle_auc.values.mean() for family in families])
-        axis.axhline(oracle, color="0.3", linestyle="--", label="oracle: same copy?")
+        oracle = finite(here[here.evaluation == "plain"][ORACLE]).mean()
+        if np.isfinite(oracle):
+            axis.axhline(oracle, color="0.3", linestyle="--", label="oracle: same copy?")
         axis.axhline(0.5, color="0.3", linestyle=":", label="chance")
-        axis.set_title(task)
-        axis.set_xticks(range(len(families)), [family_label(f) for f in families], rotation=60)
-        for tick in axis.get_xticklabels():
-            tick.set_horizontalalignment("right")
-    axes[0, 0].set_ylabel("AUC on test links")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=len(unique))
+        axis.set(title=task, ylabel="AUC on test links")
+        axis.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    note_not_finite(figure, shown[METRIC])
+    legend_below(figure, axes[0], 5)
     return figure
+
+
+FIGURE = Drawing(table, draw)

@@ -1,38 +1,73 @@
 """How γ, λ, slacks and free branches of homotopy layers move while a network is trained."""
 
-import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, nothing_to_draw
+from symbench.figures.style import (
+    WIDTH,
+    finite,
+    grid,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+)
 
 QUANTITIES = {"gamma": "γ", "ratio": "ratio", "lambda": "λ", "slack": "u"}
+RUN = ["task", "model", "treatment"]
+COLUMNS = [*RUN, "seed", "quantity", "layer", "epoch", "value"]
 
 
-def draw(results: StudyResults) -> Figure:
-    """A row a constrained cell, first seed; a column a quantity; a line a layer."""
-    shown = [family for family in results.families if "lambda" in family.multipliers]
-    if not shown:
-        return nothing_to_draw()
-    figure, axes = plt.subplots(
-        len(shown), len(QUANTITIES), figsize=(WIDTH, 1.7 * len(shown)), squeeze=False, sharex="row"
-    )
-    for row, family in zip(axes, shown, strict=True):
-        multipliers = family.multipliers.sel(seed=family.seeds[0])
-        for axis, (name, symbol) in zip(row, QUANTITIES.items(), strict=True):
-            if name not in multipliers:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each quantity, layer and epoch of the first seed of what was constrained."""
+    parts = []
+    for group in results.groups:
+        if "lambda" not in group.multipliers:
+            continue
+        multipliers = group.multipliers.sel(seed=group.seeds[0])
+        for quantity in QUANTITIES:
+            if quantity not in multipliers:
+                continue
+            values = multipliers[quantity].rename("value")
+            part = values.to_dataframe(dim_order=["layer", "epoch"]).reset_index()
+            run = dict(zip(RUN, (group.task, group.model, group.treatment), strict=True))
+            parts.append(part.dropna(subset="value").assign(**run, quantity=quantity)[COLUMNS])
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
+    """A row a constrained run, first seed; a column a quantity; a line a layer."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No run of this study has homotopy layers that are constrained.")
+    runs = list(dict.fromkeys(shown[RUN].itertuples(index=False, name=None)))
+    figure, axes = grid(len(runs), len(QUANTITIES), (WIDTH, 1.7 * len(runs)))
+    by_run = dict(iter(shown.groupby(RUN, sort=False)))
+    for row, run in zip(axes, runs, strict=True):
+        for axis, (quantity, symbol) in zip(row, QUANTITIES.items(), strict=True):
+            lines = by_run[run][by_run[run].quantity == quantity]
+            if lines.empty:
                 axis.set_visible(False)
                 continue
-            lines = multipliers[name].transpose("layer", "epoch")
-            for line, colour in zip(lines, sns.color_palette("viridis", len(lines)), strict=True):
-                axis.plot(line.epoch, line, color=colour, linewidth=1)
-            if name == "ratio":
-                axis.set_yscale("log")
+            layers = list(dict.fromkeys(lines.layer))
+            for layer, colour in zip(
+                layers, sns.color_palette("viridis", len(layers)), strict=True
+            ):
+                one = lines[lines.layer == layer]
+                style = "-" if len(one) > 1 else "."
+                axis.plot(one.epoch, finite(one.value), style, color=colour, linewidth=1)
+            if quantity == "ratio":
+                log_scale(axis, "y", lines.value)
             else:
                 axis.axhline(0, color="0.5", linewidth=0.6)
             axis.set_ylabel(symbol)
-        row[0].set_title(f"{family.task}, {family.model}, {family.treatment}", loc="left")
+        row[0].set_title(", ".join(run), loc="left")
     for axis in axes[-1]:
         axis.set_xlabel("epoch")
+    note_not_finite(figure, shown.value)
     return figure
+
+
+FIGURE = Drawing(table, draw)

@@ -1,53 +1,93 @@
 """Fields of one test trajectory: truth, plain and averaged rollouts, and their errors."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 
+from symbench.evaluation.results import RunGroup
+from symbench.figures.drawing import Drawing, Table
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH
+from symbench.figures.style import WIDTH, grid, note, nothing_to_draw
 
-COLUMNS = ("truth", "plain", "averaged each step", "error, plain", "error, averaged")
+IMAGES = ("truth", "plain", "averaged each step", "error, plain", "error, averaged")
 
 
-def draw(results: StudyResults) -> Figure:
-    """A block of rows for each task, with the last of its models; the first channel is shown."""
-    chosen = {f.task: f for f in results.grid_families if f.treatment == "none"}
-    leads = {task: family.open("none").panel_lead.values for task, family in chosen.items()}
-    rows = sum(len(values) for values in leads.values())
-    figure, axes = plt.subplots(
-        rows, len(COLUMNS), figsize=(WIDTH, WIDTH / len(COLUMNS) * rows * 0.93), squeeze=False
-    )
-    row = 0
-    for task, family in chosen.items():
-        plain = family.open("none").sel(operator="plain").isel(seed=0, channel=0)
-        averaged = family.open("average").sel(operator="stepwise").isel(seed=0, channel=0)
-        for lead in leads[task]:
-            truth = plain.panel_truth.sel(panel_lead=lead).values
-            first = plain.panel.sel(panel_lead=lead).values
-            second = averaged.panel.sel(panel_lead=lead).values
-            low, high = float(truth.min()), float(truth.max())
-            bound = max(float(np.abs(first - truth).max()), 1e-12)
-            images = (truth, first, second, first - truth, second - truth)
-            for axis, image, title in zip(axes[row], images, COLUMNS, strict=True):
-                is_error = title.startswith("error")
-                axis.imshow(
-                    image.T,
-                    origin="lower",
-                    cmap="RdBu_r" if is_error else "viridis",
-                    vmin=-bound if is_error else low,
-                    vmax=bound if is_error else high,
-                )
-                axis.set_xticks([])
-                axis.set_yticks([])
-                if row == 0:
-                    axis.set_title(title)
-                if is_error:
-                    rms = float(np.sqrt(np.mean(image**2)))
-                    axis.set_xlabel(f"rms {rms:.2g}", fontsize="x-small", labelpad=1)
-            name = str(plain.channel.values)
-            axes[row, 0].set_ylabel(
-                f"{task}\n{family.model}, {name}, lead {lead}", fontsize="x-small"
+def table(results: StudyResults) -> xr.Dataset:
+    """Images of the last plainly trained model of each task with plain and averaged rollouts.
+
+    A variable for each task, of shape (lead time, image, x, y), whose grid is the task's own; its
+    attributes name model and channel. `<task>_rms` is the root mean square of each image.
+    """
+    chosen = {group.task: group for group in results.plainly_trained if _has_images(group)}
+    found = xr.Dataset(coords={"image": list(IMAGES)})
+    for task, group in chosen.items():
+        plain = group.open("plain").sel(operator="plain").isel(seed=0, channel=0)
+        averaged = group.open("average").sel(operator="stepwise").isel(seed=0, channel=0)
+        leads = plain.panel_lead.values
+        truth, first = plain.panel_truth.values, plain.panel.values
+        second = averaged.panel.sel(panel_lead=leads).values
+        images = np.stack([truth, first, second, first - truth, second - truth], axis=1)
+        lead = f"{task}_lead"
+        found[task] = ((lead, "image", f"{task}_x", f"{task}_y"), images)
+        found[task].attrs = {"model": group.model, "channel": str(plain.channel.values)}
+        found[f"{task}_rms"] = ((lead, "image"), np.sqrt(np.mean(images**2, axis=(2, 3))))
+        found = found.assign_coords({lead: leads})
+    return found
+
+
+def _has_images(group: RunGroup) -> bool:
+    names = ("plain", "average")
+    return set(names) <= set(group.evaluations) and all("panel" in group.open(n) for n in names)
+
+
+def draw(table: Table) -> Figure:
+    """A block of rows for each task, a row a lead time; the first channel is shown."""
+    if isinstance(table, pd.DataFrame):
+        raise TypeError("This figure is drawn from a data set with images, not from a table.")
+    tasks = [str(name) for name, values in table.data_vars.items() if "model" in values.attrs]
+    if not tasks:
+        return nothing_to_draw(
+            "No run that was trained plainly has both plain and averaged rollouts: its tasks are "
+            "no fields, or their trajectories are shorter than the rollouts of the config."
+        )
+    rows = [(task, lead) for task in tasks for lead in table[f"{task}_lead"].values]
+    count = len(IMAGES)
+    figure, axes = grid(len(rows), count, (WIDTH, WIDTH / count * len(rows) * 0.93))
+    for number, (row, (task, lead)) in enumerate(zip(axes, rows, strict=True)):
+        values = table[task].sel({f"{task}_lead": lead})
+        rms = table[f"{task}_rms"].sel({f"{task}_lead": lead})
+        low, high = _ends(values.sel(image="truth").values)
+        bound = max(abs(end) for end in _ends(values.sel(image="error, plain").values))
+        for axis, image in zip(row, IMAGES, strict=True):
+            is_error = image.startswith("error")
+            axis.imshow(
+                values.sel(image=image).values.T,
+                origin="lower",
+                cmap="RdBu_r" if is_error else "viridis",
+                vmin=-max(bound, 1e-12) if is_error else low,
+                vmax=max(bound, 1e-12) if is_error else high,
             )
-            row += 1
+            axis.set(xticks=[], yticks=[])
+            if number == 0:
+                axis.set_title(image)
+            if is_error:
+                size = float(rms.sel(image=image))
+                axis.set_xlabel(f"rms {size:.2g}", fontsize="x-small", labelpad=1)
+        about = values.attrs
+        row[0].set_ylabel(
+            f"{task}\n{about['model']}, {about['channel']}, lead {lead}", fontsize="x-small"
+        )
+    lost = sum(int((~np.isfinite(table[task].values)).any(axis=(2, 3)).sum()) for task in tasks)
+    if lost:
+        note(figure, f"{lost} images hold values that are not finite: their rollouts diverged.")
     return figure
+
+
+def _ends(image: np.ndarray) -> tuple[float, float]:
+    """Smallest and largest finite value; zeros if there is none."""
+    found = image[np.isfinite(image)]
+    return (float(found.min()), float(found.max())) if found.size else (0.0, 0.0)
+
+
+FIGURE = Drawing(table, draw)

@@ -1,62 +1,83 @@
-"""Predicted against true energies and forces on the test split."""
+"""Predicted against true values on the test split."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.cells import SampleFamily
+from symbench.evaluation.results import RunGroup
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, family_label, nothing_to_draw
+from symbench.figures.style import WIDTH, finite, grid, note_not_finite, nothing_to_draw
 
-EV = 1e-3
+# Energies are kept in meV, of which a surface has thousands.
+SCALED = {"meV": (1e-3, "eV"), "meV/Å": (1e-3, "eV/Å")}
+COLUMNS = ["task", "model", "quantity", "unit", "seed", "sample", "true", "predicted"]
 
 
-def draw(results: StudyResults) -> Figure:
-    """Two rows a task, energies and forces; a column a model; points of all seeds."""
-    shown = [
-        family
-        for family in results.full_families
-        if "predictions" in family.open("none") and family.treatment == "none"
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each predicted number of each test sample and seed; plain training, evaluation."""
+    parts = [
+        _rows(group)
+        for group in results.full_groups
+        if group.treatment == "none"
+        and "plain" in group.evaluations
+        and "predictions" in group.open("plain")
     ]
-    if not shown:
-        return nothing_to_draw()
-    tasks = list(dict.fromkeys(family.task for family in shown))
-    by_task = {task: [family for family in shown if family.task == task] for task in tasks}
-    rows, columns = 2 * len(tasks), max(map(len, by_task.values()))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH * max(1, columns / 6), 1.8 * rows), squeeze=False
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _rows(group: RunGroup) -> pd.DataFrame:
+    dataset = group.open("plain")
+    wide = dataset[["targets", "predictions"]].transpose("seed", "sample", "output")
+    scales = [SCALED.get(str(unit), (1.0, str(unit))) for unit in dataset.unit.values]
+    factors = np.array([factor for factor, _ in scales])
+    shape = wide.targets.shape
+    return pd.DataFrame(
+        {
+            "task": group.task,
+            "model": group.model,
+            "quantity": np.broadcast_to(dataset.quantity.values, shape).ravel(),
+            "unit": np.broadcast_to(np.array([unit for _, unit in scales]), shape).ravel(),
+            "seed": np.repeat(group.seeds, shape[1] * shape[2]),
+            "sample": np.tile(np.repeat(np.arange(shape[1]), shape[2]), shape[0]),
+            "true": (wide.targets.values * factors).ravel(),
+            "predicted": (wide.predictions.values * factors).ravel(),
+        }
     )
+
+
+def draw(table: Table) -> Figure:
+    """A row for each task and quantity; a column a model; points of all seeds."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No run that was trained and evaluated plainly predicts a few numbers for each sample."
+        )
+    rows = list(dict.fromkeys(zip(shown.task, shown.quantity, strict=True)))
+    models = {task: list(dict.fromkeys(of.model)) for task, of in shown.groupby("task")}
+    columns = max(len(names) for names in models.values())
+    figure, axes = grid(len(rows), columns, (WIDTH * max(1.0, columns / 6), 1.9 * len(rows)))
     for axis in axes.flat:
         axis.set_visible(False)
-    for family in shown:
-        first, column = 2 * tasks.index(family.task), by_task[family.task].index(family)
-        for offset, (quantity, unit) in enumerate((("energy", "eV"), ("force", "eV/Å"))):
-            axis = axes[first + offset, column]
+    for row, (task, quantity) in zip(axes, rows, strict=True):
+        for axis, model in zip(row, models[task], strict=False):
+            here = shown[(shown.task == task) & (shown.quantity == quantity)]
+            unit = here.unit.iloc[0]
+            here = here[here.model == model]
             axis.set_visible(True)
-            true, predicted = _values(family, quantity)
-            axis.plot(true, predicted, ".", markersize=2, alpha=0.5)
-            ends = [true.min(), true.max()]
-            axis.plot(ends, ends, color="0.4", linewidth=0.7)
-            axis.set(xlim=_padded(ends), ylim=_padded(ends))
+            axis.plot(finite(here.true), finite(here.predicted), ".", markersize=2, alpha=0.5)
+            low, high = here.true.min(), here.true.max()
+            margin = 0.1 * (high - low)
+            if margin > 0:
+                axis.plot([low, high], [low, high], color="0.4", linewidth=0.7)
+                ends = (low - margin, high + margin)
+                axis.set(xlim=ends, ylim=ends)
             axis.tick_params(labelsize="xx-small")
             axis.set_xlabel(f"true {quantity} ({unit})", fontsize="x-small")
-            if not offset:
-                name = family_label(family).replace("_", " ")
-                axis.set_title(f"{family.task}\n{name}", fontsize="xx-small")
-            if not column:
-                axis.set_ylabel(f"predicted ({unit})", fontsize="x-small")
+            axis.set_title(f"{task}\n{str(model).replace('_', ' ')}", fontsize="xx-small")
+        row[0].set_ylabel(f"predicted ({unit})", fontsize="x-small")
+    note_not_finite(figure, shown.predicted)
     return figure
 
 
-def _values(family: SampleFamily, name: str) -> tuple[np.ndarray, np.ndarray]:
-    dataset = family.open("none")
-    chosen = slice(0, 1) if name == "energy" else slice(1, None)
-    true, predicted = (
-        EV * dataset[key].isel(output=chosen).values.flatten() for key in ("targets", "predictions")
-    )
-    return true, predicted
-
-
-def _padded(ends: list[float]) -> tuple[float, float]:
-    margin = 0.1 * (ends[1] - ends[0])
-    return ends[0] - margin, ends[1] + margin
+FIGURE = Drawing(table, draw)

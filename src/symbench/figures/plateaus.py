@@ -1,48 +1,55 @@
 """Random circuits of growing size: variance of gradients, and which states are reached."""
 
-from collections.abc import Callable
-
-import matplotlib.pyplot as plt
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, model_palette
+from symbench.figures.style import (
+    WIDTH,
+    finite,
+    grid,
+    hue,
+    legend_below,
+    line,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+)
 
-ACTIVE = (1, 2, 3, 4)
-GRADIENT_DRAWS = 5
-STATE_DRAWS = 2
+METRICS = {
+    "gradient_variance": "variance of derivatives by angles",
+    "divergence": "divergence from random states",
+}
+COLUMNS = ["architecture", "number", "active", "qubits", *METRICS]
 
 
-def draw(results: StudyResults) -> Figure:
-    """Against the number of qubits, for one to four active atoms; nothing here is trained."""
-    from symbench.models.molecules.circuit_statistics import expressibility, gradient_variance, star
-    from symbench.models.molecules.quantum_circuits import (
-        Circuit,
-        GraphCircuit,
-        PlainCircuit,
-        RotationCircuit,
-        RotationPermutationCircuit,
-    )
+def table(results: StudyResults) -> pd.DataFrame:
+    """The table `circuit_statistics` of the comparison, with the number of a model in the study."""
+    statistics = results.further_table("circuit_statistics", COLUMNS)
+    numbers = statistics.architecture.map(results.architecture_numbers).fillna(0)
+    return statistics.assign(number=numbers.astype(int))[COLUMNS]
 
-    kinds: dict[str, Callable[..., Circuit]] = {
-        "plain": PlainCircuit,
-        "rotation": RotationCircuit,
-        "rotation_permutation": RotationPermutationCircuit,
-        "graph": GraphCircuit,
-    }
-    palette = model_palette(kinds)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
-    for name, kind in kinds.items():
-        qubits = [kind(star(active)).wires for active in ACTIVE]
-        variances = [gradient_variance(kind, active, GRADIENT_DRAWS) for active in ACTIVE]
-        divergences = [expressibility(kind, active, STATE_DRAWS) for active in ACTIVE]
-        left.plot(qubits, variances, "o-", color=palette[name], label=name)
-        right.plot(qubits, divergences, "o-", color=palette[name], label=name)
-    left.set(yscale="log", xlabel="qubits", ylabel="variance of derivatives by angles")
-    right.set(yscale="log", xlabel="qubits", ylabel="divergence from random states")
-    for axis in (left, right):
+
+def draw(table: Table) -> Figure:
+    """Against the number of qubits; nothing here is trained."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No statistics of circuits were made: none is among the models.")
+    figure, axes = grid(1, 2, (WIDTH, 3.2))
+    for axis, (metric, label) in zip(axes[0], METRICS.items(), strict=True):
+        for architecture, rows in shown.groupby("architecture", sort=False):
+            number = int(rows.number.iloc[0])
+            values = finite(rows[metric])
+            style = "o" + line(number)
+            axis.plot(rows.qubits, values, style, color=hue(number), label=str(architecture))
+        log_scale(axis, "y", shown[metric])
+        axis.set(xlabel="qubits", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    note_not_finite(figure, shown[list(METRICS)].to_numpy().ravel())
+    legend_below(figure, axes[0])
     return figure
+
+
+FIGURE = Drawing(table, draw)

@@ -1,47 +1,101 @@
-"""The gain forecast without labels against the gain that was measured."""
+"""The gain predicted without labels against the gain that was measured."""
 
-import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.figures.results import StudyResults
-from symbench.figures.style import legend_outside, model_palette, task_markers
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import PLAINLY, StudyResults, label
+from symbench.figures.style import (
+    MARKERS,
+    error_bars,
+    finite,
+    grid,
+    hue,
+    legend_right,
+    log_scale,
+    note,
+    note_not_finite,
+    nothing_to_draw,
+)
 from symbench.statistics import difference
 
+COLUMNS = [
+    "task",
+    "label",
+    "number",
+    "plainly_trained",
+    "predicted",
+    "predicted_low",
+    "predicted_high",
+    "gain",
+    "gain_low",
+    "gain_high",
+]
 
-def draw(results: StudyResults) -> Figure:
-    """One point for each task, model and treatment with an exact symmetry."""
-    shown = [family for family in results.grid_families if family.exact]
-    palette = model_palette([family.model for family in shown])
-    markers = task_markers([family.task for family in shown])
-    figure, axis = plt.subplots(figsize=(6.2, 4.2))
-    extremes = []
-    for family in shown:
-        errors = {k: family.bootstrap.mean(v) for k, v in family.squared_errors().items()}
+
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group with an exact symmetry and errors of the whole orbit.
+
+    In units of the variance of each field or quantity: the orbit variance, which needs no labels,
+    and by how much averaging lowers the squared error.
+    """
+    rows = []
+    for group in results.groups:
+        found = group.squared_errors() if group.exact else {}
+        if not found:
+            continue
+        errors = {name: group.bootstrap.mean(values) for name, values in found.items()}
+        predicted = errors["orbit_variance"]
         gain = difference(errors["plain"], errors["averaged"])
-        forecast = errors["forecast"]
-        extremes += [forecast.value, max(gain.value, forecast.value / 3)]
+        row = [group.task, label(group), results.number(group.model), group.treatment == PLAINLY]
+        row += [predicted.value, *predicted.interval, gain.value, *gain.interval]
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw(table: Table) -> Figure:
+    """One point for each run group; on the dashed line the prediction is right."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No run with an exact symmetry was averaged over its group when it was evaluated."
+        )
+    tasks = list(dict.fromkeys(shown.task))
+    figure, axes = grid(1, 1, (6.2, 4.2))
+    axis = axes[0, 0]
+    across = error_bars(shown.predicted, shown.predicted_low, shown.predicted_high)
+    up = error_bars(shown.gain, shown.gain_low, shown.gain_high)
+    for position, row in enumerate(shown.itertuples(index=False)):
+        colour = hue(int(str(row.number)))
         axis.errorbar(
-            forecast.value,
-            gain.value,
-            xerr=_bars(forecast.value, forecast.interval),
-            yerr=_bars(gain.value, gain.interval),
-            fmt=markers[family.task],
-            color=palette[family.model],
-            markerfacecolor="white" if family.treatment != "none" else None,
-            label=f"{family.task}, {family.model}"
-            + ("" if family.treatment == "none" else f", {family.treatment}"),
+            finite(shown.predicted)[position],
+            finite(shown.gain)[position],
+            xerr=across[:, [position]],
+            yerr=up[:, [position]],
+            fmt=MARKERS[tasks.index(str(row.task)) % len(MARKERS)],
+            color=colour,
+            markerfacecolor=colour if row.plainly_trained else "white",
+            label=f"{row.task}, {row.label}",
             capsize=2,
         )
-    span = [min(extremes) / 2, max(extremes) * 2]
-    axis.plot(span, span, color="0.4", linestyle="--", label="forecast = gain (P4)")
-    axis.set(xscale="log", yscale="log", xlim=span, ylim=span)
-    axis.set_xlabel("forecast: orbit variance / field variance, no labels")
+    values = [*finite(shown.predicted), *finite(shown.gain)]
+    positive = [value for value in values if value > 0]
+    if positive:
+        span = [min(positive) / 2, max(positive) * 2]
+        axis.plot(span, span, color="0.4", linestyle="--", label="predicted = measured (P4)")
+        log_scale(axis, "x", [*span, *shown.predicted])
+        log_scale(axis, "y", [*span, *shown.gain])
+    axis.set_xlabel("predicted gain: orbit variance / field variance, no labels")
     axis.set_ylabel("measured gain in squared error / field variance")
-    legend_outside(figure, axis)
+    if (zero := int((shown.predicted == 0).sum())) > 0:
+        note(
+            figure,
+            f"{zero} of {len(shown)} networks have an orbit variance of exactly 0: they are "
+            "equivariant, and averaging cannot gain anything.",
+        )
+    note_not_finite(figure, values)
+    legend_right(figure, axis)
     return figure
 
 
-def _bars(value: float, interval: tuple[float, float]) -> np.ndarray:
-    low, high = interval
-    return np.maximum([[value - low], [high - value]], 0)
+FIGURE = Drawing(table, draw)

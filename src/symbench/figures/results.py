@@ -1,14 +1,25 @@
 """What a figure may draw from: the tables and evaluations of one study."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from symbench.cells import CellFamily, GridFamily, SampleFamily, families
-from symbench.config.schema import Place
+from symbench.config.run import Run
+from symbench.config.schema import Selection
 from symbench.config.study import Study
+from symbench.errors import DataError
+from symbench.evaluation.results import RunGroup, run_groups
+from symbench.figures.style import HUES
+from symbench.files import refuse_damaged
+from symbench.layout import Layout
+
+# The treatment that leaves a training as it is.
+PLAINLY = "none"
+TEXTS = ("task", "model", "treatment", "field", "lead_time", "case", "unit", "paper_value", "wires")
 
 
 @dataclass(frozen=True)
@@ -17,64 +28,162 @@ class StudyResults:
 
     Attributes:
         study: the study.
-        directory: holds metrics.csv, claims.csv, evaluations/, models/ and audits/.
+        layout: where its results are.
 
     """
 
     study: Study
-    directory: Path
+    layout: Layout
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """The tidy table of metrics."""
-        return pd.read_csv(self.directory / "metrics.csv", dtype={"lead_time": str})
+        return self._read(self.layout.table(self.study.name, "metrics"))
 
     @cached_property
     def claims(self) -> pd.DataFrame:
-        """Claims with verdicts."""
-        return pd.read_csv(self.directory / "claims.csv")
+        """Claims with verdicts; the overall row of a claim has an empty case."""
+        return self._read(self.layout.table(self.study.name, "claims"))
+
+    def further_table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        """A further table of the study; empty with these columns where the study has none."""
+        path = self.layout.further_table(self.study.name, name)
+        return self._read(path) if path.is_file() else pd.DataFrame(columns=list(columns))
+
+    def _read(self, path: Path) -> pd.DataFrame:
+        """A table; raises `DataError` if it is not there or damaged."""
+        if not path.is_file():
+            raise DataError(f"{path} is not there: compare the study first.")
+        refuse_damaged(path)
+        # Names are texts even where they look like numbers or like missing values.
+        found = pd.read_csv(
+            path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""]
+        )
+        return found.fillna({name: "" for name in TEXTS if name in found})
 
     @cached_property
-    def families(self) -> list[CellFamily]:
-        """All cell families with their evaluations."""
-        return families(self.study, self.directory / "evaluations")
+    def _found(self) -> tuple[list[RunGroup], list[Run]]:
+        return run_groups(self.study, self.layout)
 
     @property
-    def grid_families(self) -> list[GridFamily]:
-        """Those of surrogates on a grid."""
-        return [family for family in self.families if isinstance(family, GridFamily)]
+    def groups(self) -> list[RunGroup]:
+        """All run groups with evaluations, in the order of the config."""
+        return self._found[0]
 
     @property
-    def sample_families(self) -> list[SampleFamily]:
-        """Those of graphs, point clouds and eigenvectors."""
-        return [family for family in self.families if isinstance(family, SampleFamily)]
+    def missing(self) -> list[Run]:
+        """Runs without their evaluations."""
+        return self._found[1]
 
     @property
-    def full_families(self) -> list[SampleFamily]:
-        """Those of samples but for tasks that another task of the run has more samples of."""
+    def plainly_trained(self) -> list[RunGroup]:
+        """Those whose training was left as it is."""
+        return [group for group in self.groups if group.treatment == PLAINLY]
+
+    @property
+    def full_groups(self) -> list[RunGroup]:
+        """All but those of tasks that another task of the study has more training samples of."""
         most: dict[str, float] = {}
-        places = [place for task in self.study.tasks for place in self.study.task(task).places]
-        for place in places:
-            most[place.curve] = max(place.value, most.get(place.curve, place.value))
+        for task in self.study.tasks.values():
+            for point in task.sweeps:
+                most[point.sweep] = max(point.value, most.get(point.sweep, point.value))
         return [
-            family
-            for family in self.sample_families
-            if all(place.value == most[place.curve] for place in self._sizes(family.task))
+            group
+            for group in self.groups
+            if all(
+                point.value == most[point.sweep]
+                for point in self.study.task(group.task).sweeps
+                if point.quantity == "training samples"
+            )
         ]
 
-    def _sizes(self, task: str) -> list[Place]:
-        places = self.study.task(task).places
-        return [place for place in places if place.quantity == "training samples"]
+    def value(self, group: RunGroup, evaluation: str, metric: str) -> float:
+        """A metric as the mean over seeds of what the table of metrics says; NaN without any."""
+        values = self.per_seed(group, evaluation, metric)
+        return float(np.mean(values)) if len(values) else float("nan")
+
+    def per_seed(self, group: RunGroup, evaluation: str, metric: str) -> np.ndarray:
+        """A metric of one step, mean over fields: a value for each seed."""
+        rows = self.rows(group)
+        chosen = (rows.evaluation == evaluation) & (rows.metric == metric)
+        return rows[chosen & (rows.field == "mean") & (rows.lead_time == "1")].value.to_numpy()
+
+    def rows(self, group: RunGroup) -> pd.DataFrame:
+        """The metrics of a run group."""
+        names = (group.task, group.model, group.treatment)
+        return self._by_group.get(names, self.metrics.iloc[:0])
 
     @cached_property
-    def history(self) -> pd.DataFrame:
-        """Training histories of all cells, with their coordinates."""
-        return pd.concat(
-            [
-                family.history.assign(
-                    task=family.task, model=family.model, treatment=family.treatment
-                )
-                for family in self.families
-            ],
-            ignore_index=True,
-        )
+    def _by_group(self) -> dict[tuple[str, str, str], pd.DataFrame]:
+        grouped = self.metrics.groupby(["task", "model", "treatment"], sort=False)
+        return {(str(a), str(b), str(c)): rows for (a, b, c), rows in grouped}
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Models of the study, in the order of the config."""
+        return list(dict.fromkeys(run.model for run in self.study.runs))
+
+    @cached_property
+    def treatments(self) -> list[str]:
+        """Treatments of the study."""
+        return sorted({run.treatment for run in self.study.runs})
+
+    def number(self, model: str) -> int:
+        """Number of a model in the study, which is its hue in every figure."""
+        return self.models.index(model)
+
+    @cached_property
+    def architecture_numbers(self) -> dict[str, int]:
+        """Number of the first model of each architecture."""
+        numbers: dict[str, int] = {}
+        for run in self.study.runs:
+            numbers.setdefault(run.architecture, self.number(run.model))
+        return numbers
+
+    def label_number(self, group: RunGroup) -> int:
+        """Number of a model and its treatment, where a figure shows several treatments.
+
+        The first treatment of a model has the hue of the model; others have the next hue that no
+        other label of one of their tasks has, as long as there is one.
+        """
+        return self._label_numbers[group.model, group.treatment]
+
+    @cached_property
+    def _label_numbers(self) -> dict[tuple[str, str], int]:
+        tasks: dict[tuple[str, str], set[str]] = {}
+        for task, model, treatment in self.study.groups:
+            tasks.setdefault((model, treatment), set()).add(task)
+        numbers: dict[tuple[str, str], int] = {}
+        for model, treatment in tasks:
+            if not any(model == named for named, _ in numbers):
+                numbers[model, treatment] = self.number(model)
+        hues = len(HUES)
+        for label in tasks:
+            if label not in numbers:
+                taken = {n % hues for other, n in numbers.items() if tasks[other] & tasks[label]}
+                own = self.number(label[0])
+                free = (n for n in range(own, own + hues) if n % hues not in taken)
+                numbers[label] = next(free, own + hues)
+        return numbers
+
+
+def label(group: RunGroup) -> str:
+    """Model, and how it was trained unless plainly."""
+    if group.treatment == PLAINLY:
+        return group.model
+    return f"{group.model}, {group.treatment}"
+
+
+def score(evaluation: str = "plain", metric: str = "") -> Selection:
+    """What a claim would select: the score that a task is judged by, or another metric."""
+    return Selection.model_validate({"evaluation": evaluation, "metric": metric})
+
+
+def estimated(
+    group: RunGroup, evaluation: str = "plain", metric: str = ""
+) -> tuple[float, float, float]:
+    """Value and interval of a metric, by default the score; NaN where it was not evaluated."""
+    estimate = group.estimate(score(evaluation, metric))
+    if estimate is None:
+        return (float("nan"),) * 3
+    return (estimate.value, *estimate.interval)

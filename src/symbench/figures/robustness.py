@@ -1,52 +1,90 @@
 """Scores on other test sets: corrupted, or beyond the law of the training data."""
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from symbench.cells import SampleFamily
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
-from symbench.figures.style import WIDTH, nothing_to_draw, treatment_palette
+from symbench.evaluation.results import RunGroup
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, estimated
+from symbench.figures.style import (
+    WIDTH,
+    finite,
+    grid,
+    hue,
+    log_scale,
+    note_not_finite,
+    nothing_to_draw,
+)
+
+COLUMNS = ["task", "model", "treatment", "number", "test_set", "metric", "better", "score"]
 
 
-def draw(results: StudyResults) -> Figure:
-    """A panel a task and model: bars of each test set, one for each training."""
-    panels: dict[tuple[str, str], list[SampleFamily]] = {}
-    for family in results.sample_families:
-        if _test_sets(family):
-            panels.setdefault((family.task, family.model), []).append(family)
-    if not panels:
-        return nothing_to_draw()
-    palette = treatment_palette(family.treatment for family in results.families)
-    figure, axes = plt.subplots(len(panels), 1, figsize=(WIDTH, 2.8 * len(panels)), squeeze=False)
-    for axis, ((task, model), families) in zip(axes[:, 0], panels.items(), strict=True):
-        metric = _shared_metric(families[0])
-        names = [metric, *(f"{metric}_{suffix}" for suffix in _test_sets(families[0]))]
-        width = 0.8 / len(families)
-        for number, family in enumerate(families):
-            estimates = [family.estimate(Selection(metric=name)) for name in names]
-            values = np.array([e.value if e else np.nan for e in estimates])
-            at = np.arange(len(names)) + (number - (len(families) - 1) / 2) * width
-            axis.bar(at, values, width, color=palette[family.treatment], label=family.treatment)
-        axis.set_xticks(
-            range(len(names)), ["as trained", *_test_sets(families[0])], rotation=20, ha="right"
-        )
-        axis.set(title=f"{task}, {model}", ylabel=metric)
-        if metric != "accuracy":
-            axis.set_yscale("log")
-        axis.legend(fontsize="xx-small", loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group and test set, plain evaluation; `number` is that of the treatment.
+
+    The metric is the score of the task, or else the first that all of its test sets have.
+    """
+    rows = []
+    for group in results.groups:
+        if "plain" not in group.evaluations:
+            continue
+        sets = _test_sets(group)
+        metric = _shared_metric(group, sets)
+        if not sets or metric is None:
+            continue
+        for name in ("", *sets):
+            rows.append(
+                [
+                    group.task,
+                    group.model,
+                    group.treatment,
+                    results.treatments.index(group.treatment),
+                    name or "as trained",
+                    metric,
+                    group.score.better,
+                    estimated(group, metric=f"{metric}_{name}" if name else metric)[0],
+                ]
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _test_sets(family: SampleFamily) -> list[str]:
-    dimensions = map(str, family.open("none").dims)
+def _test_sets(group: RunGroup) -> list[str]:
+    dimensions = map(str, group.open("plain").dims)
     return [name.removeprefix("sample_") for name in dimensions if name.startswith("sample_")]
 
 
-def _shared_metric(family: SampleFamily) -> str:
-    """The score, or the first metric that every test set has."""
-    known = set(map(str, family.open("none").data_vars))
-    sets = _test_sets(family)
-    candidates = [name for name in known if all(f"{name}_{suffix}" in known for suffix in sets)]
-    return family.score if family.score in candidates else sorted(candidates)[0]
+def _shared_metric(group: RunGroup, sets: list[str]) -> str | None:
+    known = [str(name) for name in group.open("plain").data_vars]
+    shared = [name for name in known if all(f"{name}_{other}" in known for other in sets)]
+    return group.score.name if group.score.name in shared else next(iter(sorted(shared)), None)
+
+
+def draw(table: Table) -> Figure:
+    """A panel a task and model: bars of each test set, one for each training."""
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw("No task of this study has a further test set.")
+    pairs = list(dict.fromkeys(zip(shown.task, shown.model, strict=True)))
+    figure, axes = grid(len(pairs), 1, (WIDTH, 2.8 * len(pairs)))
+    for axis, (task, model) in zip(axes[:, 0], pairs, strict=True):
+        here = shown[(shown.task == task) & (shown.model == model)]
+        sets = list(dict.fromkeys(here.test_set))
+        treatments = list(dict.fromkeys(here.treatment))
+        width = 0.8 / len(treatments)
+        for order, treatment in enumerate(treatments):
+            bars = here[here.treatment == treatment]
+            at = np.array([sets.index(name) for name in bars.test_set])
+            at = at + (order - (len(treatments) - 1) / 2) * width
+            colour = hue(int(bars.number.iloc[0]))
+            axis.bar(at, finite(bars.score), width, color=colour, label=treatment)
+        axis.set_xticks(range(len(sets)), sets, rotation=20, ha="right")
+        axis.set(title=f"{task}, {model}", ylabel=here.metric.iloc[0])
+        if here.better.iloc[0] == "lower":
+            log_scale(axis, "y", here.score)
+        axis.legend(fontsize="xx-small", loc="center left", bbox_to_anchor=(1, 0.5))
+    note_not_finite(figure, shown.score)
+    return figure
+
+
+FIGURE = Drawing(table, draw)

@@ -1,25 +1,30 @@
-"""One look for all figures."""
+"""One look for all figures, whatever the user's own settings of matplotlib are."""
 
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 WIDTH = 9.0
+# Models, treatments and the like have numbers in their study; each number has a hue of these.
+HUES: tuple[tuple[float, float, float], ...] = tuple(sns.color_palette("colorblind", 10))
+# The first ten numbers have solid lines, the next ten dashed ones, and so on.
+LINES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 OPERATORS = {
     "plain": "plain",
     "stepwise": "averaged each step",
     "trajectory": "averaged at the end",
 }
 COLOURS = dict(zip(OPERATORS.values(), ["0.25", "#0072b2", "#d55e00"], strict=True))
+_NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -32,76 +37,159 @@ class Look:
 
 
 EVALUATIONS = {
-    "none": Look("plain", "o", "0.25"),
+    "plain": Look("plain", "o", "0.25"),
     "average": Look("averaged", "s", "#0072b2"),
     "frame": Look("canonical pose or frame", "^", "#d55e00"),
 }
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
-def apply_style() -> None:
-    """Fonts, palette and grid of every figure."""
-    mpl.use("Agg")
-    sns.set_theme(context="paper", style="whitegrid", palette="colorblind", font_scale=1.05)
-    mpl.rcParams |= {
-        "figure.constrained_layout.use": True,
-        "savefig.dpi": 140,
-        "axes.titlesize": "medium",
-        "legend.frameon": False,
-        # Fixed, so that the same numbers give the same file.
-        "svg.hashsalt": "symbench",
-        "pdf.fonttype": 42,
-    }
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Fonts, palette and grid of every figure; what was set before is set again at the end."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams |= {
+            **sns.axes_style("whitegrid"),
+            **sns.plotting_context("paper", font_scale=1.05),
+            "axes.prop_cycle": cycler(color=HUES),
+            "figure.constrained_layout.use": True,
+            "savefig.dpi": 140,
+            "axes.titlesize": "medium",
+            "legend.frameon": False,
+            # Names may hold dollar signs, and are no formulas.
+            "text.parse_math": False,
+            "pdf.fonttype": 42,
+        }
+        yield
 
 
-def model_palette(models: Iterable[str]) -> dict[str, tuple[float, float, float]]:
-    """One colour a model, the same in every figure."""
-    ordered = list(dict.fromkeys(models))
-    return dict(zip(ordered, sns.color_palette("colorblind", len(ordered)), strict=True))
+def hue(number: int) -> tuple[float, float, float]:
+    """The colour of a number, out of ten."""
+    return HUES[number % len(HUES)]
 
 
-def family_label(family: Any) -> str:
-    """Model, and how it was trained unless plainly."""
-    return str(
-        family.model if family.treatment == "none" else f"{family.model}, {family.treatment}"
-    )
+def line(number: int) -> str:
+    """The line style of a number: another one after each ten."""
+    return LINES[number // len(HUES) % len(LINES)]
 
 
-def treatment_palette(treatments: Iterable[str]) -> dict[str, tuple[float, float, float]]:
-    """One colour a training treatment."""
-    ordered = sorted(set(treatments))
-    return dict(zip(ordered, sns.color_palette("colorblind", len(ordered)), strict=True))
+def panels(
+    count: int, columns: int, height: float, width: float = WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, row by row.
+
+    Args:
+        count: of panels.
+        columns: at most, beside each other.
+        height: of a row, in inches.
+        width: of the figure, in inches.
+
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = grid(rows, columns, (width, height * rows))
+    for axis in axes.flat[count:]:
+        axis.set_visible(False)
+    return figure, list(axes.flat[:count])
 
 
-def task_markers(tasks: Iterable[str]) -> dict[str, str]:
-    """One marker a task."""
-    ordered = list(dict.fromkeys(tasks))
-    return {task: MARKERS[i % len(MARKERS)] for i, task in enumerate(ordered)}
+def grid(
+    rows: int, columns: int, size: tuple[float, float], heights: list[float] | None = None
+) -> tuple[Figure, np.ndarray]:
+    """A figure with axes of shape (row, column); size in inches."""
+    figure = Figure(figsize=size)
+    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
+    return figure, np.asarray(axes)
 
 
-def nothing_to_draw() -> Figure:
-    """What a figure shows when the run left out all tasks that it is about."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.8))
-    axis.set_axis_off()
-    axis.text(0.5, 0.5, "no task of this run has such data", ha="center", va="center")
+def nothing_to_draw(reason: str) -> Figure:
+    """What a figure shows when there is nothing that it could: one sentence that says why."""
+    figure, axes = grid(1, 1, (WIDTH, 0.8))
+    axes[0, 0].set_axis_off()
+    axes[0, 0].text(0.5, 0.5, textwrap.fill(reason, 110), ha="center", va="center")
     return figure
 
 
-def error_bars(values: Any, low: Any, high: Any) -> np.ndarray:
+def note(figure: Figure, sentence: str) -> None:
+    """Say above a figure what it does not show."""
+    text = textwrap.fill(sentence, 125)
+    for earlier in figure.texts:
+        if earlier.get_gid() == _NOTE:
+            earlier.set_text(f"{earlier.get_text()}\n{text}")
+            return
+    figure.text(0.01, 1.0, text, gid=_NOTE, va="bottom", fontsize="small", color="0.35")
+
+
+def note_not_finite(figure: Figure, values: Iterable[float]) -> None:
+    """Say above a figure how many of its values are not finite, if any."""
+    found = np.asarray(list(values), dtype=float)
+    if count := int((~np.isfinite(found)).sum()):
+        verb = "value is" if count == 1 else "values are"
+        note(figure, f"{count} {verb} not finite, and not shown.")
+
+
+def finite(values: Iterable[float]) -> np.ndarray:
+    """Values with NaN in place of what is infinite, which has no place on an axis."""
+    found = np.asarray(list(values), dtype=float)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def error_bars(values: Iterable[float], low: Iterable[float], high: Iterable[float]) -> np.ndarray:
     """Lengths of bars down to low and up to high, none without an interval; shape (2, value)."""
-    lengths = np.maximum([np.subtract(values, low), np.subtract(high, values)], 0)
-    return np.nan_to_num(lengths)
+    middle, bottom, top = finite(values), finite(low), finite(high)
+    return np.nan_to_num(np.maximum([middle - bottom, top - middle], 0))
 
 
-def log_ticks(axis: Axis) -> None:
-    """Plain numbers at 1, 2 and 5 of each decade: labels that fit on less than a decade."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
+def log_scale(axis: Axes, which: str, values: Iterable[float]) -> None:
+    """A logarithmic axis with plain numbers, for values that span more than a factor of three.
+
+    Where some values are not positive, it is linear about zero. What spans less stays linear.
+
+    Args:
+        axis: the panel.
+        which: "x" or "y".
+        values: all that are shown on it.
+
+    """
+    found = np.asarray(list(values), dtype=float)
+    found = found[np.isfinite(found)]
+    positive = found[found > 0]
+    if not positive.size or (found.size == positive.size and found.max() < 3 * found.min()):
+        return
+    set_scale = axis.set_xscale if which == "x" else axis.set_yscale
+    one = axis.xaxis if which == "x" else axis.yaxis
+    if found.size > positive.size:
+        set_scale("symlog", linthresh=float(positive.min()))
+    else:
+        set_scale("log")
+        decades = np.log10(found.max() / found.min())
+        subs = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
+        one.set_major_locator(mpl.ticker.LogLocator(subs=subs, numticks=6))
+    one.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    one.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
-def legend_outside(figure: Figure, axes: Axes) -> None:
-    """Put the legend of some axes beside the whole figure."""
-    handles, labels = axes.get_legend_handles_labels()
+def legend_below(
+    figure: Figure, axes: Iterable[Axes], columns: int = 4, markerscale: float = 1
+) -> None:
+    """One legend of all panels below the figure, each label once."""
+    named: dict[str, mpl.artist.Artist] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            named.setdefault(str(label), handle)
+    if named:
+        figure.legend(
+            list(named.values()),
+            list(named),
+            loc="outside lower center",
+            ncols=min(columns, len(named)),
+            fontsize="small",
+            markerscale=markerscale,
+        )
+
+
+def legend_right(figure: Figure, axis: Axes) -> None:
+    """The legend of a panel at the right of the figure, each label once."""
+    handles, labels = axis.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside right upper")
+    figure.legend(list(unique.values()), list(unique), loc="outside right upper", fontsize="small")

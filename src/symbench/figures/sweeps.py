@@ -1,106 +1,104 @@
 """Curves over tasks that differ in one number: sample efficiency, strength of a broken symmetry."""
 
-from typing import Any
-
-import matplotlib.pyplot as plt
-import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from symbench.cells import CellFamily
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
+from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.results import StudyResults, estimated
 from symbench.figures.style import (
     EVALUATIONS,
-    WIDTH,
     error_bars,
-    log_ticks,
+    finite,
+    hue,
+    legend_below,
+    log_scale,
+    note_not_finite,
     nothing_to_draw,
-    treatment_palette,
+    panels,
 )
 
-COLUMNS = 2
+SHOWN = ("plain", "average")
+COLUMNS = [
+    "sweep",
+    "quantity",
+    "value",
+    "task",
+    "model",
+    "treatment",
+    "number",
+    "evaluation",
+    "metric",
+    "better",
+    "score",
+    "low",
+    "high",
+]
 
 
-def draw(results: StudyResults) -> Figure:
+def table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group of a sweep and each evaluation; `number` is of the treatment.
+
+    Left out are models of which a single task of the sweep was run.
+    """
+    rows = []
+    for group in results.groups:
+        for point in results.study.task(group.task).sweeps:
+            for evaluation in SHOWN:
+                if evaluation not in group.evaluations:
+                    continue
+                number = results.treatments.index(group.treatment)
+                row = [point.sweep, point.quantity, point.value, group.task, group.model]
+                row += [group.treatment, number, evaluation, group.score.name, group.score.better]
+                rows.append([*row, *estimated(group, evaluation)])
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    points = found.groupby(["sweep", "model"]).value.transform("nunique")
+    return found[points > 1].sort_values("value", kind="stable", ignore_index=True)
+
+
+def draw(table: Table) -> Figure:
     """A panel a curve and model; colour is the training, line and marker the evaluation."""
-    panels = _panels(results)
-    if not panels:
-        return nothing_to_draw()
-    rows = -(-len(panels) // COLUMNS)
-    figure, axes = plt.subplots(
-        rows, COLUMNS, figsize=(WIDTH, 3.0 * rows), squeeze=False, layout="constrained"
-    )
-    palette = treatment_palette(family.treatment for family in results.families)
-    for axis in axes.flat[len(panels) :]:
-        axis.set_visible(False)
-    for axis, ((curve, model), families) in zip(axes.flat, panels.items(), strict=False):
-        for treatment in sorted({family.treatment for family, _, _ in families}):
-            chosen = sorted(
-                ((value, family) for family, value, _ in families if family.treatment == treatment),
-                key=lambda pair: pair[0],
-            )
-            for evaluation in ("none", "average"):
-                _line(axis, chosen, treatment, evaluation, palette[treatment])
-        quantity = families[0][2]
-        metric = families[0][0].score
-        axis.set(title=f"{curve}, {model}", xlabel=quantity, ylabel=metric)
-        if metric != "accuracy":
-            axis.set_yscale("log")
-            log_ticks(axis.yaxis)
+    shown = rows_of(table)
+    if shown.empty:
+        return nothing_to_draw(
+            "No model of this study was run on two tasks of one sweep, which differ in one number."
+        )
+    pairs = sorted(dict.fromkeys(zip(shown.sweep, shown.model, strict=True)))
+    figure, axes = panels(len(pairs), 2, 3.0)
+    for axis, (sweep, model) in zip(axes, pairs, strict=True):
+        here = shown[(shown.sweep == sweep) & (shown.model == model)]
+        for treatment in sorted(set(here.treatment)):
+            for evaluation in SHOWN:
+                of_both = (here.treatment == treatment) & (here.evaluation == evaluation)
+                _curve(axis, here[of_both], str(treatment), evaluation)
+        quantity = here.quantity.iloc[0]
+        axis.set(title=f"{sweep}, {model}", xlabel=quantity, ylabel=here.metric.iloc[0])
+        if here.better.iloc[0] == "lower":
+            log_scale(axis, "y", here.score)
         if quantity.startswith("training"):
             axis.set_xscale("log")
-            values = sorted({value for _, value, _ in families})
+            values = sorted(set(here.value))
             axis.set_xticks(values, [f"{value:g}" for value in values])
             axis.set_xticks([], minor=True)
-    shown: dict[str, Any] = {}
-    for axis in axes.flat:
-        handles, labels = axis.get_legend_handles_labels()
-        shown |= dict(zip(labels, handles, strict=True))
-    figure.legend(
-        list(shown.values()), list(shown), loc="outside lower center", ncols=3, fontsize="x-small"
-    )
+    note_not_finite(figure, shown.score)
+    legend_below(figure, axes, 3)
     return figure
 
 
-def _panels(
-    results: StudyResults,
-) -> dict[tuple[str, str], list[tuple[CellFamily, float, str]]]:
-    found: dict[tuple[str, str], list[tuple[CellFamily, float, str]]] = {}
-    for family in results.families:
-        for place in results.study.task(family.task).places:
-            entry = (family, place.value, place.quantity)
-            found.setdefault((place.curve, family.model), []).append(entry)
-    return {
-        key: entries
-        for key, entries in found.items()
-        if len({value for _, value, _ in entries}) > 1
-    }
-
-
-def _line(
-    axis: Axes,
-    chosen: list[tuple[float, CellFamily]],
-    treatment: str,
-    evaluation: str,
-    colour: tuple[float, float, float],
-) -> None:
-    points = []
-    for value, family in chosen:
-        if evaluation not in family.evaluations:
-            continue
-        estimate = family.estimate(
-            Selection.model_validate({"metric": family.score, "evaluation": evaluation})
-        )
-        if estimate is not None:
-            points.append((value, estimate.value, *estimate.interval))
-    if len(points) < 2:
+def _curve(axis: Axes, rows: pd.DataFrame, treatment: str, evaluation: str) -> None:
+    if rows.empty:
         return
-    x, y, low, high = np.array(points).T
     look = EVALUATIONS[evaluation]
-    label = treatment if evaluation == "none" else f"{treatment}, {look.label}"
-    style = "-" if evaluation == "none" else ":"
-    bars = error_bars(y, low, high)
     axis.errorbar(
-        x, y, bars, fmt=look.marker + style, color=colour, label=label, capsize=2, markersize=4
+        rows.value,
+        finite(rows.score),
+        error_bars(rows.score, rows.low, rows.high),
+        fmt=look.marker + ("-" if evaluation == "plain" else ":"),
+        color=hue(int(rows.number.iloc[0])),
+        label=treatment if evaluation == "plain" else f"{treatment}, {look.label}",
+        capsize=2,
+        markersize=4,
     )
+
+
+FIGURE = Drawing(table, draw)

@@ -5,7 +5,6 @@ Source: Manolache, Chamon and Niepert, arXiv 2505.13631.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +61,7 @@ class Homotopy(nn.Module):
         self.free = free if isinstance(free, Free) else Free(free)
         self.relaxation = Relaxation()
 
-    def forward(self, values: Tensor, *context: Any) -> Tensor:
+    def forward(self, values: Tensor, *context: Tensor) -> Tensor:
         """The equivariant layer sees values and context, the free one only the values."""
         strict = self.equivariant(values, *context)
         total: Tensor = self.relaxation(strict, lambda: self.free(values))

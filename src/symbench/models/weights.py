@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from symbench.errors import CheckpointError
 from symbench.files import refuse_damaged, write_whole
 from symbench.hub import download
+
+# No width, depth or resolution of a published network is as large.
+LARGEST_SETTING = 10_000
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -22,15 +25,23 @@ def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
         )
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, *, ours: bool = True) -> None:
     """Load weights into a model.
 
+    Args:
+        model: whose weights are replaced.
+        path: a file in safetensors.
+        ours: whether `save_weights` wrote the file, so that its checksum is kept beside it;
+            published weights have none.
+
     Raises:
-        CheckpointError: if the file is missing, damaged, or of another shape than the model.
-        DataError: if it is not what was written under its name.
+        CheckpointError: if the file is missing, truncated, or for another model, or its values are
+            not finite numbers of the model's kind.
+        DataError: if it is ours, and not what was written under its name.
 
     """
-    refuse_damaged(path)
+    if ours:
+        refuse_damaged(path)
     try:
         state = load_file(path)
     except FileNotFoundError:
@@ -45,13 +56,31 @@ def load_weights(model: nn.Module, path: Path) -> None:
             f"({', '.join(missing[:3])}), {len(extra)} unknown ({', '.join(extra[:3])})."
         )
     for key, value in state.items():
-        if value.shape != own[key].shape:
-            raise CheckpointError(
-                f"{path} has {key} of shape {tuple(value.shape)}, the model has "
-                f"{tuple(own[key].shape)}: another width, resolution or number of fields."
-            )
+        _check_tensor(path, key, value, own[key])
     for key, value in state.items():
         own[key].data.copy_(value)
+
+
+def _check_tensor(path: Path, key: str, value: Tensor, own: Tensor) -> None:
+    """Raise `CheckpointError` unless a tensor of a file can replace one of the model."""
+    if value.shape != own.shape:
+        raise CheckpointError(
+            f"{path} has {key} of shape {tuple(value.shape)}, the model has "
+            f"{tuple(own.shape)}: another width, resolution or number of fields."
+        )
+    if _kind(value) != _kind(own):
+        raise CheckpointError(f"{path} has {key} of {value.dtype}, the model has {own.dtype}.")
+    # In double precision, which holds what the small floating types cannot be asked.
+    wide = value if value.is_complex() else value.double()
+    if not bool(torch.isfinite(wide).all()):
+        raise CheckpointError(f"{path} has values in {key} that are not finite.")
+
+
+def _kind(value: Tensor) -> str:
+    """What may replace what: real numbers, complex ones, or exactly one other type."""
+    if value.is_complex():
+        return "complex"
+    return "real" if value.is_floating_point() else str(value.dtype)
 
 
 def tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -59,7 +88,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     return {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
-def published_files(repository: str, revision: str | None = None) -> tuple[dict[str, Any], Path]:
+def published_files(repository: str, revision: str | None = None) -> tuple[dict[str, object], Path]:
     """Constructor arguments and weights of a checkpoint.
 
     Args:
@@ -68,7 +97,8 @@ def published_files(repository: str, revision: str | None = None) -> tuple[dict[
         revision: commit of the Hub repository.
 
     Raises:
-        CheckpointError: if a folder lacks one of the two files.
+        CheckpointError: if a folder lacks one of the two files, or config.json holds anything but
+            keys and values of a size that networks have.
         DataError: if the Hub does not give one.
 
     """
@@ -80,4 +110,29 @@ def published_files(repository: str, revision: str | None = None) -> tuple[dict[
             raise CheckpointError(f"{folder} lacks {' or '.join(names)}.")
     else:
         paths = [download(repository, name, revision=revision) for name in names]
-    return json.loads(paths[0].read_text()), paths[1]
+    return _read_settings(paths[0]), paths[1]
+
+
+def _read_settings(path: Path) -> dict[str, object]:
+    """What a config.json says; see `published_files`."""
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path} must hold keys and values, not {content!r:.40}.")
+        for key, value in content.items():
+            _refuse_hostile(path, key, value)
+    except (ValueError, OSError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no JSON that can be read: {error}.") from None
+    return content
+
+
+def _refuse_hostile(path: Path, key: str, value: object) -> None:
+    """Refuse numbers that would take all memory of the machine, however deep they lie."""
+    if isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            _refuse_hostile(path, key, each)
+    elif isinstance(value, int | float) and not abs(value) <= LARGEST_SETTING:
+        raise CheckpointError(
+            f"{path}: {key} holds a number that no setting of a network is: give at most "
+            f"{LARGEST_SETTING:,}."
+        )

@@ -1,19 +1,63 @@
-"""Is there a group of this name? One question for all kinds of groups."""
+"""Names of groups, parsed in one place and without torch.
+
+Groups of grids are named as in `grids.isometries.named_group`. Points, atoms and eigenvectors have
+signs(k), O(d), SO(d), and "SO(3) * automorphisms" with the exchanges of equal atoms of a molecule.
+`package.module:Name` names a group of yours wherever a group is named.
+"""
 
 import re
+from importlib import import_module
 
-from symbench.symmetry.grids.isometries import lowest_dimension, named_group
+from symbench.errors import SymmetryError
 
-MATRIX_GROUPS = re.compile(r"^(signs|SO|O)\((\d+)\)$")
-LABELLED_GROUPS = re.compile(r"^(S?O\(\d+\)) \* automorphisms$")
+_LABELLED = re.compile(r"(S?O\(3\)) \* automorphisms")
 
 
-def check_group_name(name: str) -> str:
-    """Return the name of a group; raises `SymmetryError` if there is none of that name.
+def check_rotations(name: str, dimension: int = 3) -> None:
+    """Raise `SymmetryError` unless a name is O(d) or SO(d) in so many dimensions."""
+    allowed = (f"O({dimension})", f"SO({dimension})")
+    if name not in allowed and imported_group(name) is None:
+        raise SymmetryError(
+            f"Group '{name}' does not act on points in {dimension} dimensions; "
+            f"allowed: {', '.join(allowed)}."
+        )
 
-    Groups of grids are named as in `isometries.named_group`; signs(k), O(d) and SO(d) are those of
-    `matrix_groups`; "SO(3) * automorphisms" takes the exchanges of equal atoms of a molecule in.
+
+def check_signs(name: str, columns: int) -> None:
+    """Raise `SymmetryError` unless a name is that of the signs of so many eigenvectors."""
+    if name != f"signs({columns})" and imported_group(name) is None:
+        raise SymmetryError(
+            f"Group '{name}' does not act on {columns} eigenvectors; signs({columns}) does."
+        )
+
+
+def labelled_rotations(name: str) -> str:
+    """The rotations of a group of labelled atoms, such as SO(3) of "SO(3) * automorphisms".
+
+    Raises:
+        SymmetryError: for any other name.
+
     """
-    if not MATRIX_GROUPS.match(name) and not LABELLED_GROUPS.match(name):
-        named_group(name, lowest_dimension(name))
-    return name
+    if (match := _LABELLED.fullmatch(name)) is None:
+        raise SymmetryError(
+            f"Group '{name}' does not act on labelled atoms; allowed: SO(3) * automorphisms, "
+            "O(3) * automorphisms."
+        )
+    return match[1]
+
+
+def imported_group(name: str) -> object | None:
+    """The group at `package.module:Name`; None for other names.
+
+    Raises:
+        SymmetryError: if there is nothing at the path.
+
+    """
+    if ":" not in name:
+        return None
+    module, _, attribute = name.partition(":")
+    try:
+        found: object = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SymmetryError(f"Cannot import group '{name}': {error}.") from None
+    return found() if isinstance(found, type) else found

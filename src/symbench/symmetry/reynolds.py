@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.groups import Group
-from symbench.symmetry.symmetry import Element, Symmetry, V
+from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
 
-Elements = Sequence[int] | Tensor
 All = Literal["all"]
 
 

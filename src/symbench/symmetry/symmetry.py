@@ -1,6 +1,6 @@
-"""A symmetry: a group, how it acts on what a model sees and on what it gives, and whether it holds."""
+"""A symmetry: a group, how it acts on what a model sees and gives, and whether it holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -11,7 +11,9 @@ from symbench.symmetry.groups import Group
 # What a model sees: a tensor, or an object of tensors such as a graph of points.
 V = TypeVar("V")
 Model = Callable[[V], Tensor]
+# An index in a `FiniteGroup`, an array in the groups of `points`.
 Element = int | Tensor
+Elements = Sequence[int] | Tensor
 
 
 @dataclass(frozen=True)

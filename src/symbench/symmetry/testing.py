@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import Elements, chosen_elements
-from symbench.symmetry.symmetry import Symmetry, V
+from symbench.symmetry.reynolds import chosen_elements
+from symbench.symmetry.symmetry import Elements, Symmetry, V
 
 
 def equivariance_error(

@@ -5,18 +5,20 @@
 Equation and law of the starts are invariant under all 48 isometries of the cube and shifts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import exponax as ex
-import jax
-import jax.numpy as jnp
-
-from symbench.data.fields.simulation import SimulatedTask, band_limited_noise
+from symbench.data.fields.simulation import SimulatedFields, band_limited_noise
 from symbench.symmetry.grids.field import Field
 
+if TYPE_CHECKING:
+    import exponax as ex
+    import jax
 
-class Burgers3D(SimulatedTask):
+
+class Burgers3D(SimulatedFields):
     """A velocity that steepens and decays in a box of side 2π."""
 
     name: ClassVar[str] = "burgers_3d"
@@ -31,6 +33,8 @@ class Burgers3D(SimulatedTask):
 
     def stepper(self, time_step: float, physics: Mapping[str, float]) -> ex.BaseStepper:
         """The convective form, three channels."""
+        import exponax as ex
+
         return ex.stepper.Burgers(
             self.dimension,
             self.extent,
@@ -41,6 +45,9 @@ class Burgers3D(SimulatedTask):
 
     def start(self, key: jax.Array, physics: Mapping[str, float]) -> jax.Array:
         """Independent band-limited random components: an isotropic law on the grid."""
+        import jax
+        import jax.numpy as jnp
+
         components = [
             band_limited_noise(part, self.dimension, self.resolution, waves=3)
             for part in jax.random.split(key, self.dimension)

@@ -6,18 +6,20 @@ solved for the pseudo-scalar w with u = (∂_y, -∂_x) Δ⁻¹ w (exponax's sig
 Equation and law of the starts are invariant under D4 and shifts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import exponax as ex
-import jax
-import jax.numpy as jnp
-
-from symbench.data.fields.simulation import SimulatedTask, band_limited_noise
+from symbench.data.fields.simulation import SimulatedFields, band_limited_noise
 from symbench.symmetry.grids.field import Field
 
+if TYPE_CHECKING:
+    import exponax as ex
+    import jax
 
-class DecayingTurbulence(SimulatedTask):
+
+class DecayingTurbulence(SimulatedFields):
     """Velocity and pressure of freely decaying flow in a box of side 2π."""
 
     name: ClassVar[str] = "decaying_turbulence"
@@ -32,6 +34,8 @@ class DecayingTurbulence(SimulatedTask):
 
     def stepper(self, time_step: float, physics: Mapping[str, float]) -> ex.BaseStepper:
         """Vorticity and stream function."""
+        import exponax as ex
+
         return ex.stepper.NavierStokesVorticity(
             self.dimension,
             self.extent,
@@ -56,6 +60,9 @@ def pressure_and_velocity(vorticity: jax.Array, extent: float) -> jax.Array:
 
     The pressure solves Δp = -∂_i u_j ∂_j u_i.
     """
+    import exponax as ex
+    import jax.numpy as jnp
+
     poisson = ex.poisson.Poisson(2, extent, vorticity.shape[-1])
     gradient = ex.derivative(-poisson.step(vorticity), extent).reshape(2, *vorticity.shape[1:])
     velocity = jnp.stack([gradient[1], -gradient[0]])

@@ -7,15 +7,17 @@ gray_scott_reaction_diffusion; at its resolution of 128 the box is its box. Equa
 the starts are invariant under D4 and shifts.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import exponax as ex
-import jax
-import jax.numpy as jnp
-
-from symbench.data.fields.simulation import SimulatedTask
+from symbench.data.fields.simulation import SimulatedFields
 from symbench.symmetry.grids.field import Field
+
+if TYPE_CHECKING:
+    import exponax as ex
+    import jax
 
 # Feed rate f, kill rate k, radius and amplitude of the clusters that B starts in: where feed is
 # slow, wide clusters use up A and die; where it is fast, thin ones are washed out.
@@ -30,7 +32,7 @@ _REGIMES = {
 _CLUSTERS = 8
 
 
-class GrayScott(SimulatedTask):
+class GrayScott(SimulatedFields):
     """Pattern formation in six regimes; The Well tells neither f nor k to the model."""
 
     name: ClassVar[str] = "gray_scott"
@@ -60,6 +62,8 @@ class GrayScott(SimulatedTask):
 
     def stepper(self, time_step: float, physics: Mapping[str, float]) -> ex.BaseStepper:
         """Exponential time differencing with both reactions."""
+        import exponax as ex
+
         return ex.stepper.reaction.GrayScott(
             self.dimension,
             self.extent,
@@ -73,6 +77,9 @@ class GrayScott(SimulatedTask):
 
     def start(self, key: jax.Array, physics: Mapping[str, float]) -> jax.Array:
         """Random clusters of Gaussians of B, where A is used up."""
+        import jax
+        import jax.numpy as jnp
+
         nodes = (jnp.arange(self.resolution) + 0.5) / 64
         centres = self.extent * jax.random.uniform(key, (self.dimension, _CLUSTERS, 1))
         distance = (nodes - centres + self.extent / 2) % self.extent - self.extent / 2

@@ -1,20 +1,20 @@
-"""Windows of trajectories on a grid, as batches of normalised tensors.
+"""Trajectories of fields on a grid, as batches of normalised tensors.
 
 Data that fits in memory is loaded once, normalised, and a batch is one gather; larger data is
-read window by window. Both give the same numbers.
+read sample by sample. Both give the same numbers.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from symbench.data.arrays import read_manifest
 from symbench.data.batch import Batch
+from symbench.data.dataset import SPLITS, Data, Dataset, Split
+from symbench.data.fields.metrics import mean_squared_error, target_variance, vrmse
 from symbench.data.fields.well_format import (
     WellFile,
     read_constants,
@@ -22,9 +22,9 @@ from symbench.data.fields.well_format import (
     read_header,
     read_statistics,
 )
-from symbench.data.splits import SPLITS
+from symbench.data.manifest import data_files
 from symbench.errors import DataError
-from symbench.symmetry.audit import ElementAudit, audit_distribution, audit_dynamics, judge
+from symbench.symmetry.audit import ElementAudit, audit_distribution, judge
 from symbench.symmetry.grids.field import Field, channel_count
 from symbench.symmetry.grids.fields import Normalizer
 from symbench.symmetry.grids.isometries import GridGroup, check_grid, named_group
@@ -38,10 +38,8 @@ AUDITED_FRAMES = 3
 SMALLEST_STD = 1e-4
 
 
-class GridData:
+class FieldData(Data[Tensor]):
     """The data of one task: fields, grid, normalisation and the three splits."""
-
-    kind = "grid"
 
     def __init__(
         self,
@@ -52,17 +50,18 @@ class GridData:
         trajectories: Mapping[str, int] | None = None,
         memory_limit: float = 8e9,
     ) -> None:
-        """Open a data directory.
+        """Open a folder of data.
 
         Args:
-            directory: holds {train,valid,test}/*.hdf5 and stats.yaml.
+            directory: holds stats.yaml and {train,valid,test}/*.hdf5, or data/ with these; where
+                there is a manifest, the files that it lists are read, and no others.
             input_steps: frames that a model sees.
             parity: names the axial fields (-1).
             trajectories: use only the first so many of a split.
-            memory_limit: splits of more bytes than this are read window by window.
+            memory_limit: splits of more bytes than this are read sample by sample.
 
         Raises:
-            DataError: if a split or the statistics are missing or do not fit together.
+            DataError: if a file or the statistics are missing, damaged, or do not fit together.
 
         """
         self.directory = directory
@@ -70,30 +69,34 @@ class GridData:
         self.parity = parity
         self.trajectories = trajectories or {}
         self.memory_limit = memory_limit
-        present = [split for split in SPLITS if any((directory / split).glob("*.h*5"))]
-        if not present:
-            raise DataError(f"{directory} holds no HDF5 file in train/, valid/ or test/.")
-        self.header = self.headers(present[0])[0]
+        self.files = {
+            split: [read_header(path, parity) for path in paths]
+            for split, paths in _by_split(directory).items()
+        }
+        headers = [header for files in self.files.values() for header in files]
+        self.header = headers[0]
+        for other in headers[1:]:
+            if _content(other) != _content(self.header):
+                raise DataError(
+                    f"{other.path} has another grid or other fields than {self.header.path}."
+                )
         statistics = directory / "stats.yaml"
-        self.normalizer = _normalizer(statistics, self.header.fields)
+        self.normalizer = self._normalizer(statistics, self.header.fields)
         self.constant_normalizer = (
-            _normalizer(statistics, self.header.constant_fields)
+            self._normalizer(statistics, self.header.constant_fields)
             if self.header.constant_fields
             else None
         )
 
-    def headers(self, split: str) -> list[WellFile]:
-        """The files of a split, by name."""
-        paths = sorted((self.directory / split).glob("*.h*5"))
-        if not paths:
-            raise DataError(f"{self.directory / split} holds no HDF5 file.")
-        headers = [read_header(path, self.parity) for path in paths]
-        for header in headers:
-            if (header.shape, header.fields) != (headers[0].shape, headers[0].fields):
-                raise DataError(
-                    f"{header.path} has another grid or other fields than {headers[0].path}."
-                )
-        return headers
+    def _normalizer(self, path: Path, fields: Sequence[Field]) -> Normalizer:
+        mean, std = (read_statistics(path, fields, key) for key in ("mean", "std"))
+        count = channel_count(fields, self.dimension)
+        if not len(mean) == len(std) == count:
+            raise DataError(
+                f"{path} has {len(mean)} means and {len(std)} standard deviations of "
+                f"{', '.join(field.name for field in fields)}, which have {count} components."
+            )
+        return Normalizer(mean, tuple(max(value, SMALLEST_STD) for value in std))
 
     @property
     def dimension(self) -> int:
@@ -126,17 +129,7 @@ class GridData:
             "spatial_resolution": self.header.shape,
         }
 
-    @classmethod
-    def open(cls, directory: Path, settings: Any, seed: int) -> "GridData":
-        """Open what the config says; all seeds share the data."""
-        return cls(
-            directory,
-            input_steps=settings.input_steps,
-            parity=settings.parity,
-            trajectories=read_manifest(directory).get("trajectories"),
-        )
-
-    def symmetry(self, group: str | GridGroup, exact: bool = True) -> Symmetry:
+    def symmetry(self, group: str | GridGroup, exact: bool = True) -> Symmetry[Tensor]:
         """The symmetry of the next-frame map on normalised tensors.
 
         Raises:
@@ -145,7 +138,9 @@ class GridData:
         """
         if isinstance(group, str):
             group = named_group(group, self.dimension)
-        check_grid(group, self.header.shape, self.header.extent, self.header.boundary)
+        boxes = {(h.extent, h.boundary) for files in self.files.values() for h in files}
+        for extent, boundary in boxes:
+            check_grid(group, self.header.shape, extent, boundary)
         return field_symmetry(
             group,
             self.header.fields,
@@ -155,19 +150,16 @@ class GridData:
             exact=exact,
         )
 
-    def audit(self, group: str, task: Any) -> list[ElementAudit]:
-        """Audit a group on the simulator, if the task has one, and on a sample of the data."""
+    def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
+        """Audit a group on the simulator, if there is one, and on a sample of the data."""
         elements = named_group(group, self.dimension)
-        dynamics = None
-        if hasattr(task, "solve"):
-            starts = task.simulate_start(1)
-            dynamics = audit_dynamics(task.solve, starts, elements, task.state_fields, task.fields)
+        dynamics = dataset.dynamics_errors(group, elements.listed())
         distribution = audit_distribution(self._audit_sample(), elements, self.header.fields)
         return judge(elements, dynamics, distribution)
 
     def _audit_sample(self) -> Tensor:
         """A few evenly spaced frames of trajectories, shape (trajectory, time, channel, *space)."""
-        split = self.split(next(s for s in SPLITS if any((self.directory / s).glob("*.h*5"))))
+        split = self.split(next(iter(self.files)))
         chosen = range(min(split.trajectories, AUDITED_TRAJECTORIES))
         steps = min(split.steps)
         picks = torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps)).long()
@@ -176,25 +168,48 @@ class GridData:
         ]
         return self.normalizer.denormalize(torch.stack(frames), channel_axis=2)
 
-    def split(self, name: str) -> "GridSplit":
-        """One of train, valid, test."""
-        return GridSplit(self, self.headers(name), self.trajectories.get(name))
+    def split(self, name: str) -> "FieldSplit":
+        """One of train, valid, test; raises `DataError` if the folder holds none of its files."""
+        if name not in self.files:
+            raise DataError(f"{self.directory} holds no HDF5 file in {name}/.")
+        return FieldSplit(self, self.files[name], self.trajectories.get(name))
 
 
-class GridSplit:
-    """The trajectories of one split and their windows of input_steps + 1 frames."""
+def _by_split(directory: Path) -> dict[str, list[Path]]:
+    """The files of each split that is there, by name; raises `DataError` if there is none."""
+    found: dict[str, list[Path]] = {}
+    for path in data_files(directory, (".hdf5", ".h5")):
+        *above, split = path.relative_to(directory).parent.parts or ("",)
+        if above in ([], ["data"]):
+            found.setdefault(split, []).append(path)
+    splits = {split: found[split] for split in SPLITS if split in found}
+    if not splits:
+        raise DataError(f"{directory} holds no HDF5 file in train/, valid/ or test/.")
+    return splits
+
+
+def _content(header: WellFile) -> tuple[object, ...]:
+    return header.shape, header.fields, header.constant_fields
+
+
+class FieldSplit(Split[Tensor]):
+    """The trajectories of one split; a sample is input_steps frames and the next one."""
 
     def __init__(
-        self, data: GridData, headers: Sequence[WellFile], trajectories: int | None = None
+        self, data: FieldData, headers: Sequence[WellFile], most: int | None = None
     ) -> None:
-        """List the trajectories, or the first of them; they are read on first use."""
+        """Index the files; at most so many trajectories, the first ones.
+
+        Raises:
+            DataError: if a trajectory has too few frames.
+
+        """
         self.data = data
-        self.sources = [(h, t) for h in headers for t in range(h.trajectories)][:trajectories]
+        self.sources = [(h, t) for h in headers for t in range(h.trajectories)][:most]
         self.steps = [header.steps for header, _ in self.sources]
-        size = sum(np.prod(h.shape) * h.steps for h, _ in self.sources) * data.channels * 4
+        size = 4 * sum(self.steps) * data.channels * int(np.prod(headers[0].shape))
         self.in_memory = size <= data.memory_limit
-        short = [h for h in headers if h.steps <= data.input_steps]
-        if short:
+        if short := [h for h in headers if h.steps <= data.input_steps]:
             raise DataError(
                 f"{short[0].path} has {short[0].steps} frames; "
                 f"{data.input_steps} in and 1 out need {data.input_steps + 1}."
@@ -207,9 +222,14 @@ class GridSplit:
 
     @cached_property
     def samples(self) -> np.ndarray:
-        """All windows as rows (trajectory, first frame)."""
+        """All samples as rows (trajectory, first frame)."""
         span = self.data.input_steps
         return np.array([(t, s) for t, steps in enumerate(self.steps) for s in range(steps - span)])
+
+    @property
+    def blocks(self) -> np.ndarray:
+        """The trajectory of each sample."""
+        return self.samples[:, 0]
 
     def frames(self, trajectory: int, start: int, stop: int) -> Tensor:
         """Normalised frames of one trajectory, shape (time, channel, *space)."""
@@ -231,8 +251,8 @@ class GridSplit:
         stop = start + self.data.input_steps
         return torch.stack([self._input(self.frames(t, start, stop), t) for t in trajectories])
 
-    def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch:
-        """The windows of the given rows (trajectory, first frame); nothing in them is random.
+    def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch[Tensor]:
+        """The samples of the given rows (trajectory, first frame); nothing in them is random.
 
         Inputs have the shape (sample, steps·channel + constant channel, *space), targets
         (sample, channel, *space): the next frame. Both are normalised.
@@ -242,16 +262,50 @@ class GridSplit:
             trajectory, start = torch.from_numpy(rows).unbind(1)
             chosen = self._stacked[trajectory[:, None], start[:, None] + torch.arange(span)]
             return Batch(chosen[:, :-1].flatten(1, 2), chosen[:, -1], len(rows))
-        windows = [self.frames(t, s, s + span) for t, s in rows.tolist()]
-        inputs = [self._input(w[:-1], t) for w, t in zip(windows, rows[:, 0].tolist(), strict=True)]
-        targets = torch.stack([window[-1] for window in windows])
+        spans = [self.frames(t, s, s + span) for t, s in rows.tolist()]
+        inputs = [self._input(f[:-1], t) for f, t in zip(spans, rows[:, 0].tolist(), strict=True)]
+        targets = torch.stack([frames[-1] for frames in spans])
         return Batch(torch.stack(inputs), targets, len(rows))
 
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
+    def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
         """Mean squared error of normalised fields, the protocol of The Well."""
         return nn.functional.mse_loss(prediction, batch.targets)
 
-    validation_loss = loss
+    def scores(self, prediction: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        """Errors in physical units, each of shape (sample, channel)."""
+        predicted, target = (
+            self.data.normalizer.denormalize(values) for values in (prediction, batch.targets)
+        )
+        return {
+            "vrmse": vrmse(predicted, target),
+            "mse": mean_squared_error(predicted, target),
+        }
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The components of the fields."""
+        return tuple(self.data.channel_names)
+
+    def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        """Each component in physical units, shape (sample, cell)."""
+        physical = self.data.normalizer.denormalize(outputs).flatten(2)
+        return dict(zip(self.quantities, physical.unbind(1), strict=True))
+
+    def variance_of_targets(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        """The denominators of VRMSE squared by component, each of shape (sample,)."""
+        variances = target_variance(self.data.normalizer.denormalize(batch.targets))
+        return dict(zip(self.quantities, variances.unbind(1), strict=True))
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """Variance over the training data by component; components of one field share theirs."""
+        stds = self.data.normalizer.std
+        scales: dict[str, float] = {}
+        for field in self.data.header.fields:
+            names = field.component_names(self.data.dimension)
+            own = stds[len(scales) : len(scales) + len(names)]
+            scales |= dict.fromkeys(names, float(np.mean(np.square(own))))
+        return scales
 
     def _input(self, frames: Tensor, trajectory: int) -> Tensor:
         history = frames.flatten(0, 1)
@@ -281,9 +335,3 @@ class GridSplit:
                 f"{header.path} holds values that are not finite; mask or repair them first."
             )
         return frames
-
-
-def _normalizer(path: Path, fields: Sequence[Field]) -> Normalizer:
-    mean = read_statistics(path, fields, "mean")
-    std = read_statistics(path, fields, "std")
-    return Normalizer(mean, tuple(max(value, SMALLEST_STD) for value in std))

@@ -6,14 +6,17 @@ The force breaks D4: of its 8 elements only the half turn about the centre of th
 force to itself. The negative control of the study of group averaging.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from __future__ import annotations
 
-import exponax as ex
-import jax
-import jax.numpy as jnp
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from symbench.data.fields.decaying_turbulence import DecayingTurbulence
+from symbench.data.parameters import whole_number
+
+if TYPE_CHECKING:
+    import exponax as ex
+    import jax
 
 
 class KolmogorovFlow(DecayingTurbulence):
@@ -34,8 +37,17 @@ class KolmogorovFlow(DecayingTurbulence):
             }
         }
 
+    def checked_physics(self, physics: Mapping[str, float]) -> dict[str, float]:
+        """Overrides of physical parameters; the force has whole waves in the box."""
+        checked = super().checked_physics(physics)
+        if (waves := checked.get("forcing_waves")) is not None:
+            whole_number(waves, f"forcing_waves in the physics of {self.name}", 0)
+        return checked
+
     def stepper(self, time_step: float, physics: Mapping[str, float]) -> ex.BaseStepper:
         """Vorticity and stream function with the force and linear drag."""
+        import exponax as ex
+
         return ex.stepper.KolmogorovFlowVorticity(
             self.dimension,
             self.extent,
@@ -63,6 +75,8 @@ class KolmogorovFlow(DecayingTurbulence):
 
 def shift_along_y(values: jax.Array, cells: float) -> jax.Array:
     """Values of the periodic function at points `cells` further along the last axis."""
+    import jax.numpy as jnp
+
     modes = jnp.fft.rfft(values, axis=-1)
     wave_numbers = jnp.arange(modes.shape[-1])
     phase = jnp.exp(2j * jnp.pi * wave_numbers * cells / values.shape[-1])

@@ -1,31 +1,38 @@
-"""Simulated tasks: periodic PDEs solved spectrally with exponax, written in The Well's schema.
+"""Simulated fields: periodic PDEs solved spectrally with exponax, written in The Well's schema.
 
 Grids are cell-centred, so that flipping an axis is a reflection about the centre of the box.
 """
 
+from __future__ import annotations
+
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import equinox as eqx
-import exponax as ex
-import jax
-import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 
-from symbench.data.fields.well_format import read_header, write_file, write_statistics
-from symbench.data.splits import SPLITS, check_splits
-from symbench.errors import ConfigError, DataError
-from symbench.files import sha256, write_json
+from symbench.data.dataset import SPLITS, TaskOptions, check_counts
+from symbench.data.fields.field_dataset import FieldDataset
+from symbench.data.manifest import Manifest
+from symbench.data.parameters import keys_and_values, number, positive_number, whole_number
+from symbench.errors import DataError, choose
 from symbench.symmetry.grids.field import Field
+from symbench.symmetry.grids.isometries import named_group
 
-Array = npt.NDArray[np.floating]
+if TYPE_CHECKING:
+    import exponax as ex
+    import jax
+
+    from symbench.data.fields.grid_data import FieldData
+    from symbench.data.raw_files import RawFiles
+    from symbench.symmetry.groups import Elements
+
+Array = np.ndarray
 
 
-class SimulatedTask(ABC):
+class SimulatedFields(FieldDataset):
     """A periodic PDE with random starts.
 
     Class attributes:
@@ -65,22 +72,31 @@ class SimulatedTask(ABC):
             physics: overrides of the physical parameters that `regimes` lists.
 
         Raises:
-            ConfigError: for a split or a physical parameter that does not exist.
+            ConfigError: for a parameter that makes no sense, or a split or physical parameter that
+                does not exist.
 
         """
-        unknown = set(physics or {}) - {key for regime in self.regimes().values() for key in regime}
-        if unknown:
-            raise ConfigError(f"physics of {self.name}: unknown {', '.join(sorted(unknown))}.")
-        self.resolution = resolution
-        self.trajectories = check_splits(trajectories, f"trajectories of {self.name}")
-        self.frames = frames
-        self.frame_interval = frame_interval
-        self.steps_per_frame = steps_per_frame
-        self.warm_up = warm_up
-        self.seed = seed
-        self.physics = {
-            name: {**regime, **(physics or {})} for name, regime in self.regimes().items()
-        }
+        name = self.name
+        keys_and_values(trajectories, f"trajectories of {name}")
+        self.resolution = whole_number(resolution, f"resolution of {name}", 4)
+        check_counts(trajectories, f"trajectories of {name}")
+        self.trajectories = {split: trajectories[split] for split in SPLITS}
+        self.frames = whole_number(frames, f"frames of {name}", 1)
+        self.frame_interval = positive_number(frame_interval, f"frame_interval of {name}")
+        self.steps_per_frame = whole_number(steps_per_frame, f"steps_per_frame of {name}", 1)
+        self.warm_up = whole_number(warm_up, f"warm_up of {name}", 0)
+        self.seed = whole_number(seed, f"seed of {name}", 0)
+        overrides = self.checked_physics({} if physics is None else physics)
+        self.physics = {regime: {**own, **overrides} for regime, own in self.regimes().items()}
+
+    def checked_physics(self, physics: Mapping[str, float]) -> dict[str, float]:
+        """Overrides of physical parameters; raises `ConfigError` for names that no regime has."""
+        known = {key for regime in self.regimes().values() for key in regime}
+        checked = {}
+        for key, value in keys_and_values(physics, f"physics of {self.name}").items():
+            choose(key, known, f"physics of {self.name}")
+            checked[key] = number(value, f"{key} in the physics of {self.name}")
+        return checked
 
     @staticmethod
     @abstractmethod
@@ -103,6 +119,21 @@ class SimulatedTask(ABC):
     def observe(self, state: jax.Array) -> jax.Array:
         """The stored fields of a state in the solver's form, shape (channel, *space)."""
 
+    @property
+    def extent(self) -> float:
+        """Length of every axis."""
+        return 2 * math.pi
+
+    def check_group(self, name: str) -> None:
+        """Raise `SymmetryError` unless a group of this name acts in the data's dimension."""
+        named_group(name, self.dimension)
+
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> FieldData:
+        """Open the files; all seeds share them."""
+        from symbench.data.fields.grid_data import FieldData
+
+        return FieldData(directory, input_steps=options.input_steps, parity=options.parity)
+
     def solver(self, regime: str, frames: int, warm_up: int = 0) -> Callable[[Array], Array]:
         """A function from states (batch, ...) to fields (batch, frame, channel, *space).
 
@@ -110,6 +141,11 @@ class SimulatedTask(ABC):
         precision: it makes the audit exact, and XLA on CPUs (jaxlib 0.10.2) compiles the 3-D
         single-precision solver to one that decays some components of a vector faster than others.
         """
+        import equinox as eqx
+        import exponax as ex
+        import jax
+        import jax.numpy as jnp
+
         with jax.enable_x64(True):
             time_step = self.frame_interval / self.steps_per_frame
             stepper = self.stepper(time_step, self.physics[regime])
@@ -133,17 +169,14 @@ class SimulatedTask(ABC):
         return in_double_precision
 
     @property
-    def extent(self) -> float:
-        """Length of every axis."""
-        return 2 * math.pi
-
-    @property
     def _batch(self) -> int:
         """Trajectories solved at once: few enough to stay in the cache."""
         return max(1, 2**16 // self.resolution**self.dimension)
 
     def starts(self, regime: str, count: int, *labels: int) -> Array:
         """Random states, shape (count, state channel, *space); the labels pick the stream."""
+        import jax
+
         physics = self.physics[regime]
         with jax.enable_x64(True):
             key = jax.random.key(self.seed)
@@ -152,29 +185,39 @@ class SimulatedTask(ABC):
             keys = jax.random.split(key, count)
             return np.asarray(jax.vmap(lambda k: self.start(k, physics))(keys))
 
-    def simulate_start(self, count: int) -> Array:
-        """States for the audit, from a stream that no split uses."""
+    def audit_starts(self, count: int) -> Array:
+        """States of the first regime from a stream that no split uses, shape as `starts`."""
         return self.starts(next(iter(self.physics)), count, len(SPLITS))
 
     def solve(self, states: Array, frames: int) -> Array:
         """Solution of the first regime, shape (batch, frame, channel, *space)."""
         return self.solver(next(iter(self.physics)), frames)(states)
 
-    def fetch(self, directory: Path) -> None:
-        """Simulate every split, write the files, the statistics and the manifest."""
-        files: dict[str, Path] = {}
+    def dynamics_errors(self, group: str, elements: Elements) -> list[float]:
+        """Relative differences between the solution of a moved start and the moved solution."""
+        from symbench.symmetry.audit import audit_dynamics
+
+        chosen = named_group(group, self.dimension)
+        errors = audit_dynamics(
+            self.solve, self.audit_starts(1), chosen, self.state_fields, self.fields
+        )
+        return [errors[index] for index in chosen.check(elements)]
+
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Simulate every split, and write the files and the statistics of the training data."""
+        from symbench.data.fields.well_format import read_header
+        from symbench.data.fields.well_writer import write_file, write_statistics
+
         time = np.arange(self.frames) * self.frame_interval
-        counts = list(self.trajectories.values())
+        counts = self.trajectories
+        files: dict[str, list[Path]] = {split: [] for split in SPLITS}
         for index, regime in enumerate(self.physics):
-            starts = [self.starts(regime, n, split, index) for split, n in enumerate(counts)]
+            starts = [self.starts(regime, n, k, index) for k, n in enumerate(counts.values())]
             values = self.solver(regime, self.frames, self.warm_up)(np.concatenate(starts))
-            if not np.isfinite(values).all():
-                raise DataError(
-                    f"The simulation of {self.name} ({regime}) blew up; use more "
-                    f"steps_per_frame than {self.steps_per_frame}."
-                )
-            parts = np.split(values, np.cumsum(counts)[:-1])
-            for split, part in zip(self.trajectories, parts, strict=True):
+            parts = np.split(values, np.cumsum(list(counts.values()))[:-1])
+            for split, part in zip(counts, parts, strict=True):
+                self._refuse_blown_up(regime, split, part)
+            for split, part in zip(counts, parts, strict=True):
                 path = directory / split / f"{self.name}_{regime}.hdf5"
                 write_file(
                     path,
@@ -185,24 +228,41 @@ class SimulatedTask(ABC):
                     time=time,
                     parameters=self.physics[regime],
                 )
-                files[f"{split}/{path.name}"] = path
-        headers = [read_header(path) for name, path in files.items() if name.startswith("train")]
-        write_statistics(directory / "stats.yaml", headers)
-        write_json(
-            directory / "manifest.json",
-            {
-                "source": "simulated by symbench with exponax",
-                "generator": f"{type(self).__module__}:{type(self).__qualname__}",
-                "parameters": self._parameters(),
-                "licence": "CC0-1.0",
-                "sha256": {name: sha256(path) for name, path in files.items()},
-            },
+                files[split].append(path)
+        statistics = directory / "stats.yaml"
+        write_statistics(statistics, [read_header(path) for path in files["train"]])
+        return Manifest(
+            source="simulated by symbench with exponax",
+            licence="CC0-1.0",
+            parameters=self._parameters(),
+            files=(statistics, *(path for paths in files.values() for path in paths)),
         )
 
-    def _parameters(self) -> dict[str, Any]:
-        names = ("resolution", "trajectories", "frames", "frame_interval", "steps_per_frame")
+    def _refuse_blown_up(self, regime: str, split: str, values: Array) -> None:
+        """Raise `DataError` that names the trajectories whose values are not finite."""
+        wrong = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
+        if len(wrong):
+            shown = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
+            raise DataError(
+                f"The simulation of {self.name} blew up: regime {regime}, split {split}, "
+                f"trajectories {shown} ({len(wrong)} of {len(values)}) of seed {self.seed}; use "
+                f"more steps_per_frame than {self.steps_per_frame}."
+            )
+
+    def _parameters(self) -> dict[str, object]:
+        """All that decides the data, for the manifest."""
+        import exponax as ex
+        import jax
+
         return {
-            **{name: getattr(self, name) for name in (*names, "warm_up", "seed", "physics")},
+            "resolution": self.resolution,
+            "trajectories": self.trajectories,
+            "frames": self.frames,
+            "frame_interval": self.frame_interval,
+            "steps_per_frame": self.steps_per_frame,
+            "warm_up": self.warm_up,
+            "seed": self.seed,
+            "physics": self.physics,
             "exponax": ex.__version__,
             "jax": jax.__version__,
         }
@@ -213,5 +273,7 @@ def band_limited_noise(key: jax.Array, dimension: int, resolution: int, waves: i
 
     Its law is invariant under every isometry of the grid.
     """
+    import exponax as ex
+
     series = ex.ic.RandomTruncatedFourierSeries(dimension, cutoff=waves, std_one=True)
     return series(resolution, key=key)

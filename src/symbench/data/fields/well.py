@@ -1,32 +1,46 @@
 """Data sets of The Well, or any folder in its schema: linked from disk or fetched from the Hub."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from huggingface_hub.hf_api import RepoFile
+from symbench.data.dataset import SPLITS, TaskOptions
+from symbench.data.fields.field_dataset import FieldDataset
+from symbench.data.manifest import Manifest
+from symbench.data.parameters import keys_and_values, text, whole_number
+from symbench.errors import ConfigError, DataError, choose
+from symbench.files import sha256
+from symbench.symmetry.grids.isometries import lowest_dimension, named_group
 
-from symbench.data.fields.well_format import read_header
-from symbench.data.splits import SPLITS
-from symbench.errors import ConfigError, DataError
-from symbench.files import sha256, write_json
-from symbench.hub import download_data, listing
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoFile
 
+    from symbench.data.fields.grid_data import FieldData
+    from symbench.data.raw_files import RawFiles
+
+HUB = "hub"
+THE_WELL = "polymathic-ai"
 LICENCE = "CC-BY-4.0 (The Well, arXiv 2412.00568)"
+OTHER_LICENCE = "unknown: the licence of the folder's owner"
+_STATISTICS = "stats.yaml"
 
 
-class Well:
+class Well(FieldDataset):
     """A data set in The Well's HDF5 schema."""
 
     def __init__(
         self,
         *,
         dataset: str,
-        source: str = "hub",
+        source: str = HUB,
         revision: str = "main",
         splits: Sequence[str] = SPLITS,
         files_per_split: int | None = None,
         trajectories: Mapping[str, int] | None = None,
-        organisation: str = "polymathic-ai",
+        organisation: str = THE_WELL,
     ) -> None:
         """Say what to fetch and from where.
 
@@ -42,110 +56,166 @@ class Well:
             organisation: owner of the Hub repository.
 
         Raises:
-            ConfigError: for a split that does not exist.
+            ConfigError: for a parameter that makes no sense, or a split that does not exist.
 
         """
-        if not splits or {*splits, *(trajectories or {})} - set(SPLITS):
-            raise ConfigError(f"splits of {dataset}: choose among {', '.join(SPLITS)}.")
-        self.dataset = dataset
-        self.source = source
-        self.revision = revision
-        self.splits = tuple(splits)
-        self.files_per_split = files_per_split
-        self.trajectories = dict(trajectories or {})
-        self.organisation = organisation
-
-    def fetch(self, directory: Path) -> None:
-        """Bring the files to `directory` and write the manifest with their checksums."""
-        if self.source == "hub":
-            checksums, origin = self._download(directory)
-        else:
-            checksums, origin = self._link(directory, Path(self.source).expanduser())
-        for name in checksums:
-            read_header(directory / name)
-        write_json(
-            directory / "manifest.json",
-            {
-                "source": origin,
-                "dataset": self.dataset,
-                "licence": LICENCE,
-                "trajectories": self.trajectories,
-                "sha256": checksums,
-            },
+        self.dataset = text(dataset, "dataset of The Well")
+        self.source = text(source, f"source of {dataset}")
+        self.revision = text(revision, f"revision of {dataset}")
+        self.organisation = text(organisation, f"organisation of {dataset}")
+        self.splits = _checked_splits(splits, f"splits of {dataset}")
+        self.files_per_split = (
+            None
+            if files_per_split is None
+            else whole_number(files_per_split, f"files_per_split of {dataset}", 1)
         )
-
-    def _choose(self, names: Sequence[str]) -> list[str]:
-        return sorted(names)[: self.files_per_split]
-
-    def _link(self, directory: Path, folder: Path) -> tuple[dict[str, str], str]:
-        data = folder / "data" if (folder / "data").is_dir() else folder
-        if not (folder / "stats.yaml").is_file():
-            raise DataError(f"{folder / 'stats.yaml'} is missing: normalisation is unknown.")
-        checksums = {}
-        _replace_link(directory / "stats.yaml", folder / "stats.yaml")
-        for split in self.splits:
-            names = [path.name for path in (data / split).glob("*.h*5")]
-            if not names:
-                raise DataError(f"{data / split} holds no HDF5 file.")
-            for name in self._choose(names):
-                _replace_link(directory / split / name, data / split / name)
-                checksums[f"{split}/{name}"] = sha256(data / split / name)
-        return checksums, f"folder {folder.name}"
+        what = f"trajectories of {dataset}"
+        self.trajectories: dict[str, int] = {}
+        if trajectories is not None:
+            for split, count in keys_and_values(trajectories, what).items():
+                choose(split, SPLITS, f"split in the {what}")
+                self.trajectories[split] = whole_number(count, f"{what}: {split}", 1)
 
     @property
     def repository(self) -> str:
         """Owner and name on the Hub."""
         return f"{self.organisation}/{self.dataset}"
 
+    def check_group(self, name: str) -> None:
+        """Raise `SymmetryError` unless a group of this name acts in the plane or in space."""
+        named_group(name, lowest_dimension(name))
+
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> FieldData:
+        """Open the files; all seeds share them."""
+        from symbench.data.fields.grid_data import FieldData
+
+        return FieldData(
+            directory,
+            input_steps=options.input_steps,
+            parity=options.parity,
+            trajectories=self.trajectories,
+        )
+
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Bring the files to the directory: links to those of a folder, or downloads."""
+        from symbench.data.fields.well_format import read_header
+
+        from_hub = self.source == HUB
+        files = (
+            self._download(directory)
+            if from_hub
+            else self._linked(directory, Path(self.source).expanduser())
+        )
+        for path in files:
+            if path.name != _STATISTICS:
+                read_header(path)
+        return Manifest(
+            source=(
+                f"Hugging Face dataset {self.repository}@{self.revision}"
+                if from_hub
+                else f"folder {Path(self.source).name}"
+            ),
+            licence=LICENCE if from_hub and self.organisation == THE_WELL else OTHER_LICENCE,
+            parameters={
+                "dataset": self.dataset,
+                "splits": list(self.splits),
+                "files_per_split": self.files_per_split,
+            },
+            files=tuple(files),
+        )
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        return sorted(names)[: self.files_per_split]
+
+    def _linked(self, directory: Path, folder: Path) -> list[Path]:
+        """Links to the files of a folder; the files themselves where it is this directory."""
+        if not (folder / _STATISTICS).is_file():
+            raise DataError(f"{folder / _STATISTICS} is missing: normalisation is unknown.")
+        data = folder / "data" if (folder / "data").is_dir() else folder
+        wanted = {_STATISTICS: folder / _STATISTICS}
+        for split in self.splits:
+            names = [path.name for path in data.glob(f"{split}/*") if _is_data(path.name)]
+            if not names:
+                raise DataError(f"{data / split} holds no HDF5 file.")
+            wanted |= {f"{split}/{name}": data / split / name for name in self._chosen(names)}
+        if os.path.realpath(folder) == os.path.realpath(directory):
+            return [directory / path.relative_to(folder) for path in wanted.values()]
+        return [_link(directory, name, path) for name, path in wanted.items()]
+
     def download_size(self) -> int:
         """Bytes that `fetch` would bring from the Hub, which is asked; 0 for a folder."""
-        if self.source != "hub":
+        if self.source != HUB:
             return 0
-        files, wanted = self._wanted()
+        files, wanted = self._on_the_hub()
         return sum(files[name].size for name in wanted if name in files)
 
-    def _wanted(self) -> tuple[dict[str, RepoFile], dict[str, str]]:
+    def _on_the_hub(self) -> tuple[dict[str, RepoFile], dict[str, str]]:
         """All files of the repository, and where those of interest go."""
+        from symbench.hub import listing
+
         files = listing(self.repository, self.revision)
-        wanted = {"stats.yaml": "stats.yaml"}
+        wanted = {_STATISTICS: _STATISTICS}
         for split in self.splits:
             names = [name for name in files if name.startswith(f"data/{split}/")]
-            names = [name for name in names if name.endswith((".hdf5", ".h5"))]
-            wanted |= {name: f"{split}/{Path(name).name}" for name in self._choose(names)}
+            names = self._chosen([name for name in names if _is_data(name)])
+            wanted |= {name: f"{split}/{Path(name).name}" for name in names}
         return files, wanted
 
-    def _download(self, directory: Path) -> tuple[dict[str, str], str]:
-        repository = self.repository
-        files, wanted = self._wanted()
+    def _download(self, directory: Path) -> list[Path]:
+        files, wanted = self._on_the_hub()
         total = sum(files[name].size for name in wanted if name in files)
-        print(f"{repository}: {len(wanted)} files, {total / 1e9:.2f} GB to fetch", flush=True)
-        checksums = {}
+        print(f"{self.repository}: {len(wanted)} files, {total / 1e9:.2f} GB to fetch", flush=True)
         for remote, local in wanted.items():
-            checksum = self._fetch_file(repository, remote, files, directory / local)
-            if local != "stats.yaml":
-                checksums[local] = checksum
-        return checksums, f"Hugging Face dataset {repository}@{self.revision}"
+            if remote not in files:
+                raise DataError(f"{self.repository} holds no {remote} at revision {self.revision}.")
+            self._download_file(files[remote], directory / local)
+        return [directory / local for local in wanted.values()]
 
-    def _fetch_file(
-        self, repository: str, remote: str, files: dict[str, RepoFile], target: Path
-    ) -> str:
-        if remote not in files:
-            raise DataError(f"{repository} holds no {remote} at revision {self.revision}.")
-        lfs = files[remote].lfs
-        expected = lfs.sha256 if lfs else None
+    def _download_file(self, file: RepoFile, target: Path) -> None:
+        from symbench.hub import download_data
+
+        expected = file.lfs.sha256 if file.lfs else None
         if not (target.is_file() and expected and sha256(target) == expected):
-            download_data(repository, self.revision, files[remote], target)
-        actual = sha256(target)
-        if expected and actual != expected:
+            download_data(self.repository, self.revision, file, target)
+        if expected and (actual := sha256(target)) != expected:
             target.unlink()
             raise DataError(
-                f"{remote} of {repository} arrived damaged (sha256 {actual}, expected {expected}); "
-                "it was removed, fetch it again."
+                f"{file.path} of {self.repository} arrived damaged (sha256 {actual}, expected "
+                f"{expected}); it was removed, fetch it again."
             )
-        return actual
 
 
-def _replace_link(link: Path, target: Path) -> None:
+def _checked_splits(splits: Sequence[str], what: str) -> tuple[str, ...]:
+    if isinstance(splits, str) or not isinstance(splits, Sequence) or not splits:
+        raise ConfigError(f"{what} are {splits!r}; give a list of {', '.join(SPLITS)}.")
+    for split in splits:
+        choose(text(split, what), SPLITS, f"split in the {what}")
+    return tuple(dict.fromkeys(splits))
+
+
+def _is_data(name: str) -> bool:
+    return name.endswith((".hdf5", ".h5"))
+
+
+def _link(directory: Path, name: str, target: Path) -> Path:
+    """Link to a file of others from a name in the directory; only links are ever replaced.
+
+    Raises:
+        DataError: if something else has that name.
+
+    """
+    link = directory / name
+    if os.path.realpath(link) == os.path.realpath(target):
+        return link
+    if link.parent != directory and link.parent.is_symlink():
+        raise DataError(f"{link.parent} is a link to another folder: remove it, and fetch again.")
+    if link.is_symlink():
+        link.unlink()
+    elif link.exists():
+        raise DataError(
+            f"{link} is a file of its own, not a link to {target}: it is left as it is; move it "
+            "away, and fetch again."
+        )
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
     link.symlink_to(target.resolve())
+    return link

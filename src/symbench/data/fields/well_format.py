@@ -1,23 +1,25 @@
-"""The Well's HDF5 schema: reading the meaning from a file, and writing our own files.
+"""The Well's HDF5 schema: reading the meaning of fields from a file.
 
 Schema: PolymathicAI/the_well, docs/data_format. Meaning comes from the file, never from position;
 only parity, which the schema does not know, comes from the caller.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import yaml
 
+from symbench.data.arrays import open_hdf5
 from symbench.errors import DataError
-from symbench.files import write_whole
 from symbench.symmetry.grids.field import Field, channel_count
 
-Array = npt.NDArray[np.floating]
+Array = np.ndarray
+
+_GROUPS = ("dimensions", "boundary_conditions", "t0_fields", "t1_fields", "t2_fields")
 
 
 @dataclass(frozen=True)
@@ -52,72 +54,131 @@ class WellFile:
     time_step: float
 
 
-def open_file(path: Path) -> h5py.File:
-    """Open a file for reading; raises `DataError` if it is missing, truncated or foreign."""
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise DataError(f"{path} is truncated or no HDF5 file: {error}.") from None
-    missing = [
-        group
-        for group in ("dimensions", "boundary_conditions", "t0_fields", "t1_fields", "t2_fields")
-        if group not in file
-    ]
-    if missing:
-        file.close()
-        raise DataError(f"{path} is not in The Well's schema: it has no {', '.join(missing)}.")
-    return file
-
-
 def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile:
-    """Read what a file holds; `parity` names the axial fields (-1)."""
-    with open_file(path) as file:
+    """Read what a file holds; `parity` names the axial fields (-1).
+
+    Raises:
+        DataError: if the file is missing, truncated or foreign, lacks an attribute, or holds fields
+            of another shape than it says, of complex numbers, or in other files.
+
+    """
+    with open_hdf5(path) as file:
+        if missing := [group for group in _GROUPS if group not in file]:
+            raise DataError(f"{path} is not in The Well's schema: it has no {', '.join(missing)}.")
         grid_type = _text(file.attrs.get("grid_type", "cartesian"))
         if grid_type != "cartesian":
             raise DataError(f"{path} is on a {grid_type} grid; only cartesian grids have a group.")
-        axes = tuple(_text(name) for name in file["dimensions"].attrs["spatial_dims"])
-        nodes = [np.asarray(file["dimensions"][axis], dtype=float).reshape(-1) for axis in axes]
-        time = np.asarray(file["dimensions"]["time"], dtype=float)
+        axes = tuple(_texts(file["dimensions"], "spatial_dims"))
+        nodes = [_numbers(file["dimensions"], axis).reshape(-1) for axis in axes]
+        for axis, values in zip(axes, nodes, strict=True):
+            if len(values) < 2:
+                raise DataError(f"{path}: axis '{axis}' has {len(values)} cells; 2 are needed.")
+        time = np.atleast_1d(_numbers(file["dimensions"], "time"))
         time = time.reshape(-1, time.shape[-1])[0]
         varying: list[Field] = []
         constant: list[Field] = []
         for order in (0, 1, 2):
             group = file[f"t{order}_fields"]
-            for name in (_text(name) for name in group.attrs["field_names"]):
+            for name in _texts(group, "field_names"):
                 field = Field(name, order, (parity or {}).get(name, 1))
-                (varying if group[name].attrs["time_varying"] else constant).append(field)
+                varies = _attribute(_member(group, name), "time_varying")
+                (varying if varies else constant).append(field)
         unknown = set(parity or {}) - {field.name for field in varying + constant}
         if unknown:
             raise DataError(
                 f"Parity is given for {', '.join(sorted(unknown))}, which {path} does not hold."
             )
-        return WellFile(
+        header = WellFile(
             path=path,
-            dataset=_text(file.attrs["dataset_name"]),
+            dataset=_text(_attribute(file, "dataset_name")),
             axes=axes,
             shape=tuple(len(values) for values in nodes),
             extent=tuple(float(len(v) * (v[-1] - v[0]) / (len(v) - 1)) for v in nodes),
             boundary=_boundary(file, axes),
             fields=tuple(varying),
             constant_fields=tuple(constant),
-            trajectories=int(file.attrs["n_trajectories"]),
+            trajectories=int(_attribute(file, "n_trajectories")),
             steps=len(time),
             time_step=float(time[1] - time[0]) if len(time) > 1 else 0.0,
+        )
+        for field in (*header.fields, *header.constant_fields):
+            _check_field(file, header, field)
+        return header
+
+
+def _member(group: h5py.Group, name: str) -> h5py.Dataset:
+    """An array of a group; raises `DataError` if the group has none of that name."""
+    member = group.get(name)
+    if not isinstance(member, h5py.Dataset):
+        raise DataError(f"{group.file.filename}: {group.name} holds no array '{name}'.")
+    return member
+
+
+def _numbers(group: h5py.Group, name: str) -> Array:
+    member = _member(group, name)
+    if member.dtype.kind not in "fiu":
+        raise DataError(f"{group.file.filename}: {member.name} holds no real numbers.")
+    return np.asarray(member, dtype=float)
+
+
+def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> Array:
+    """An attribute; raises `DataError` if there is none."""
+    if name not in item.attrs:
+        raise DataError(f"{item.file.filename}: {item.name} has no attribute '{name}'.")
+    return item.attrs[name]
+
+
+def _texts(item: h5py.Group | h5py.Dataset, name: str) -> list[str]:
+    """An attribute that holds texts, none where it is empty."""
+    value = _attribute(item, name)
+    return [] if isinstance(value, h5py.Empty) else [_text(each) for each in np.atleast_1d(value)]
+
+
+def _check_field(file: h5py.File, header: WellFile, field: Field) -> None:
+    """Refuse a field that is not what the header and its attributes say."""
+    member = _member(file[f"t{field.order}_fields"], field.name)
+    if member.dtype.kind not in "fiub":
+        what = (
+            "complex numbers: store two real fields" if member.dtype.kind == "c" else "no numbers"
+        )
+        raise DataError(f"{header.path}: {member.name} (dtype {member.dtype}) holds {what}.")
+    varies = _attribute(member, "dim_varying")
+    if len(varies) != len(header.axes):
+        raise DataError(
+            f"{header.path}: attribute 'dim_varying' of {member.name} has {len(varies)} entries "
+            f"for {len(header.axes)} axes."
+        )
+    leading = [header.trajectories] if _attribute(member, "sample_varying") else []
+    leading += [header.steps] if _attribute(member, "time_varying") else []
+    space = [cells for cells, along in zip(header.shape, varies, strict=True) if along]
+    expected = (*leading, *space, *[len(header.axes)] * field.order)
+    if member.shape != expected:
+        raise DataError(
+            f"{header.path}: {member.name} has the shape {member.shape}; the attributes of the "
+            f"file say {expected}."
         )
 
 
 def read_frames(header: WellFile, trajectory: int, start: int, stop: int) -> Array:
     """Frames start to stop of one trajectory, shape (time, channel, *space), in file units."""
-    with open_file(header.path) as file:
+    with _reopened(header) as file:
         return _stack(file, header, header.fields, trajectory, slice(start, stop))
 
 
 def read_constants(header: WellFile, trajectory: int) -> Array:
     """The constant fields of one trajectory, shape (channel, *space)."""
-    with open_file(header.path) as file:
+    with _reopened(header) as file:
         return _stack(file, header, header.constant_fields, trajectory, slice(0, 1))[0]
+
+
+@contextmanager
+def _reopened(header: WellFile) -> Iterator[h5py.File]:
+    """A file whose header was read: to look for links again would cost more than a few frames."""
+    try:
+        with h5py.File(header.path, "r") as file:
+            yield file
+    except (OSError, KeyError) as error:
+        raise DataError(f"{header.path} was changed while it was in use: {error}.") from None
 
 
 def _stack(
@@ -151,129 +212,13 @@ def _stack(
 def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
     kinds = dict.fromkeys(axes, "OPEN")
     for condition in file["boundary_conditions"].values():
-        kind = _text(condition.attrs["bc_type"]).upper()
-        kinds.update({_text(axis): kind for axis in condition.attrs["associated_dims"]})
+        kind = _text(_attribute(condition, "bc_type")).upper()
+        kinds.update(dict.fromkeys(_texts(condition, "associated_dims"), kind))
     return tuple(kinds[axis] for axis in axes)
 
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def write_file(
-    path: Path,
-    *,
-    dataset: str,
-    fields: Sequence[Field],
-    values: Array,
-    extent: float,
-    time: Array,
-    parameters: Mapping[str, float],
-) -> None:
-    """Write trajectories on a periodic, cell-centred square or cubic grid.
-
-    Args:
-        path: the file to write, whole or not at all.
-        dataset: name of the data set.
-        fields: the fields in channel order.
-        values: shape (trajectory, time, channel, *space).
-        extent: length of every axis; the box is centred at 0.
-        time: the times of the frames.
-        parameters: physical parameters of the simulation, by name.
-
-    """
-    resolution, dimension = values.shape[-1], values.ndim - 3
-    axes = "xyz"[:dimension]
-    with write_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["dataset_name"] = dataset
-        file.attrs["grid_type"] = "cartesian"
-        file.attrs["n_spatial_dims"] = dimension
-        file.attrs["n_trajectories"] = len(values)
-        file.attrs["simulation_parameters"] = list(parameters)
-        file.attrs.update(parameters)
-        dimensions = file.create_group("dimensions")
-        dimensions.attrs["spatial_dims"] = list(axes)
-        dimensions.create_dataset("time", data=time.astype(np.float32))
-        dimensions["time"].attrs["sample_varying"] = False
-        nodes = ((np.arange(resolution) + 0.5) / resolution - 0.5) * extent
-        boundary = file.create_group("boundary_conditions")
-        scalars = file.create_group("scalars")
-        scalars.attrs["field_names"] = list(parameters)
-        for name, value in parameters.items():
-            scalars.create_dataset(name, data=np.float32(value))
-            scalars[name].attrs.update({"sample_varying": False, "time_varying": False})
-        for axis in axes:
-            dimensions.create_dataset(axis, data=nodes.astype(np.float32))
-            dimensions[axis].attrs.update({"sample_varying": False, "time_varying": False})
-            condition = boundary.create_group(f"{axis}_periodic")
-            condition.attrs["associated_dims"] = [axis]
-            condition.attrs["associated_fields"] = np.array([], dtype=h5py.string_dtype())
-            condition.attrs["bc_type"] = "PERIODIC"
-            condition.attrs.update({"sample_varying": False, "time_varying": False})
-            mask = np.zeros(resolution, dtype=bool)
-            mask[[0, -1]] = True
-            condition.create_dataset("mask", data=mask)
-            condition.create_dataset("values", data=np.zeros(2, dtype=np.float32))
-        channel = 0
-        for order in (0, 1, 2):
-            group = file.create_group(f"t{order}_fields")
-            members = [field for field in fields if field.order == order]
-            group.attrs["field_names"] = np.array(
-                [field.name for field in members], dtype=h5py.string_dtype()
-            )
-            for field in members:
-                components = field.channels(dimension)
-                data = np.moveaxis(values[:, :, channel : channel + components], 2, -1)
-                data = data.reshape(*data.shape[:-1], *[dimension] * order).astype(np.float32)
-                group.create_dataset(field.name, data=data)
-                group[field.name].attrs.update(
-                    {
-                        "dim_varying": [True] * dimension,
-                        "sample_varying": True,
-                        "time_varying": True,
-                    }
-                )
-                if order == 2:
-                    group[field.name].attrs.update({"symmetric": False, "antisymmetric": False})
-                channel += components
-
-
-def write_statistics(path: Path, headers: Sequence[WellFile]) -> None:
-    """Write stats.yaml over all frames of the files, with The Well's keys, per component."""
-    dimension = len(headers[0].axes)
-    fields = headers[0].fields
-    sums = np.zeros((4, channel_count(fields, dimension)))
-    frames = differences = 0
-    for header in headers:
-        for trajectory in range(header.trajectories):
-            values = read_frames(header, trajectory, 0, header.steps).astype(np.float64)
-            delta = np.diff(values, axis=0)
-            axes = (0, *range(2, values.ndim))
-            cells = np.prod(header.shape)
-            for row, term in enumerate((values, values**2, delta, delta**2)):
-                sums[row] += term.sum(axis=axes) / cells
-            frames += len(values)
-            differences += len(delta)
-    mean, square = sums[:2] / frames
-    mean_delta, square_delta = sums[2:] / max(differences, 1)
-    table = {
-        "mean": mean,
-        "std": np.sqrt(np.maximum(square - mean**2, 0)),
-        "rms": np.sqrt(square),
-        "mean_delta": mean_delta,
-        "std_delta": np.sqrt(np.maximum(square_delta - mean_delta**2, 0)),
-        "rms_delta": np.sqrt(square_delta),
-    }
-    content: dict[str, dict[str, object]] = {key: {} for key in table}
-    channel = 0
-    for field in fields:
-        components = field.channels(dimension)
-        for key, row in table.items():
-            part = row[channel : channel + components].reshape([dimension] * field.order)
-            content[key][field.name] = part.tolist()
-        channel += components
-    with write_whole(path) as temporary:
-        temporary.write_text(yaml.safe_dump(content))
 
 
 def read_statistics(path: Path, fields: Sequence[Field], key: str) -> tuple[float, ...]:
@@ -282,11 +227,16 @@ def read_statistics(path: Path, fields: Sequence[Field], key: str) -> tuple[floa
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise DataError(f"{path} is missing: the normalisation of the fields is unknown.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{path} is no YAML: {said}.") from None
     values: list[float] = []
     for field in fields:
         try:
-            entry = content[key][field.name]
-        except (KeyError, TypeError):
+            entry = np.ravel(content[key][field.name]).astype(float)
+        except (KeyError, TypeError, ValueError):
             raise DataError(f"{path} has no '{key}' of field '{field.name}'.") from None
-        values.extend(np.ravel(entry).astype(float).tolist())
+        if not np.isfinite(entry).all():
+            raise DataError(f"{path}: '{key}' of field '{field.name}' is not finite.")
+        values.extend(entry.tolist())
     return tuple(values)

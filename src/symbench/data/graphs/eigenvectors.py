@@ -1,20 +1,39 @@
 """The sign symmetry of tasks whose inputs hold Laplacian eigenvectors."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from symbench.errors import SymmetryError
+from torch import Tensor
+
+from symbench.data.batch import Inputs
+from symbench.data.graphs.spectrum import check_signs
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.points.actions import flip_columns
 from symbench.symmetry.points.canonical_signs import largest_entry_signs
 from symbench.symmetry.points.matrix_groups import SignGroup
-from symbench.symmetry.symmetry import Symmetry
+from symbench.symmetry.symmetry import Element, Symmetry
 
 RESIDUAL_TOLERANCE = 1e-8
 
 
-def sign_symmetry(group: str, columns: int, exact: bool = True) -> Symmetry:
-    """The sign group on inputs with `vectors`; outputs are invariant.
+@dataclass(frozen=True)
+class EigenvectorInputs(Inputs):
+    """What a model sees of graphs.
+
+    Attributes:
+        vectors: eigenvectors, shape (node, column) for one graph, or (graph, node, column).
+
+    """
+
+    vectors: Tensor
+
+
+G = TypeVar("G", bound=EigenvectorInputs)
+
+
+def sign_symmetry(group: str, columns: int, exact: bool = True) -> Symmetry[G]:
+    """The sign group on eigenvectors; outputs are invariant.
 
     Its frame is one element: the signs that make the largest entries positive.
 
@@ -22,15 +41,15 @@ def sign_symmetry(group: str, columns: int, exact: bool = True) -> Symmetry:
         SymmetryError: if the group is not `signs(k)` with as many signs as there are columns.
 
     """
-    signs = SignGroup(columns)
-    if group != signs.name:
-        raise SymmetryError(
-            f"Group '{group}' does not act on {columns} eigenvectors; {signs.name} does."
-        )
+    check_signs(group, columns)
+
+    def flip(signs: Element, inputs: G) -> G:
+        return replace(inputs, vectors=flip_columns(signs, inputs.vectors))
+
     return Symmetry(
-        signs,
-        act_on_input=lambda g, inputs: replace(inputs, vectors=flip_columns(g, inputs.vectors)),
-        act_on_output=lambda g, outputs: outputs,
+        SignGroup(columns),
+        act_on_input=flip,
+        act_on_output=lambda signs, outputs: outputs,
         exact=exact,
         frame=lambda inputs: largest_entry_signs(inputs.vectors)[None],
     )

@@ -1,1 +1,1 @@
-"""."""
+"""Molecules: energies and forces of configurations, and properties of many molecules."""

@@ -4,51 +4,38 @@ Data of Batatia et al., arXiv 2205.06643 (BOTNet-datasets, MIT): trained at 300 
 where no training data are: at 600 K, along a turn of a dihedral angle, along a hydrogen transfer.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from symbench.data.arrays import read_arrays, write_arrays, write_manifest
-from symbench.data.batch import Batch
+from symbench.data.arrays import Array, open_hdf5, write_arrays
+from symbench.data.dataset import Dataset, Score, TaskOptions, check_counts
+from symbench.data.manifest import Manifest
 from symbench.data.molecules.extended_xyz import read_extended_xyz
-from symbench.data.points.point_audit import Moments, audit_rotations
-from symbench.data.points.point_graph import (
-    NodeSplit,
-    point_symmetry,
-    rotation_group,
-    turn_equal,
-)
-from symbench.data.raw_files import FromOriginals, download
-from symbench.data.splits import check_splits
+from symbench.data.parameters import keys_and_values, text
+from symbench.data.points.rotation_names import check_rotations
 from symbench.errors import DataError
-from symbench.symmetry.audit import ElementAudit
-from symbench.symmetry.symmetry import Symmetry
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from symbench.data.molecules.configurations import MoleculeData
+    from symbench.data.raw_files import RawFiles
 
 COMMIT = "4a5ea06c3f514f24164428823ba1f5e2d2233b58"
 ADDRESS = f"https://raw.githubusercontent.com/davkovacs/BOTNet-datasets/{COMMIT}/dataset_acac"
-SOURCE = "acetylacetone of BOTNet-datasets (arXiv 2205.06643)"
-# Our split: the group of the file, and the metrics' suffix for tests beyond the training law.
-TEST_SETS = {
-    "": "test_MD_300K",
-    "600K": "test_MD_600K",
-    "dihedral": "test_dihedral",
-    "h_transfer": "test_H_transfer",
-}
-TRAINING = "train_300K"
-MILLI = 1e3
-ENERGY_WEIGHT = 10.0
+# Our test sets: the suffix of their scores, and the group of the file.
+TEST_SETS = {"600K": "test_MD_600K", "dihedral": "test_dihedral", "h_transfer": "test_H_transfer"}
+TRAINING, TEST = "train_300K", "test_MD_300K"
 
 
-class Acetylacetone(FromOriginals):
-    """Configurations at 300 K for training, and four test sets."""
+class Acetylacetone(Dataset):
+    """Configurations at 300 K for training, and four test sets; all seeds share them."""
+
+    kind = "molecules"
 
     def __init__(self, *, samples: Mapping[str, int], file: str = "acac.hdf5") -> None:
         """Set the size.
@@ -56,16 +43,41 @@ class Acetylacetone(FromOriginals):
         Args:
             samples: number per split; validation is the end of the published training set, and
                 every test set is cut to the number of the test split.
-            file: name of the file in a cache; without one, the originals are downloaded.
+            file: name of the file among the raw files; without one, XYZ files are downloaded.
+
+        Raises:
+            ConfigError: for splits or names that make no sense.
 
         """
-        self.samples = check_splits(samples, "samples of acetylacetone")
-        self.file = file
+        keys_and_values(samples, "samples of acetylacetone")
+        counts = check_counts(samples, "samples of acetylacetone")
+        self.samples = {split: count for split, count in counts.items() if count is not None}
+        self.file = text(file, "file of acetylacetone")
 
-    def fetch(self, directory: Path) -> None:
-        """Read or download the originals and write splits, test sets and the manifest."""
-        cached = self.find(self.file)
-        sets = _read_cached(cached) if cached else _download(directory / "originals")
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Mean absolute errors."""
+        return Score("force_mae", "meV/Å"), Score("energy_mae", "meV")
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """Beyond the law of the training data."""
+        return tuple(TEST_SETS)
+
+    def check_group(self, name: str) -> None:
+        """O(3) or SO(3)."""
+        check_rotations(name)
+
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> MoleculeData:
+        """All seeds share the data."""
+        from symbench.data.molecules.configurations import MoleculeData
+
+        return MoleculeData(directory, tuple(TEST_SETS))
+
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Read or download the raw files and write splits and test sets."""
+        found = raw_files.find(self.file)
+        sets = _read(found) if found else _download(raw_files, directory / "raw_files")
         training = sets[TRAINING]
         train, valid = self.samples["train"], self.samples["valid"]
         available = len(training["energy"])
@@ -73,47 +85,74 @@ class Acetylacetone(FromOriginals):
             raise DataError(f"{train} + {valid} samples of {TRAINING} are asked, of {available}.")
         # Totals of thousands of eV would leave single precision no meV.
         zero = float(training["energy"].mean())
+        test = slice(0, self.samples["test"])
         parts = {
             "train": _cut(training, slice(0, train), zero),
             "valid": _cut(training, slice(available - valid, available), zero),
+            "test": _cut(sets[TEST], test, zero),
+            **{f"test_{name}": _cut(sets[key], test, zero) for name, key in TEST_SETS.items()},
         }
-        for suffix, name in TEST_SETS.items():
-            part = _cut(sets[name], slice(0, self.samples["test"]), zero)
-            parts["_".join(filter(None, ["test", suffix]))] = part
-        paths = []
-        directory.mkdir(parents=True, exist_ok=True)
         for name, arrays in parts.items():
-            path = directory / f"{name}.hdf5"
-            write_arrays(path, arrays)
-            paths.append(path)
-        write_manifest(
-            directory,
-            self,
-            data_format="molecules",
-            tools="h5py",
-            parameters={"samples": self.samples, "file": self.file, "zero_of_energy": zero},
-            paths=paths,
-            source=SOURCE,
+            write_arrays(directory / f"{name}.hdf5", arrays)
+        return Manifest(
+            source="acetylacetone of BOTNet-datasets (arXiv 2205.06643)",
             licence="MIT",
+            parameters={**vars(self), "zero_of_energy": zero},
+            files=tuple(directory / f"{name}.hdf5" for name in parts),
         )
 
 
-def _read_cached(path: Path) -> dict[str, dict[str, Array]]:
-    try:
-        with h5py.File(path) as file:
-            return {
-                name: {key: value[()] for key, value in group.items()}
-                for name, group in file.items()
-            }
-    except (OSError, AttributeError) as error:
-        raise DataError(f"{path} holds no configurations: {error}.") from None
+def _read(path: Path) -> dict[str, dict[str, Array]]:
+    """The sets of an HDF5 file, by name."""
+    sets = {}
+    with open_hdf5(path) as file:
+        for name in (TRAINING, TEST, *TEST_SETS.values()):
+            group = file.get(name)
+            if not isinstance(group, h5py.Group):
+                raise DataError(f"{path} holds no configurations: it lacks the group {name}.")
+            sets[name] = {key: np.asarray(value[()]) for key, value in group.items()}
+    return _checked(sets, {name: f"{path}: {name}" for name in sets})
 
 
-def _download(directory: Path) -> dict[str, dict[str, Array]]:
-    names = [TRAINING, *TEST_SETS.values()]
+def _download(raw_files: RawFiles, directory: Path) -> dict[str, dict[str, Array]]:
+    """The sets of the published XYZ files, by name."""
+    names = [TRAINING, TEST, *TEST_SETS.values()]
     urls = {f"{name}.xyz": f"{ADDRESS}/{name}.xyz" for name in names}
-    paths = download(urls, dict.fromkeys(urls), directory)
-    return {name: read_extended_xyz(paths[f"{name}.xyz"]) for name in names}
+    paths = raw_files.find_or_download(urls, dict.fromkeys(urls), directory)
+    sets = {name: read_extended_xyz(paths[f"{name}.xyz"]) for name in names}
+    return _checked(sets, {name: str(paths[f"{name}.xyz"]) for name in names})
+
+
+def _checked(
+    sets: dict[str, dict[str, Array]], places: Mapping[str, str]
+) -> dict[str, dict[str, Array]]:
+    """Return the sets; raises `DataError` unless all are of the training set's molecule."""
+    expected: Array | None = None
+    for name, arrays in sets.items():
+        place = places[name]
+        if missing := {"position", "energy", "atomic_number"} - set(arrays):
+            raise DataError(f"{place} holds no {', '.join(sorted(missing))}.")
+        if expected is None:
+            expected = arrays["atomic_number"]
+        # Features of atoms are numbered from the training set.
+        if not np.array_equal(arrays["atomic_number"], expected):
+            raise DataError(
+                f"{place} has atoms {arrays['atomic_number'].tolist()}, by atomic number, and "
+                f"{places[TRAINING]} has {expected.tolist()}: all sets must be of one molecule."
+            )
+        count, atoms = len(arrays["energy"]), len(expected)
+        shapes = {"position": (count, atoms, 3), "force": (count, atoms, 3), "energy": (count,)}
+        for key, shape in shapes.items():
+            if key in arrays and (
+                arrays[key].shape != shape or not count or not np.isfinite(arrays[key]).all()
+            ):
+                raise DataError(
+                    f"{place}: {key} of shape {arrays[key].shape} must be finite numbers of shape "
+                    f"{shape}, of at least one configuration."
+                )
+    if "force" not in sets[TRAINING] or "force" not in sets[TEST]:
+        raise DataError(f"{places[TRAINING]} and {places[TEST]} must hold forces.")
+    return sets
 
 
 def _cut(arrays: Mapping[str, Array], chosen: slice, zero: float) -> dict[str, Array]:
@@ -131,86 +170,3 @@ def _cut(arrays: Mapping[str, Array], chosen: slice, zero: float) -> dict[str, A
         "forces": np.zeros((count * atoms, 3)) if forces is None else forces[chosen].reshape(-1, 3),
         "has_forces": np.array(forces is not None),
     }
-
-
-class MoleculeData:
-    """The data of one task; targets are energies (eV) and forces (eV/Å)."""
-
-    kind = "samples"
-    units: ClassVar[dict[str, str]] = {"force_mae": "meV/Å", "energy_mae": "meV"}
-
-    def __init__(self, directory: Path) -> None:
-        """Open a folder; raises `DataError` if it holds no molecules."""
-        self.directory = directory
-        self.training = read_arrays(directory / "train.hdf5")
-
-    @classmethod
-    def open(cls, directory: Path, settings: Any, seed: int) -> "MoleculeData":
-        """Open what the config says; all seeds share the data."""
-        return cls(directory)
-
-    def model_arguments(self) -> dict[str, object]:
-        """Widths of the inputs, and scales of the targets, from the training split."""
-        return {
-            "node_scalars": self.training["scalars"].shape[1],
-            "edge_scalars": 0,
-            "energy_scale": self.force_scale,
-        }
-
-    @property
-    def force_scale(self) -> float:
-        """RMS of the training forces."""
-        return float(np.sqrt(np.square(self.training["forces"]).mean()))
-
-    def symmetry(self, group: str, exact: bool = True) -> Symmetry:
-        """O(3) or SO(3): forces turn, energies do not."""
-        atoms = int(self.training["nodes"][0])
-
-        def on_output(element: Tensor, outputs: Tensor) -> Tensor:
-            return torch.cat([outputs[:, :1], turn_equal(element, outputs[:, 1:], atoms)], dim=1)
-
-        return point_symmetry(group, on_output, exact)
-
-    def audit(self, group: str, task: Any) -> list[ElementAudit]:
-        """Audit the law of the training data; energies of isolated molecules are invariant."""
-        shape = (len(self.training["nodes"]), -1, 3)
-        positions = self.training["positions"].reshape(shape)
-        centred = positions - positions.mean(axis=1, keepdims=True)
-        forces = self.training["forces"].reshape(shape)
-        return audit_rotations(rotation_group(group), Moments.of(centred, forces))
-
-    def split(self, name: str) -> "MoleculeSplit":
-        """One of train, valid, test."""
-        return MoleculeSplit(read_arrays(self.directory / f"{name}.hdf5"), self.force_scale)
-
-    def variants(self) -> dict[str, "MoleculeSplit"]:
-        """Test sets beyond the law of the training data."""
-        return {suffix: self.split(f"test_{suffix}") for suffix in TEST_SETS if suffix}
-
-
-class MoleculeSplit(NodeSplit):
-    """The configurations of one split; rows hold a share of the energy and a force."""
-
-    def __init__(self, arrays: Mapping[str, Array], force_scale: float) -> None:
-        """Take the arrays of a file, and the unit of the loss."""
-        share = np.repeat(arrays["energies"] / arrays["nodes"], arrays["nodes"])
-        super().__init__(arrays, np.concatenate([share[:, None], arrays["forces"]], axis=1))
-        self.force_scale = force_scale
-        self.has_forces = bool(arrays["has_forces"])
-
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Squared errors of forces and of the energy per atom, in units of the training forces."""
-        error = (prediction - batch.targets).square() / self.force_scale**2
-        return error[:, 1:].mean() + ENERGY_WEIGHT * error[:, 0].mean()
-
-    validation_loss = loss
-
-    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Absolute errors of each configuration; shape (sample,)."""
-        error = (prediction - batch.targets).abs()
-        atoms = batch.inputs.nodes
-        scores = {}
-        if self.has_forces:
-            scores["force_mae"] = MILLI * batch.mean_per_sample(error[:, 1:])
-        scores["energy_mae"] = MILLI * atoms * batch.mean_per_sample(error[:, :1])
-        return scores

@@ -1,25 +1,29 @@
 """Energies, forces and normal modes of molecules by PySCF, many geometries in parallel."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from symbench.data.arrays import read_arrays, write_arrays
-from symbench.errors import ConfigError, DataError
+from symbench.data.arrays import Array, read_arrays, write_arrays
+from symbench.data.parameters import text, whole_number
+from symbench.errors import ConfigError, DataError, choose
 
-Array = npt.NDArray[np.floating]
+if TYPE_CHECKING:
+    from pyscf.gto import Mole
 
 WAVE_FUNCTIONS = ("hf", "ccsd")
 CONVERGENCE = 1e-10
+FINEST_GRID = 9
 # Geometries between two savings of a long computation.
 _TOGETHER = 16
 
@@ -52,6 +56,24 @@ class Level:
     basis: str
     grid: int = 3
 
+    @classmethod
+    def of(cls, settings: Mapping[str, object], molecule: str) -> Level:
+        """The level of some settings; raises `ConfigError` that names the molecule and the key.
+
+        A basis is one name: of bases by element, those that are not named would have no functions.
+        """
+        what = f"level of {molecule}"
+        for key in settings:
+            choose(key, ("method", "basis", "grid"), f"key in {what}")
+        for key in ("method", "basis"):
+            if key not in settings:
+                raise ConfigError(f"{what}: '{key}' is missing; give method and basis.")
+        grid = whole_number(settings.get("grid", cls.grid), f"grid in {what}", 0)
+        if grid > FINEST_GRID:
+            raise ConfigError(f"grid in {what} is {grid}; give at most {FINEST_GRID}.")
+        method, basis = (text(settings[key], f"{key} in {what}") for key in ("method", "basis"))
+        return cls(method, basis, grid)
+
     def check(self, symbols: Sequence[str]) -> None:
         """Raise `ConfigError` for a method or basis that PySCF does not have."""
         from pyscf import dft
@@ -66,7 +88,7 @@ class Level:
                 ) from None
         self.molecule(symbols, np.arange(3.0 * len(symbols)).reshape(-1, 3))
 
-    def molecule(self, symbols: Sequence[str], positions: Array) -> Any:
+    def molecule(self, symbols: Sequence[str], positions: Array) -> Mole:
         """The molecule of PySCF; positions in Å, shape (atom, axis)."""
         from pyscf import gto
         from pyscf.lib.exceptions import BasisNotFoundError

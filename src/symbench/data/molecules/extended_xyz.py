@@ -1,77 +1,174 @@
-"""Reading configurations of one molecule from extended XYZ files."""
+"""Reading configurations of one isolated molecule from extended XYZ files."""
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from symbench.data.arrays import Array
+from symbench.data.molecules.elements import ATOMIC_NUMBERS
 from symbench.errors import DataError
 
-ATOMIC_NUMBERS = {"H": 1, "C": 6, "N": 7, "O": 8, "F": 9, "Na": 11, "S": 16, "Cl": 17}
+# Names of the same quantity; some codes put REF_ before the reference of a fit.
+ENERGY = ("energy", "REF_energy")
+FORCES = ("forces", "force", "REF_forces", "REF_force")
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
+_BRACKETED = r"\{[^}]*\}|\[[^\]]*\]"
+# Quoted text and other words are matched too, so that no key is found inside of them.
+_PAIR = re.compile(rf"([\w.:-]+)\s*=\s*({_QUOTED}|{_BRACKETED}|[^\s\"']+)|{_QUOTED}|\S+")
 
 
-def read_extended_xyz(path: Path) -> dict[str, npt.NDArray[Any]]:
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration of a file, in its units.
+
+    Attributes:
+        symbols: of the atoms.
+        positions: shape (atom, axis).
+        energy: of all atoms together.
+        forces: shape (atom, axis); None where the file gives none.
+        keys: the names of energy and forces in the file.
+
+    """
+
+    symbols: tuple[str, ...]
+    positions: Array
+    energy: float
+    forces: Array | None
+    keys: tuple[str, str | None]
+
+
+def read_extended_xyz(path: Path) -> dict[str, Array]:
     """All configurations of a file; every one must have the same atoms.
 
     Returns:
-        position (configuration, atom, xyz), energy (configuration,), atomic_number (atom,) and,
-        where the file has them, force (configuration, atom, xyz); in the file's units.
+        position (configuration, atom, axis), energy (configuration,), atomic_number (atom,) and,
+        where the file has them, force (configuration, atom, axis); in the file's units.
 
     Raises:
-        DataError: if the file is truncated, or its configurations differ in their atoms.
+        DataError: if the file is truncated or no extended XYZ, a cell is periodic, a number is not
+            finite, or configurations differ in their atoms or in what is given of them.
 
     """
-    lines = path.read_text().splitlines()
-    positions, forces, energies, species = [], [], [], []
-    first = 0
+    found: list[Configuration] = []
     try:
-        while first < len(lines) and lines[first].strip():
-            count = int(lines[first])
-            comment = lines[first + 1]
-            rows = [line.split() for line in lines[first + 2 : first + 2 + count]]
-            if len(rows) < count:
-                raise ValueError("it ends within a configuration")
-            columns = _columns(comment)
-            energy = re.search(r'(?:^|\s)(?:energy|REF_energy)="?([-+.\deE]+)', comment)
-            if energy is None:
-                raise ValueError("a configuration has no energy")
-            energies.append(float(energy.group(1)))
-            species.append([row[columns["species"]] for row in rows])
-            positions.append(_vectors(rows, columns["pos"]))
-            if (column := columns.get("forces", columns.get("force"))) is not None:
-                forces.append(_vectors(rows, column))
-            first += 2 + count
-    except (ValueError, IndexError, KeyError) as error:
-        raise DataError(f"{path} is no extended XYZ file of one molecule: {error}.") from None
-    if any(names != species[0] for names in species):
-        raise DataError(f"{path}: configurations differ in their atoms.")
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "position": np.array(positions),
-        "energy": np.array(energies),
-        "atomic_number": np.array([ATOMIC_NUMBERS[name] for name in species[0]]),
+        lines = path.read_text().splitlines()
+        for number, configuration in enumerate(_configurations(lines), start=1):
+            _check_alike(configuration, found[0] if found else configuration, number)
+            found.append(configuration)
+        if not found:
+            raise ValueError("it holds no configuration")
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"{path} is no extended XYZ file of one molecule: {error} "
+            f"(after {len(found)} configurations)."
+        ) from None
+    arrays = {
+        "position": np.array([each.positions for each in found]),
+        "energy": np.array([each.energy for each in found]),
+        "atomic_number": np.array([ATOMIC_NUMBERS[symbol] for symbol in found[0].symbols]),
     }
-    if forces:
-        arrays["force"] = np.array(forces)
+    if found[0].forces is not None:
+        arrays["force"] = np.array([each.forces for each in found])
     return arrays
 
 
-def _columns(comment: str) -> dict[str, int]:
-    """First column of each property."""
-    described = re.search(r"Properties=(\S+)", comment)
-    if described is None:
-        raise ValueError("a configuration has no Properties")
-    parts = described.group(1).split(":")
+def _configurations(lines: Sequence[str]) -> Iterator[Configuration]:
+    """One after the other; blank lines between them are left out."""
+    first = 0
+    while first < len(lines):
+        if not lines[first].strip():
+            first += 1
+            continue
+        count = int(lines[first])
+        rows = [line.split() for line in lines[first + 2 : first + 2 + count]]
+        if count < 1 or len(rows) < count:
+            raise ValueError(f"it ends within a configuration of {count} atoms")
+        yield _configuration(_pairs(lines[first + 1]), rows)
+        first += 2 + count
+
+
+def _pairs(comment: str) -> dict[str, str]:
+    """Keys and values of a comment, without quotes."""
+    return {
+        match[1]: match[2].strip("\"'").strip()
+        for match in _PAIR.finditer(comment)
+        if match[1] is not None
+    }
+
+
+def _configuration(pairs: Mapping[str, str], rows: Sequence[Sequence[str]]) -> Configuration:
+    _refuse_periodic(pairs)
+    columns = _columns(pairs)
+    if any(len(row) != max(place.stop for place in columns.values()) for row in rows):
+        raise ValueError("a line has other columns than its Properties say")
+    if "species" not in columns or "pos" not in columns:
+        raise ValueError("its Properties lack species or pos")
+    symbols = tuple(row[columns["species"]][0] for row in rows)
+    if unknown := set(symbols) - set(ATOMIC_NUMBERS):
+        raise ValueError(f"'{min(unknown)}' is no chemical element")
+    energy_key, forces_key = _only(ENERGY, pairs), _only(FORCES, columns)
+    if energy_key is None:
+        raise ValueError("a configuration has no energy")
+    return Configuration(
+        symbols,
+        _vectors(rows, columns["pos"]),
+        _number(pairs[energy_key]),
+        None if forces_key is None else _vectors(rows, columns[forces_key]),
+        (energy_key, forces_key),
+    )
+
+
+def _refuse_periodic(pairs: Mapping[str, str]) -> None:
+    """Refuse cells that repeat; a lattice repeats unless `pbc` says that it does not."""
+    repeated = pairs.get("pbc", "T" if "Lattice" in pairs else "F")
+    if re.search(r"[tT1]", repeated):
+        raise ValueError("a cell is periodic, and only isolated molecules are supported")
+
+
+def _columns(pairs: Mapping[str, str]) -> dict[str, slice]:
+    """The columns of each property."""
+    parts = pairs.get("Properties", "").split(":")
+    if len(parts) < 3 or len(parts) % 3:
+        raise ValueError("a configuration has no Properties of names, types and widths")
     columns, place = {}, 0
     for name, width in zip(parts[::3], parts[2::3], strict=True):
-        columns[name] = place
+        columns[name] = slice(place, place + int(width))
         place += int(width)
     return columns
 
 
-def _vectors(rows: list[list[str]], column: int) -> list[list[float]]:
-    vectors = [[float(value) for value in row[column : column + 3]] for row in rows]
-    if any(len(vector) < 3 for vector in vectors):
-        raise ValueError("a line lacks columns")
-    return vectors
+def _only(names: Sequence[str], given: Mapping[str, object]) -> str | None:
+    """The one of some names of a quantity that is given; None if none is."""
+    found = [name for name in names if name in given]
+    if len(found) > 1:
+        raise ValueError(f"a configuration has both {found[0]} and {found[1]}; leave one")
+    return found[0] if found else None
+
+
+def _vectors(rows: Sequence[Sequence[str]], columns: slice) -> Array:
+    if columns.stop - columns.start != 3:
+        raise ValueError("a vector has other than three columns")
+    return np.array([[_number(value) for value in row[columns]] for row in rows])
+
+
+def _number(text: str) -> float:
+    """A finite number; Fortran writes D before the exponent."""
+    value = float(re.sub(r"[dD]", "e", text))
+    if not np.isfinite(value):
+        raise ValueError(f"'{text}' is not finite")
+    return value
+
+
+def _check_alike(one: Configuration, first: Configuration, number: int) -> None:
+    if one.symbols != first.symbols:
+        raise ValueError(f"configuration {number} differs from the first in its atoms")
+    if one.keys != first.keys:
+        given, expected = ([key for key in each.keys if key] for each in (one, first))
+        raise ValueError(
+            f"configuration {number} gives {' and '.join(given)}, and the first one "
+            f"{' and '.join(expected)}"
+        )

@@ -4,77 +4,50 @@ Geometries, ranges and sampling are our own choice: those of the paper (arXiv 25
 be read.
 """
 
-import json
-from abc import ABC, abstractmethod
+from __future__ import annotations
+
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from symbench.data.arrays import read_arrays, write_arrays, write_manifest
-from symbench.data.batch import Batch
-from symbench.data.molecules.acetylacetone import MoleculeData, MoleculeSplit
+from symbench.data.arrays import Array, write_arrays
+from symbench.data.dataset import Dataset, Score, TaskOptions
+from symbench.data.manifest import Manifest
 from symbench.data.molecules.electronic_structure import (
     Level,
     energy_and_forces,
     normal_modes,
     surface,
 )
-from symbench.data.points.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
-from symbench.data.points.point_graph import PointGraph, rotation_group
-from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.symmetry.audit import ElementAudit, audit_moved_features
-from symbench.symmetry.group_names import LABELLED_GROUPS
-from symbench.symmetry.points.labelled_points import LabelledPointGroup, Order, automorphisms
-from symbench.symmetry.points.matrix_groups import OrthogonalGroup
-from symbench.symmetry.symmetry import Symmetry
+from symbench.data.molecules.molecule import MOLECULES, Molecule
+from symbench.data.parameters import keys_and_values, whole_number
+from symbench.errors import ConfigError, SymmetryError
 
-Array = npt.NDArray[np.floating]
+if TYPE_CHECKING:
+    from symbench.data.molecules.surface_data import SurfaceData
+    from symbench.data.raw_files import RawFiles
 
-MILLI = 1e3
-_PARTS = ("inside", "outside")
+# Where geometries lie: in the range of training, or beyond it.
+PARTS = ("inside", "outside")
+GROUPS = ("SO(3) * automorphisms", "O(3) * automorphisms")
 
 
-@dataclass(frozen=True)
-class Molecule:
-    """Atoms with bonds; the first atom is the heavy one, the others are active.
-
-    Attributes:
-        symbols: of the atoms.
-        bonds: pairs of atoms.
-
-    """
-
-    symbols: tuple[str, ...]
-    bonds: tuple[tuple[int, int], ...]
-
-    @property
-    def automorphisms(self) -> tuple[Order, ...]:
-        """Exchanges of equal atoms that keep the bonds."""
-        return automorphisms(self.symbols, self.bonds)
-
-
-LITHIUM_HYDRIDE = Molecule(("Li", "H"), ((0, 1),))
-AMMONIA = Molecule(("N", "H", "H", "H"), ((0, 1), (0, 2), (0, 3)))
-MOLECULES = {"LiH": LITHIUM_HYDRIDE, "NH3": AMMONIA}
-
-
-class PotentialSurface(ABC):
+class PotentialSurface(Dataset):
     """A molecule, geometries inside the range of training and outside it, and their energies."""
 
+    kind = "molecules"
+    training_samples = "training_samples"
     name: ClassVar[str]
 
     def __init__(
         self,
         *,
         samples: Mapping[str, int],
-        level: Mapping[str, Any],
+        level: Mapping[str, object],
         folds: int = 5,
         training_samples: int | None = None,
         seed: int = 0,
@@ -84,7 +57,7 @@ class PotentialSurface(ABC):
         Args:
             samples: number of geometries: inside, outside.
             level: method, basis and grid of the electronic structure; see `Level`.
-            folds: parts of cross-validation; seed k of a cell has fold k for its test.
+            folds: parts of cross-validation; seed k has fold k for its test.
             training_samples: fewer geometries for training, for learning curves; None for all.
             seed: draws geometries, orientations and labels.
 
@@ -92,53 +65,93 @@ class PotentialSurface(ABC):
             ConfigError: for sizes or levels that make no sense.
 
         """
-        if set(samples) != set(_PARTS) or min(samples.values()) < 1:
-            raise ConfigError(f"samples of {self.name} are inside and outside, not {samples}.")
-        if not 3 <= folds <= samples["inside"]:
+        self.samples = self._samples(samples)
+        self.level = Level.of(keys_and_values(level, f"level of {self.name}"), self.name)
+        self.folds = whole_number(folds, f"folds of {self.name}", 3)
+        if self.folds > self.samples["inside"]:
             raise ConfigError(
-                f"folds of {self.name}: {folds} is not between 3 and {samples['inside']} samples."
+                f"folds of {self.name} is {folds}; give at most the {self.samples['inside']} "
+                "samples inside."
             )
-        self.samples = dict(samples)
-        try:
-            self.level = Level(**level)
-        except TypeError as error:
-            raise ConfigError(f"level of {self.name}: {error}.") from None
-        self.level.check(self.molecule.symbols)
-        self.folds = folds
-        self.training_samples = training_samples
-        self.seed = seed
-        self.workers = 1
+        self.fewer = training_samples
+        if training_samples is not None:
+            key = f"training_samples of {self.name}"
+            most = training_count(self.samples["inside"], self.folds)
+            if whole_number(training_samples, key, 1) > most:
+                raise ConfigError(
+                    f"{key} is {training_samples}; give at most {most}: {self.folds} folds leave "
+                    f"so many of {self.samples['inside']} samples for training."
+                )
+        self.seed = whole_number(seed, f"seed of {self.name}", 0)
+
+    def _samples(self, samples: Mapping[str, int]) -> dict[str, int]:
+        key = f"samples of {self.name}"
+        if set(keys_and_values(samples, key)) != set(PARTS):
+            raise ConfigError(f"{key} are {dict(samples)}; give numbers for inside and outside.")
+        return {part: whole_number(samples[part], f"{key}, {part},", 1) for part in PARTS}
 
     @property
     def molecule(self) -> Molecule:
         """The molecule."""
         return MOLECULES[self.name]
 
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Absolute and squared errors, and variances that the latter are compared with."""
+        return (
+            Score("energy_mae", "meV"),
+            Score("force_mae", "meV/Å"),
+            Score("energy_mse", "meV²"),
+            Score("force_mse", "(meV/Å)²"),
+            Score("energy_spread", "meV²"),
+            Score("force_spread", "(meV/Å)²"),
+        )
+
+    @property
+    def test_sets(self) -> tuple[str, ...]:
+        """Training samples again, for the gap between training and test, and the outside."""
+        return ("train", "outside")
+
+    def check_group(self, name: str) -> None:
+        """Rotations together with exchanges of equal atoms."""
+        if name not in GROUPS:
+            raise SymmetryError(
+                f"Group '{name}' does not act on labelled atoms; allowed: {', '.join(GROUPS)}."
+            )
+
+    def check_seed(self, seed: int) -> None:
+        """Each seed has a fold of its own."""
+        if not 0 <= seed < self.folds:
+            raise ConfigError(
+                f"folds of {self.name} is {self.folds}, which leaves none for seed {seed}; "
+                "raise 'folds'."
+            )
+
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> SurfaceData:
+        """The fold of a seed."""
+        from symbench.data.molecules.surface_data import SurfaceData
+
+        self.check_seed(seed)
+        return SurfaceData(directory, self.molecule, self.folds, seed, self.fewer)
+
     @abstractmethod
     def geometries(self, rng: np.random.Generator, count: int, inside: bool) -> Array:
         """Positions in Å with the heavy atom at the origin, shape (geometry, atom, axis)."""
 
-    def fetch(self, directory: Path) -> None:
-        """Compute all energies and forces; write files and manifest."""
-        # Late: models of these molecules import this module, and need no electrons.
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Compute all energies and forces; what was computed before is kept beside the folder."""
         import pyscf
         from pyscf.data import nist
 
-        directory.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for stream, part in enumerate(_PARTS):
+        self.level.check(self.molecule.symbols)
+        for stream, part in enumerate(PARTS):
             rng = np.random.default_rng([self.seed, stream])
             geometries = self.geometries(rng, self.samples[part], part == "inside")
-            found = surface(
-                self.molecule.symbols,
-                self.level,
-                geometries,
-                directory.parent / "surfaces",
-                self.workers,
-            )
-            # Turned and relabelled after the fact: integration grids turn with the molecule.
+            # Tasks that differ in their training samples alone share what was computed.
+            kept = directory.parent / "surfaces"
+            found = surface(self.molecule.symbols, self.level, geometries, kept, threads)
+            # Rotated and relabelled after the fact: integration grids rotate with the molecule.
             positions, forces = self._scatter(rng, geometries, found.forces)
-            path = directory / f"{part}.hdf5"
             arrays = {
                 "positions": positions,
                 "energies_hartree": found.energies,
@@ -146,23 +159,20 @@ class PotentialSurface(ABC):
                 "energies": (found.energies - self.zero) * nist.HARTREE2EV,
                 "forces": forces * (nist.HARTREE2EV / nist.BOHR),
             }
-            write_arrays(path, arrays)
-            paths.append(path)
-        write_manifest(
-            directory,
-            self,
-            data_format="potential_surface",
-            tools=f"pyscf {pyscf.__version__}",
+            write_arrays(directory / f"{part}.hdf5", arrays)
+        return Manifest(
+            source=f"generated by symbench with pyscf {pyscf.__version__}",
+            licence="CC0-1.0",
             parameters={
                 "molecule": self.name,
                 "samples": self.samples,
                 "level": vars(self.level),
                 "folds": self.folds,
-                "training_samples": self.training_samples,
+                "training_samples": self.fewer,
                 "zero_of_energy_hartree": self.zero,
                 "seed": self.seed,
             },
-            paths=paths,
+            files=tuple(directory / f"{part}.hdf5" for part in PARTS),
         )
 
     @cached_property
@@ -177,15 +187,24 @@ class PotentialSurface(ABC):
 
     def _scatter(self, rng: np.random.Generator, *vectors: Array) -> list[Array]:
         """Each geometry in a random orientation, with its equal atoms in a random order."""
+        import torch
+
+        from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+
         count = len(vectors[0])
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        turns = OrthogonalGroup(3, proper=True).sample(count, generator).numpy()
+        rotations = OrthogonalGroup(3, proper=True).sample(count, generator).numpy()
         orders = np.array(self.molecule.automorphisms)
         chosen = orders[rng.integers(len(orders), size=count)][:, :, None]
         return [
-            np.einsum("sab,sib->sia", turns, np.take_along_axis(each, chosen, axis=1))
+            np.einsum("sab,sib->sia", rotations, np.take_along_axis(each, chosen, axis=1))
             for each in vectors
         ]
+
+
+def training_count(samples: int, folds: int) -> int:
+    """How many of some samples are neither in the fold of the test nor in that of validation."""
+    return samples - 2 * (samples // folds)
 
 
 class LithiumHydride(PotentialSurface):
@@ -221,8 +240,8 @@ class Ammonia(PotentialSurface):
             long = np.arange(count) % 2 == 0
             bonds[long] = rng.uniform(1.15, 1.30, (long.sum(), 3))
             steep = np.radians(rng.uniform(50.0, 60.0, count))
-            turned = np.where(rng.random(count) < 0.5, steep, np.pi - steep)
-            angles = np.where(long, angles, turned)
+            bent = np.where(rng.random(count) < 0.5, steep, np.pi - steep)
+            angles = np.where(long, angles, bent)
         placed = np.stack([ammonia(*each) for each in zip(bonds, angles, strict=True)])
         modes = normal_modes(self.molecule.symbols, self.level.basis, self.equilibrium)
         moved = placed + modes.thermal(rng, count, self.temperature)
@@ -267,210 +286,3 @@ def _equilibrium(name: str, basis: str) -> Array:
 
     found = minimize(energy, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7})
     return build(*found.x)
-
-
-class SurfaceData(MoleculeData):
-    """One fold of the data; targets are energies (eV) and forces (eV/Å)."""
-
-    units: ClassVar[dict[str, str]] = {
-        "force_mae": "meV/Å",
-        "energy_mae": "meV",
-        "force_mse": "(meV/Å)²",
-        "energy_mse": "meV²",
-        "force_spread": "(meV/Å)²",
-        "energy_spread": "meV²",
-        "predictions": "meV and meV/Å",
-        "targets": "meV and meV/Å",
-    }
-
-    def __init__(self, directory: Path, settings: Mapping[str, Any], fold: int) -> None:
-        """Open a fold of a folder.
-
-        Args:
-            directory: the folder.
-            settings: molecule, folds and training_samples, as the manifest has them.
-            fold: whose geometries are the test; those of the next validate.
-
-        Raises:
-            DataError: if there are too few geometries for what is asked.
-
-        """
-        self.directory = directory
-        self.molecule = MOLECULES[settings["molecule"]]
-        self.atoms = len(self.molecule.symbols)
-        inside, outside = (self._flat(read_arrays(directory / f"{part}.hdf5")) for part in _PARTS)
-        folds, count = settings["folds"], len(inside["energies"])
-        size = count // folds
-        place = np.arange(count) // size
-        test = place == fold % folds
-        valid = place == (fold + 1) % folds
-        training = np.flatnonzero(~test & ~valid)
-        if (fewer := settings["training_samples"]) is not None:
-            if not 0 < fewer <= len(training):
-                raise DataError(
-                    f"{fewer} training samples are asked, of {len(training)} in a fold."
-                )
-            training = training[:fewer]
-        self.parts = {
-            "train": self._chosen(inside, training),
-            "valid": self._chosen(inside, np.flatnonzero(valid)),
-            "test": self._chosen(inside, np.flatnonzero(test)),
-            "outside": outside,
-        }
-        self.training = self.parts["train"]
-
-    @classmethod
-    def open(cls, directory: Path, settings: Any, seed: int) -> "SurfaceData":
-        """Open the fold of a seed."""
-        manifest = json.loads((directory / "manifest.json").read_text())
-        return cls(directory, manifest["parameters"], seed)
-
-    def _flat(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Arrays of nodes as `GraphStore` takes them, beside those of samples."""
-        count = len(arrays["energies"])
-        kinds = sorted(set(self.molecule.symbols))
-        one_hot = np.array([[symbol == kind for kind in kinds] for symbol in self.molecule.symbols])
-        return {
-            "positions": arrays["positions"].reshape(-1, 3),
-            "scalars": np.tile(one_hot.astype(float), (count, 1)),
-            "nodes": np.full(count, self.atoms),
-            "energies": arrays["energies"],
-            "forces": arrays["forces"].reshape(-1, 3),
-            "has_forces": np.array(True),
-        }
-
-    def _chosen(
-        self, arrays: Mapping[str, Array], samples: npt.NDArray[np.int64]
-    ) -> dict[str, Array]:
-        nodes = (samples[:, None] * self.atoms + np.arange(self.atoms)).flatten()
-        of_nodes = ("positions", "scalars", "forces")
-        return {
-            key: value[nodes] if key in of_nodes else value[samples] if value.ndim else value
-            for key, value in arrays.items()
-        }
-
-    def model_arguments(self) -> dict[str, object]:
-        """The molecule, widths of the inputs, and the range of the training energies."""
-        energies = self.training["energies"]
-        return {
-            "molecule": self.molecule,
-            "node_scalars": self.training["scalars"].shape[1],
-            "edge_scalars": 0,
-            "energy_scale": self.energy_scale,
-            "energy_shift": float(energies.max() + energies.min()) / 2,
-        }
-
-    @property
-    def energy_scale(self) -> float:
-        """Half the range of the training energies: targets lie in [-1, 1]."""
-        energies = self.training["energies"]
-        return float(energies.max() - energies.min()) / 2
-
-    def _group(self, name: str) -> LabelledPointGroup:
-        if not (match := LABELLED_GROUPS.match(name)):
-            raise SymmetryError(
-                f"Group '{name}' does not act on labelled atoms: SO(3) * automorphisms, or O(3) *."
-            )
-        return LabelledPointGroup(rotation_group(match[1]), self.molecule.automorphisms)
-
-    def symmetry(self, group: str, exact: bool = True) -> Symmetry:
-        """Rotations and exchanges of equal atoms: forces turn and are exchanged."""
-        chosen = self._group(group)
-
-        def on_vectors(element: Tensor, vectors: Tensor) -> Tensor:
-            turn, labels = (part.to(vectors) for part in chosen.split(element))
-            by_sample = vectors.reshape(-1, self.atoms, 3)
-            return (labels @ by_sample @ turn.mT).reshape(vectors.shape)
-
-        def on_scalars(element: Tensor, scalars: Tensor) -> Tensor:
-            labels = chosen.split(element)[1].to(scalars)
-            by_sample = scalars.reshape(-1, self.atoms, scalars.shape[1])
-            return (labels @ by_sample).reshape(scalars.shape)
-
-        def on_input(element: Tensor, graph: PointGraph) -> PointGraph:
-            # Species stay: only equal atoms are exchanged.
-            return replace(graph, positions=on_vectors(element, graph.positions))
-
-        def on_output(element: Tensor, outputs: Tensor) -> Tensor:
-            energy, forces = outputs[:, :1], outputs[:, 1:]
-            return torch.cat([on_scalars(element, energy), on_vectors(element, forces)], dim=1)
-
-        return Symmetry(chosen, on_input, on_output, exact)
-
-    def audit(self, group: str, task: Any) -> list[ElementAudit]:
-        """Audit the law of the data: orientations, and the order of equal atoms."""
-        chosen = self._group(group)
-        shape = (-1, self.atoms, 3)
-        positions, forces = (
-            self.training[key].reshape(shape)[:, 1:] for key in ("positions", "forces")
-        )
-        audits = audit_rotations(chosen.rotations, Moments.of(positions, forces))
-        lengths = np.linalg.norm(positions[:AUDITED_SAMPLES], axis=2)
-        strengths = np.linalg.norm(forces[:AUDITED_SAMPLES], axis=2)
-        for order in chosen.orders[1:]:
-            places = np.array(order)[1:] - 1
-            powers = [np.arange(len(places))]
-            while (following := powers[-1][places]).tolist() != powers[0].tolist():
-                powers.append(following)
-            features = np.stack(
-                [np.concatenate([lengths[:, p], strengths[:, p]], axis=1) for p in powers]
-            )
-            asymmetry, p_value = audit_moved_features(features, len(chosen.orders))
-            name = "atoms " + " ".join(map(str, order))
-            audits.append(
-                ElementAudit.judged(name, float("nan"), asymmetry, p_value, len(chosen.orders))
-            )
-        return audits
-
-    def split(self, name: str) -> "SurfaceSplit":
-        """One of train, valid, test, outside."""
-        return SurfaceSplit(self.parts[name], self.energy_scale)
-
-    def variants(self) -> dict[str, "MoleculeSplit"]:
-        """Training samples again, for the gap between training and test, and the outside."""
-        return {name: self.split(name) for name in ("train", "outside")}
-
-
-class SurfaceSplit(MoleculeSplit):
-    """The geometries of one part of a fold; rows hold a share of the energy and a force."""
-
-    def __init__(self, arrays: Mapping[str, Array], energy_scale: float) -> None:
-        """Take the arrays of a part, and the unit of energies in the loss."""
-        super().__init__(arrays, energy_scale)
-        self.atoms = int(arrays["nodes"][0])
-        self.variance = {
-            "energy": float(arrays["energies"].var()),
-            "force": float(arrays["forces"].var()),
-        }
-
-    def first_phase_loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Mean squared error of energies that are scaled to [-1, 1]."""
-        error = self.atoms * (prediction[:, 0] - batch.targets[:, 0]) / self.force_scale
-        return error.square().mean()
-
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """The loss of energies, and the mean squared error of forces in the same unit over Å."""
-        error = (prediction[:, 1:] - batch.targets[:, 1:]) / self.force_scale
-        return self.first_phase_loss(prediction, batch) + error.square().mean()
-
-    validation_loss = loss
-
-    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Absolute and squared errors, and variances that they are compared with; (sample,)."""
-        error = MILLI * (prediction - batch.targets)
-        energy, force = self.atoms * error[:, :1], error[:, 1:]
-        known = {
-            "energy_mae": batch.mean_per_sample(energy.abs()),
-            "force_mae": batch.mean_per_sample(force.abs()),
-            "energy_mse": batch.mean_per_sample(energy.square()),
-            "force_mse": batch.mean_per_sample(force.square()),
-        }
-        for kind, variance in self.variance.items():
-            known[f"{kind}_spread"] = torch.full_like(known["energy_mae"], MILLI**2 * variance)
-        return known
-
-    def outputs(self, values: Tensor, batch: Batch) -> Tensor:
-        """Energy (meV) and forces (meV/Å) of each sample, shape (sample, 1 + atom·axis)."""
-        by_sample = MILLI * values.reshape(batch.samples, self.atoms, 4)
-        energy = by_sample[:, :, 0].sum(dim=1, keepdim=True)
-        return torch.cat([energy, by_sample[:, :, 1:].flatten(1)], dim=1)

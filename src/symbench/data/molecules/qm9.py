@@ -4,30 +4,28 @@ The raw files are those that PyG's QM9 reads: structures as SDF, properties as C
 3,054 molecules whose geometry did not converge, which are left out as usual.
 """
 
+from __future__ import annotations
+
 import io
+import itertools
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import torch
-from torch import Tensor, nn
 
-from symbench.data.arrays import read_arrays, write_arrays, write_manifest
-from symbench.data.batch import Batch
-from symbench.data.points.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
-from symbench.data.points.point_graph import GraphStore, point_symmetry, rotation_group
-from symbench.data.raw_files import FromOriginals, download
-from symbench.data.splits import SPLITS, check_splits
+from symbench.data.arrays import Array, write_arrays
+from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
+from symbench.data.manifest import Manifest
+from symbench.data.parameters import keys_and_values, text, whole_number
+from symbench.data.points.rotation_names import check_rotations
 from symbench.errors import ConfigError, DataError, choose
-from symbench.symmetry.audit import ElementAudit
-from symbench.symmetry.symmetry import Symmetry
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from symbench.data.molecules.properties import PropertyData
+    from symbench.data.raw_files import RawFiles
 
 HARTREE = 27211.386245988  # meV
 # Name in the raw table: factor to our unit, unit. The order is PyG's.
@@ -49,14 +47,18 @@ TOTAL_ENERGIES = ("u0", "u298", "h298", "g298")
 ELEMENTS = ("H", "C", "N", "O", "F")
 MOLECULES = "qm9.zip"
 LEFT_OUT = "3195404"
+UNCONVERGED = 3054
+_NUMBERED = re.compile(r"\s*(\d+)\s")
 URLS = {
     MOLECULES: "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/molnet_publish/qm9.zip",
     LEFT_OUT: "https://ndownloader.figshare.com/files/3195404",
 }
 
 
-class QM9(FromOriginals):
-    """One of twelve targets, with the usual random split."""
+class QM9(Dataset):
+    """One of twelve targets, with the usual random split; all seeds share it."""
+
+    kind = "molecules"
 
     def __init__(
         self,
@@ -76,58 +78,83 @@ class QM9(FromOriginals):
             seed: of the order.
 
         Raises:
-            ConfigError: for an unknown target or split.
+            ConfigError: for an unknown target, split or file.
 
         """
-        self.target = choose(target, TARGETS, "target of QM9")
-        check_splits({split: count or 1 for split, count in samples.items()}, "samples of QM9")
-        if samples["train"] is None or samples["valid"] is None:
-            raise ConfigError("samples of QM9: only 'test' may be null, for the rest.")
-        self.samples = {split: samples[split] for split in SPLITS}
-        self.checksums = dict(checksums or {})
-        self.seed = seed
+        self.target = choose(text(target, "target of QM9"), TARGETS, "target of QM9")
+        keys_and_values(samples, "samples of QM9")
+        self.samples = check_counts(samples, "samples of QM9", rest=("test",))
+        self.checksums = {
+            choose(name, URLS, "file in checksums of QM9"): _checked_sum(name, value)
+            for name, value in keys_and_values(checksums or {}, "checksums of QM9").items()
+        }
+        self.seed = whole_number(seed, "seed of QM9", 0)
 
-    def fetch(self, directory: Path) -> None:
-        """Read or download the raw files and write every split and the manifest."""
-        found = {name: path for name in URLS if (path := self.find(name))}
-        missing = {name: url for name, url in URLS.items() if name not in found}
-        sums = {name: self.checksums.get(name) for name in missing}
-        found |= download(missing, sums, directory / "originals")
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Mean absolute error in the unit of the target."""
+        return (Score("mae", TARGETS[self.target][1]),)
+
+    def check_group(self, name: str) -> None:
+        """O(3) or SO(3)."""
+        check_rotations(name)
+
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> PropertyData:
+        """All seeds share the data."""
+        from symbench.data.molecules.properties import PropertyData
+
+        return PropertyData(directory, self.target)
+
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Read or download the raw files and write every split."""
+        found = raw_files.find_or_download(URLS, self.checksums, directory / "raw_files")
         molecules = read_structures(found[MOLECULES])
         table = _read_table(found[MOLECULES])
-        left_out = _read_left_out(found[LEFT_OUT])
-        if len(molecules) != len(table):
-            raise DataError(f"QM9: {len(molecules)} structures, but {len(table)} properties.")
+        left_out = read_left_out(found[LEFT_OUT])
+        if len(molecules) != len(table[self.target]):
+            raise DataError(
+                f"{found[MOLECULES]} holds {len(molecules)} structures, but properties of "
+                f"{len(table[self.target])} molecules."
+            )
         factor, unit = TARGETS[self.target]
-        values = factor * table[self.target].to_numpy()
-        kept = np.setdiff1d(np.arange(len(molecules)), left_out)
-        order = np.random.default_rng(self.seed).permutation(kept)
-        train, valid = self.samples["train"] or 0, self.samples["valid"] or 0
-        if train + valid >= len(order):
-            raise DataError(f"QM9: {train} + {valid} of {len(order)} molecules leave no test set.")
-        rows = dict(zip(SPLITS, np.split(order, [train, train + valid]), strict=True))
-        rows["test"] = rows["test"][: self.samples["test"]]
-        reference = _composition_reference(molecules, values, rows["train"], self.target)
-        paths = []
+        values = factor * table[self.target]
+        rows = self._rows(np.setdiff1d(np.arange(len(molecules)), left_out))
+        reference = np.zeros(len(ELEMENTS))
+        if self.target in TOTAL_ENERGIES:
+            reference = _energy_of_elements(molecules, values, rows)
         for split in SPLITS:
-            path = directory / f"{split}.hdf5"
             chosen = [molecules[k] for k in rows[split]]
-            write_arrays(path, _flat(chosen, values[rows[split]], reference))
-            paths.append(path)
-        write_manifest(
-            directory,
-            self,
-            data_format="properties",
-            tools="numpy",
+            write_arrays(directory / f"{split}.hdf5", _flat(chosen, values[rows[split]], reference))
+        return Manifest(
+            source="QM9 (Ramakrishnan et al. 2014), raw files as read by PyG",
+            licence="CC0-1.0",
             parameters={
-                **self.parameters,
+                **vars(self),
                 "unit": unit,
                 "energy_of_elements": dict(zip(ELEMENTS, reference.tolist(), strict=True)),
             },
-            paths=paths,
-            source="QM9 (Ramakrishnan et al. 2014), raw files as read by PyG",
-            licence="CC0-1.0",
+            files=tuple(directory / f"{split}.hdf5" for split in SPLITS),
         )
+
+    def _rows(self, kept: Array) -> dict[str, Array]:
+        """The molecules of each split."""
+        order = np.random.default_rng(self.seed).permutation(kept)
+        # Only the test split may be what remains.
+        train, valid = self.samples["train"] or 0, self.samples["valid"] or 0
+        test = self.samples["test"]
+        if train + valid + (test or 1) > len(order):
+            asked = f"{train} + {valid} + {'1 or more' if test is None else test}"
+            raise DataError(f"QM9: {asked} molecules are asked, of {len(order)}.")
+        rows = dict(zip(SPLITS, np.split(order, [train, train + valid]), strict=True))
+        return {**rows, "test": rows["test"][:test]}
+
+
+def _checked_sum(name: str, value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ConfigError(
+            f"checksum of {name} of QM9 is {value!r}; give a sha256, 64 hexadecimal digits."
+        )
+    return value
 
 
 def read_structures(archive: Path) -> list[tuple[Array, Array]]:
@@ -137,7 +164,7 @@ def read_structures(archive: Path) -> list[tuple[Array, Array]]:
         DataError: if the archive holds no gdb9.sdf, or a truncated one.
 
     """
-    lines = _member(archive, "gdb9.sdf").decode().splitlines()
+    lines = _member(archive, "gdb9.sdf").decode(errors="replace").splitlines()
     molecules = []
     start = 0
     try:
@@ -146,8 +173,10 @@ def read_structures(archive: Path) -> list[tuple[Array, Array]]:
             atoms = [line.split() for line in lines[start + 4 : start + 4 + count]]
             numbers = np.array([ELEMENTS.index(atom[3]) for atom in atoms])
             positions = np.array([[float(value) for value in atom[:3]] for atom in atoms])
-            if len(atoms) < count:
+            if count < 1 or len(atoms) < count:
                 raise ValueError("it ends within a molecule")
+            if not np.isfinite(positions).all():
+                raise ValueError("a position is not finite")
             molecules.append((numbers, positions))
             start = lines.index("$$$$", start + 4 + count) + 1
     except (ValueError, IndexError) as error:
@@ -157,11 +186,22 @@ def read_structures(archive: Path) -> list[tuple[Array, Array]]:
     return molecules
 
 
-def _read_table(archive: Path) -> pd.DataFrame:
-    table = pd.read_csv(io.BytesIO(_member(archive, "gdb9.sdf.csv")))
+def _read_table(archive: Path) -> dict[str, Array]:
+    """Values of all molecules by property, in the units of the file."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(io.BytesIO(_member(archive, "gdb9.sdf.csv")))
+    except ValueError as error:
+        raise DataError(f"{archive}: gdb9.sdf.csv is no table: {error}.") from None
     if missing := set(TARGETS) - set(table):
         raise DataError(f"{archive}: gdb9.sdf.csv has no column {', '.join(sorted(missing))}.")
-    return table
+    values = {}
+    for name in TARGETS:
+        values[name] = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float)
+        if not np.isfinite(values[name]).all():
+            raise DataError(f"{archive}: column {name} of gdb9.sdf.csv holds what is no number.")
+    return values
 
 
 def _member(archive: Path, name: str) -> bytes:
@@ -172,26 +212,63 @@ def _member(archive: Path, name: str) -> bytes:
         raise DataError(f"{archive} holds no {name}: {error}.") from None
 
 
-def _read_left_out(path: Path) -> Array:
-    """Indices, from zero, of the molecules to leave out: the first column of the list's rows."""
-    rows = re.findall(r"^\s*(\d+)\s", path.read_text(), flags=re.MULTILINE)
-    return np.array([int(row) - 1 for row in rows], dtype=int)
+def read_left_out(path: Path) -> Array:
+    """Indices, from zero, of the molecules to leave out: the first column of the list's rows.
+
+    Raises:
+        DataError: unless there are 3,054: an empty, cut or foreign file would leave the others in.
+
+    """
+    lines = path.read_text(errors="replace").split("\n")
+    # PyG skips nine lines at the head and two at the foot; other editions have other ones.
+    for rows in (lines[9:-2], _longest_run(lines)):
+        numbers = {int(row[1]) for line in rows if (row := _NUMBERED.match(line))}
+        if len(numbers) == UNCONVERGED and min(numbers) > 0:
+            return np.array(sorted(numbers)) - 1
+    raise DataError(
+        f"{path} is not the list of the {UNCONVERGED:,} molecules to leave out: it holds "
+        f"{len(numbers):,} numbers of molecules."
+    )
 
 
-def _composition_reference(
-    molecules: list[tuple[Array, Array]], values: Array, train: Array, target: str
+def _longest_run(lines: list[str]) -> list[str]:
+    """The most lines after each other that begin with a number."""
+    runs = itertools.groupby(lines, key=lambda line: bool(_NUMBERED.match(line)))
+    return max((list(run) for numbered, run in runs if numbered), key=len, default=[])
+
+
+def _energy_of_elements(
+    molecules: list[tuple[Array, Array]], values: Array, rows: Mapping[str, Array]
 ) -> Array:
-    """Energy of each element by least squares on the training split; zero for other targets."""
-    if target not in TOTAL_ENERGIES:
-        return np.zeros(len(ELEMENTS))
-    counts = np.stack([np.bincount(molecules[k][0], minlength=len(ELEMENTS)) for k in train])
-    solution: Array = np.linalg.lstsq(counts.astype(float), values[train], rcond=None)[0]
+    """Energy of each element by least squares on the training split, shape (element,).
+
+    Raises:
+        DataError: if an element of another split is in no training molecule: its energy, over a
+            million meV, would be missing from the target.
+
+    """
+    counts = {
+        split: np.stack([np.bincount(molecules[k][0], minlength=len(ELEMENTS)) for k in chosen])
+        for split, chosen in rows.items()
+    }
+    known = counts["train"].any(axis=0)
+    for split, found in counts.items():
+        if (unknown := np.flatnonzero(found.any(axis=0) & ~known)).size:
+            raise DataError(
+                f"QM9: molecules of the {split} split hold {ELEMENTS[unknown[0]]}, and no training "
+                "molecule does, so that its share of the total energy is not known: raise the "
+                "training samples."
+            )
+    solution: Array = np.linalg.lstsq(
+        counts["train"].astype(float), values[rows["train"]], rcond=None
+    )[0]
     return solution
 
 
 def _flat(
     molecules: list[tuple[Array, Array]], values: Array, reference: Array
 ) -> dict[str, Array]:
+    """Molecules as flat arrays of nodes, and targets without the energies of their elements."""
     numbers = np.concatenate([molecule[0] for molecule in molecules])
     nodes = np.array([len(molecule[0]) for molecule in molecules])
     ends = np.cumsum(nodes)
@@ -202,79 +279,3 @@ def _flat(
         "nodes": nodes,
         "targets": values - of_elements,
     }
-
-
-class PropertyData:
-    """The data of one task; targets are numbers of molecules."""
-
-    kind = "samples"
-
-    def __init__(self, directory: Path, unit: str) -> None:
-        """Open a folder; raises `DataError` if it holds no molecules."""
-        self.directory = directory
-        self.units: dict[str, str] = {"mae": unit}
-        self.training = read_arrays(directory / "train.hdf5")
-
-    @classmethod
-    def open(cls, directory: Path, settings: Any, seed: int) -> "PropertyData":
-        """Open what the config says; all seeds share the data."""
-        return cls(directory, TARGETS[settings.parameters["target"]][1])
-
-    def model_arguments(self) -> dict[str, object]:
-        """Widths of the inputs, and the law of the target on the training split."""
-        targets = self.training["targets"]
-        return {
-            "node_scalars": self.training["scalars"].shape[1],
-            "edge_scalars": 0,
-            "target_mean": float(targets.mean()),
-            "target_scale": float(targets.std()) or 1.0,
-        }
-
-    def symmetry(self, group: str, exact: bool = True) -> Symmetry:
-        """O(3) or SO(3); properties are invariant."""
-        return point_symmetry(group, lambda element, outputs: outputs, exact)
-
-    def audit(self, group: str, task: Any) -> list[ElementAudit]:
-        """Audit the law of the training data: second moments of the first molecules."""
-        ends = np.cumsum(self.training["nodes"])[:AUDITED_SAMPLES]
-        clouds = np.split(self.training["positions"][: ends[-1]], ends[:-1])
-        moments = [Moments.of((cloud - cloud.mean(axis=0))[None]) for cloud in clouds]
-        first = np.concatenate([moment.first for moment in moments])
-        second = np.concatenate([moment.second for moment in moments])
-        return audit_rotations(rotation_group(group), Moments(first, second))
-
-    def split(self, name: str) -> "PropertySplit":
-        """One of train, valid, test."""
-        arrays = read_arrays(self.directory / f"{name}.hdf5")
-        scale = float(self.training["targets"].std()) or 1.0
-        return PropertySplit(arrays, scale)
-
-
-class PropertySplit:
-    """The molecules of one split, in memory."""
-
-    def __init__(self, arrays: Mapping[str, Array], scale: float) -> None:
-        """Take the arrays of a file, and the unit of the loss."""
-        self.store = GraphStore(arrays)
-        self.scale = scale
-        self.targets = torch.from_numpy(arrays["targets"]).float()[:, None]
-
-    @property
-    def samples(self) -> npt.NDArray[np.int64]:
-        """One row for each molecule."""
-        return np.arange(len(self.store.nodes))[:, None]
-
-    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
-        """Some molecules; nothing in them is random."""
-        graph = self.store.graph(rows[:, 0])
-        return Batch(graph, self.targets[torch.from_numpy(rows[:, 0])], len(rows))
-
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Mean absolute error, in units of the deviation of the training targets."""
-        return nn.functional.l1_loss(prediction, batch.targets) / self.scale
-
-    validation_loss = loss
-
-    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Absolute error; shape (sample,)."""
-        return {"mae": (prediction - batch.targets).abs()[:, 0]}

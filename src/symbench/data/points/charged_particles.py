@@ -1,4 +1,4 @@
-"""Charged particles that attract and repel each other: simulator, data, loss and symmetry.
+"""Charged particles that attract and repel each other: the simulator and the data set.
 
 Particles of charge ±1 feel sum_j q_i q_j (x_i - x_j) / |x_i - x_j|^3, in any dimension (in d
 dimensions Coulomb's law would be 1/r^(d-1); the same law everywhere keeps tasks comparable). The
@@ -6,37 +6,37 @@ protocol, with its integrator and its clipped forces, is that of the "charged5" 
 (Satorras et al., arXiv 2102.09844): predict positions 1,000 steps ahead.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
-from symbench.data.arrays import read_arrays, write_arrays, write_manifest
-from symbench.data.batch import Batch, Inputs
-from symbench.data.points.point_audit import Moments, audit_rotations
-from symbench.data.points.point_graph import PointGraph, complete_edges, rotation_group
-from symbench.data.splits import SPLITS, check_splits
+from symbench.data.arrays import write_arrays
+from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
+from symbench.data.manifest import Manifest
+from symbench.data.parameters import keys_and_values, number, whole_number
+from symbench.data.points.rotation_names import check_rotations
+from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError
-from symbench.symmetry.audit import ElementAudit
-from symbench.symmetry.points.actions import rotate
-from symbench.symmetry.points.principal_axes import principal_frame, relative_gap
-from symbench.symmetry.symmetry import Symmetry
 
-Array = npt.NDArray[np.floating]
+if TYPE_CHECKING:
+    from symbench.data.points.particle_data import ParticleData
+    from symbench.symmetry.groups import Elements
+
+Array = np.ndarray
 
 TIME_STEP = 1e-3
 LARGEST_FORCE = 100.0
 BOX = 5.0
 SPEED = 0.5
-DISTURBANCE = 1e-3
 # Trajectories advanced together: their arrays stay in the cache.
 _TOGETHER = 256
 _AUDITED_STARTS = 200
+_AUDITED_STEPS = 50
 
 
 class Start(NamedTuple):
@@ -163,8 +163,11 @@ def _simulate_together(
     return np.stack(stored_x), np.stack(stored_v)
 
 
-class ChargedParticles:
-    """The simulated task."""
+class ChargedParticles(Dataset):
+    """`charged_particles`: simulated trajectories; a model predicts later positions."""
+
+    kind = "points"
+    training_samples = "trajectories.train"
 
     def __init__(
         self,
@@ -182,8 +185,8 @@ class ChargedParticles:
 
         Args:
             trajectories: number per split: train, valid, test.
-            dimension: of space.
-            particles: five at least, and two more than axes, by default.
+            dimension: of space, two at least.
+            particles: two at least; five, or two more than axes if that is more, by default.
             input_step: step whose positions and velocities a model sees.
             target_step: step whose positions it predicts.
             field: strength of a uniform electric field along the last axis, switched on at the
@@ -192,29 +195,39 @@ class ChargedParticles:
             seed: seed of all starts.
 
         Raises:
-            ConfigError: for splits or steps that make no sense.
+            ConfigError: for values that make no sense.
 
         """
-        if not 0 < input_step < target_step:
-            raise ConfigError(f"Steps must ascend: 0 < {input_step} < {target_step}.")
-        self.trajectories = check_splits(trajectories, "trajectories of charged_particles")
-        self.dimension = dimension
-        self.particles = particles or max(5, dimension + 2)
-        self.steps = (input_step, target_step)
-        self.background = Background(field, gravity, since=input_step)
-        self.seed = seed
+        keys_and_values(trajectories, _named("trajectories"))
+        self.trajectories = check_counts(trajectories, _named("trajectories"))
+        self.dimension = whole_number(dimension, _named("dimension"), 2)
+        if particles is None:
+            particles = max(5, self.dimension + 2)
+        self.particles = whole_number(particles, _named("particles"), 2)
+        first = whole_number(input_step, _named("input_step"), 1)
+        last = whole_number(target_step, _named("target_step"), 1)
+        if not first < last:
+            raise ConfigError(
+                f"{_named('input_step')} is {first} and target_step is {last}; the target must "
+                "come after the input."
+            )
+        self.steps = (first, last)
+        self.background = Background(
+            number(field, _named("field")), number(gravity, _named("gravity")), since=first
+        )
+        self.seed = whole_number(seed, _named("seed"), 0)
 
-    def starts(self, stream: int, count: int) -> Start:
+    def _starts(self, stream: int, count: int) -> Start:
         """Random starts of a stream; see `random_start`."""
         rng = np.random.default_rng([self.seed, stream])
         return random_start(rng, count, self.particles, self.dimension)
 
-    def fetch(self, directory: Path) -> None:
-        """Simulate every split and write files and manifest."""
-        directory.mkdir(parents=True, exist_ok=True)
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Simulate every split and write its file."""
         paths = []
-        for stream, split in enumerate(SPLITS):
-            start = self.starts(stream, self.trajectories[split])
+        for stream, (split, count) in enumerate(self.trajectories.items()):
+            assert count is not None
+            start = self._starts(stream, count)
             positions, velocities = simulate(start, self.steps, self.background)
             path = directory / f"{split}.hdf5"
             arrays = {
@@ -225,164 +238,64 @@ class ChargedParticles:
             }
             write_arrays(path, arrays)
             paths.append(path)
-        write_manifest(
-            directory,
-            self,
-            data_format="particles",
-            tools="numpy",
+        return Manifest(
+            source="generated by symbench with numpy",
+            licence="CC0-1.0",
             parameters={
                 "trajectories": self.trajectories,
                 "dimension": self.dimension,
                 "particles": self.particles,
                 "steps": self.steps,
                 "time_step": TIME_STEP,
-                **vars(self.background),
+                **asdict(self.background),
                 "seed": self.seed,
             },
-            paths=paths,
+            files=tuple(paths),
         )
 
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> ParticleData:
+        """Open the files; all seeds share the data."""
+        from symbench.data.points.particle_data import ParticleData
 
-@dataclass(frozen=True)
-class ParticleInputs(Inputs):
-    """What a model sees.
-
-    Attributes:
-        positions: shape (sample, particle, axis).
-        velocities: the same.
-        charges: shape (sample, particle).
-
-    """
-
-    positions: Tensor
-    velocities: Tensor
-    charges: Tensor
-
-    def graph(self) -> PointGraph:
-        """The same as one graph, with an edge between every two particles of a sample."""
-        samples, particles, _ = self.positions.shape
-        edges = complete_edges(samples, particles).to(self.positions.device)
-        charges = self.charges.flatten()
-        index = torch.arange(samples, device=charges.device)
-        return PointGraph(
-            positions=self.positions.flatten(0, 1),
-            velocities=self.velocities.flatten(0, 1),
-            scalars=charges[:, None],
-            edges=edges,
-            edge_scalars=(charges[edges[0]] * charges[edges[1]])[:, None],
-            sample_of_node=index.repeat_interleave(particles),
-            nodes=torch.full_like(index, particles),
-        )
-
-
-class ParticleData:
-    """The data of one task; targets are positions."""
-
-    kind = "samples"
-    units: ClassVar[dict[str, str]] = {
-        "mse": "length squared",
-        "relative_gap": "1",
-        "sensitivity": "1",
-    }
-
-    def __init__(self, directory: Path) -> None:
-        """Open a folder; raises `DataError` if it holds no particles."""
-        self.directory = directory
-        _, self.particles, self.dimension = self._read("test")["positions"].shape
-
-    @classmethod
-    def open(cls, directory: Path, settings: Any, seed: int) -> "ParticleData":
-        """Open what the config says; all seeds share the data."""
-        return cls(directory)
-
-    def _read(self, split: str) -> dict[str, Array]:
-        return read_arrays(self.directory / f"{split}.hdf5")
-
-    def model_arguments(self) -> dict[str, object]:
-        """Dimension of space."""
-        return {"dimension": self.dimension}
-
-    def symmetry(self, group: str, exact: bool = True) -> Symmetry:
-        """O(d) on positions, velocities and predictions; its frames are principal axes.
-
-        Raises:
-            SymmetryError: if the group does not act on so many axes.
-
-        """
-        return Symmetry(
-            rotation_group(group, self.dimension),
-            act_on_input=lambda g, inputs: replace(
-                inputs,
-                positions=rotate(g, inputs.positions),
-                velocities=rotate(g, inputs.velocities),
-            ),
-            act_on_output=rotate,
-            exact=exact,
-            frame=lambda inputs: principal_frame(inputs.positions),
-        )
-
-    def audit(self, group: str, task: Any) -> list[ElementAudit]:
-        """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""
-        start = task.starts(len(SPLITS), _AUDITED_STARTS)
-        background = replace(task.background, since=0)
-        solution = simulate(start, (50,), background)[0]
-
-        def dynamics_error(element: Array) -> float:
-            turned = Start(start.positions @ element.T, start.velocities @ element.T, start.charges)
-            moved = simulate(turned, (50,), background)[0]
-            expected = solution @ element.T
-            return float(np.linalg.norm(moved - expected) / np.linalg.norm(expected))
-
-        data = self._read("train")
-        vectors = [data[key] for key in ("positions", "velocities")]
-        return audit_rotations(
-            rotation_group(group, self.dimension), Moments.of(*vectors), dynamics_error
-        )
-
-    def split(self, name: str) -> "ParticleSplit":
-        """One of train, valid, test."""
-        return ParticleSplit(self._read(name))
-
-
-class ParticleSplit:
-    """The trajectories of one split, in memory."""
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        """Take the arrays of a file."""
-        tensors = {key: torch.from_numpy(value).float() for key, value in arrays.items()}
-        self.targets = tensors.pop("targets")
-        self.inputs = ParticleInputs(**tensors)
+        return ParticleData(directory)
 
     @property
-    def samples(self) -> npt.NDArray[np.int64]:
-        """One row for each trajectory."""
-        return np.arange(len(self.targets))[:, None]
+    def scores(self) -> tuple[Score, ...]:
+        """Squared error, and how well the principal axes of a sample are told apart."""
+        return Score("mse", "length squared"), Score("relative_gap", better="higher")
 
-    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
-        """Some trajectories; nothing in them is random."""
-        index = torch.from_numpy(rows[:, 0])
-        inputs = ParticleInputs(
-            self.inputs.positions[index],
-            self.inputs.velocities[index],
-            self.inputs.charges[index],
-        )
-        return Batch(inputs, self.targets[index], len(rows))
+    def check_group(self, name: str) -> None:
+        """O(d) and SO(d) act on particles in d dimensions."""
+        check_rotations(name, self.dimension)
 
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Mean squared error of all coordinates."""
-        return nn.functional.mse_loss(prediction, batch.targets)
+    def dynamics_errors(self, group: str, elements: Elements) -> list[float]:
+        """Solve some starts anew, each moved by every element.
 
-    validation_loss = loss
+        Args:
+            group: name of a group of these data.
+            elements: orthogonal matrices, shape (element, axis, axis).
 
-    def disturbed(self, batch: Batch, generator: torch.Generator) -> tuple[ParticleInputs, float]:
-        """The inputs with positions moved at random, and by how much (RMS)."""
-        noise = torch.randn(batch.inputs.positions.shape, generator=generator)
-        moved = batch.inputs.positions + DISTURBANCE * noise.to(batch.inputs.positions)
-        return replace(batch.inputs, positions=moved), DISTURBANCE
+        Raises:
+            SymmetryError: if they are no elements of the group.
 
-    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Squared error, and how well the principal axes are told apart; shape (sample,)."""
-        return {
-            "mse": batch.mean_per_sample((prediction - batch.targets).square()),
-            "relative_gap": relative_gap(batch.inputs.positions),
-        }
+        """
+        from symbench.data.points.point_graph import rotation_group
+
+        checked = rotation_group(group, self.dimension).check(elements)
+        start = self._starts(len(SPLITS), _AUDITED_STARTS)
+        background = replace(self.background, since=0)
+        solution = simulate(start, (_AUDITED_STEPS,), background)[0]
+        errors = []
+        for element in checked.double().numpy():
+            moved_start = Start(
+                start.positions @ element.T, start.velocities @ element.T, start.charges
+            )
+            moved = simulate(moved_start, (_AUDITED_STEPS,), background)[0]
+            expected = solution @ element.T
+            errors.append(float(np.linalg.norm(moved - expected) / np.linalg.norm(expected)))
+        return errors
+
+
+def _named(key: str) -> str:
+    """A parameter, for messages."""
+    return f"{key} of charged_particles"

@@ -4,22 +4,22 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from symbench.data.batch import Batch
+from symbench.data.dataset import Split
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 
+Array = np.ndarray
 Corruption = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def drop(share: float, points: Tensor, generator: torch.Generator) -> Tensor:
-    """Clouds without a random share of their points."""
+    """Clouds without a random share of their points; one at least is left."""
     kept = math.ceil((1 - share) * points.shape[1])
     order = torch.rand(points.shape[:2], generator=generator).argsort(dim=1)[:, :kept]
     return points.gather(1, order[..., None].expand(-1, -1, 3).to(points.device))
@@ -31,7 +31,7 @@ def jitter(size: float, points: Tensor, generator: torch.Generator) -> Tensor:
     return points + size * noise
 
 
-def turn_upright(points: Tensor, generator: torch.Generator) -> Tensor:
+def rotate_upright(points: Tensor, generator: torch.Generator) -> Tensor:
     """A random angle about the last axis for each cloud."""
     angle = 2 * math.pi * torch.rand(len(points), generator=generator)
     rotation = torch.eye(3).repeat(len(points), 1, 1)
@@ -40,42 +40,63 @@ def turn_upright(points: Tensor, generator: torch.Generator) -> Tensor:
     return rotate(rotation, points)
 
 
-def turn_freely(points: Tensor, generator: torch.Generator) -> Tensor:
+def rotate_freely(points: Tensor, generator: torch.Generator) -> Tensor:
     """A random rotation for each cloud."""
     return rotate(OrthogonalGroup(3, proper=True).sample(len(points), generator), points)
 
 
+# By name of the test set, as in `Clouds.test_sets`.
 CORRUPTIONS: dict[str, Corruption] = {
     "drop_quarter": partial(drop, 0.25),
     "drop_half": partial(drop, 0.5),
     "noise_002": partial(jitter, 0.02),
     "noise_005": partial(jitter, 0.05),
-    "turned_upright": turn_upright,
-    "turned_freely": turn_freely,
+    "turned_upright": rotate_upright,
+    "turned_freely": rotate_freely,
 }
 
 
-class Corrupted:
-    """A split whose inputs are corrupted, each sample always in the same way."""
+class Corrupted(Split[Tensor]):
+    """A split whose inputs are corrupted, a batch of the same samples always in the same way."""
 
-    def __init__(self, split: Any, corruption: Corruption) -> None:
+    def __init__(self, split: Split[Tensor], corruption: Corruption) -> None:
         """Wrap a split of point clouds."""
         self.split = split
         self.corruption = corruption
 
     @property
-    def samples(self) -> npt.NDArray[np.int64]:
+    def samples(self) -> Array:
         """Those of the split."""
-        windows: npt.NDArray[np.int64] = self.split.samples
-        return windows
+        return self.split.samples
 
-    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
+    @property
+    def blocks(self) -> Array:
+        """Those of the split."""
+        return self.split.blocks
+
+    def batch(self, rows: Array, generator: torch.Generator | None = None) -> Batch[Tensor]:
         """Some samples, corrupted."""
-        batch: Batch = self.split.batch(rows)
+        batch = self.split.batch(rows)
         chosen = torch.Generator().manual_seed(int(rows[0, 0]))
         return replace(batch, inputs=self.corruption(batch.inputs, chosen))
 
-    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
+        """That of the split."""
+        return self.split.loss(prediction, batch)
+
+    def validation_loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
+        """That of the split."""
+        return self.split.validation_loss(prediction, batch)
+
+    def scores(self, prediction: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
         """Those of the split."""
-        scores: dict[str, Tensor] = self.split.scores(prediction, batch)
-        return scores
+        return self.split.scores(prediction, batch)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those of the split."""
+        return self.split.quantities
+
+    def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
+        """Those of the split."""
+        return self.split.values_of(outputs, batch)

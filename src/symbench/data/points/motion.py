@@ -5,33 +5,36 @@ frames, edges between joints that are one or two bones apart, the vertical coord
 that rotations leave alone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
-import numpy.typing as npt
-from torch import Tensor, nn
 
-from symbench.data.arrays import read_arrays, write_arrays, write_manifest
-from symbench.data.batch import Batch
-from symbench.data.points.point_audit import Moments, audit_rotations
-from symbench.data.points.point_graph import NodeSplit, point_symmetry, rotation_group, turn_equal
-from symbench.data.raw_files import FromOriginals
-from symbench.data.splits import SPLITS, check_splits
+from symbench.data.arrays import write_arrays
+from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
+from symbench.data.manifest import Manifest
+from symbench.data.parameters import keys_and_values, text, whole_number
+from symbench.data.points.motion_trials import Trials, read_trials
+from symbench.data.points.rotation_names import check_rotations
+from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError, DataError
-from symbench.symmetry.audit import ElementAudit
-from symbench.symmetry.symmetry import Symmetry
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from symbench.data.points.motion_data import MotionData
+
+Array = np.ndarray
 
 VERTICAL = 1
 HEIGHT_UNIT = 10.0
 
 
-class Motion(FromOriginals):
-    """Trials of a motion, cut into start frames and what follows."""
+class Motion(Dataset):
+    """`motion`: trials of a motion, cut into start frames and what follows."""
+
+    kind = "points"
 
     def __init__(
         self,
@@ -46,88 +49,96 @@ class Motion(FromOriginals):
 
         Args:
             file: name of the file with trials, such as "cmu_mocap_run.hdf5".
-            samples: at most so many start frames per split, the same number from each trial.
+            samples: at most so many start frames per split, the same number from each trial, but
+                one at least.
             frames_ahead: the last frame that is predicted.
             time_steps: how many frames, up to that one, are predicted.
             seed: of the split by trials, where the file has none.
 
         Raises:
-            ConfigError: for numbers that make no sense.
+            ConfigError: for values that make no sense.
 
         """
-        if not 0 < time_steps <= frames_ahead:
-            raise ConfigError(f"time_steps={time_steps}: give 1 to frames_ahead={frames_ahead}.")
-        self.file = file
-        self.samples = check_splits(samples, "samples of motion")
-        self.frames_ahead = frames_ahead
-        self.time_steps = time_steps
-        self.seed = seed
+        self.file = text(file, "file of motion")
+        keys_and_values(samples, "samples of motion")
+        self.samples = check_counts(samples, "samples of motion")
+        self.frames_ahead = whole_number(frames_ahead, "frames_ahead of motion", 1)
+        self.time_steps = whole_number(time_steps, "time_steps of motion", 1)
+        if self.time_steps > self.frames_ahead:
+            raise ConfigError(
+                f"time_steps of motion is {time_steps}; give at most frames_ahead, which is "
+                f"{frames_ahead}."
+            )
+        self.seed = whole_number(seed, "seed of motion", 0)
 
-    def fetch(self, directory: Path) -> None:
-        """Read the original file and write every split and the manifest."""
-        path = self.need(self.file, "the published file is a pickle, which may run any code")
-        try:
-            with h5py.File(path) as file:
-                trials = {name: group["position"][()] for name, group in file["trials"].items()}
-                bones = file["edges"][()]
-                starts = {
-                    split: {trial: frames[()] for trial, frames in file["split"][split].items()}
-                    for split in (SPLITS if "split" in file else ())
-                }
-                source, licence = str(file.attrs["source"]), str(file.attrs["license"])
-        except (OSError, KeyError) as error:
-            raise DataError(f"{path} holds no trials of motion: {error}.") from None
-        published = bool(starts)
-        starts = starts or self._split(trials)
-        directory.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for split in SPLITS:
-            target = directory / f"{split}.hdf5"
-            write_arrays(target, self._cut(trials, starts[split], self.samples[split], bones))
-            paths.append(target)
-        parameters = {**self.parameters, "split": "published" if published else "by trial, our own"}
-        write_manifest(
-            directory,
-            self,
-            data_format="motion",
-            tools="h5py",
-            parameters=parameters,
-            paths=paths,
-            source=source,
-            licence=licence,
+    def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
+        """Read the raw file and write every split."""
+        path = raw_files.need(self.file, "the published file is a pickle, which may run any code")
+        trials = read_trials(path)
+        starts = self._split(trials) if trials.starts is None else trials.starts
+        files = []
+        for split, samples in self.samples.items():
+            assert samples is not None
+            files.append(directory / f"{split}.hdf5")
+            write_arrays(files[-1], self._cut(trials, starts[split], samples))
+        return Manifest(
+            source=trials.source,
+            licence=trials.licence,
+            parameters={
+                "file": self.file,
+                "samples": self.samples,
+                "frames_ahead": self.frames_ahead,
+                "time_steps": self.time_steps,
+                "seed": self.seed,
+                "split": "by trial, our own" if trials.starts is None else "published",
+            },
+            files=tuple(files),
         )
 
-    def _split(self, trials: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    def _split(self, trials: Trials) -> dict[str, dict[str, Array]]:
         """Half of the trials for training, a quarter each for validation and test."""
         rng = np.random.default_rng(self.seed)
-        names = [list(trials)[k] for k in rng.permutation(len(trials))]
+        names = [list(trials.tracks)[k] for k in rng.permutation(len(trials.tracks))]
+        if len(names) < len(SPLITS):
+            raise DataError(
+                f"{trials.path} has {len(names)} trials and no split; a split by trials takes "
+                f"{len(SPLITS)} at least."
+            )
         quarter = max(1, len(names) // 4)
         parts = {"valid": names[:quarter], "test": names[quarter : 2 * quarter]}
         parts["train"] = names[2 * quarter :]
         # A trial needs one frame more, for the velocity.
+        last = {name: len(track) - self.frames_ahead - 1 for name, track in trials.tracks.items()}
+        for name in names:
+            self._check_frames(trials, name, 0)
         return {
-            split: {
-                name: rng.permutation(len(trials[name]) - self.frames_ahead - 1) for name in part
-            }
+            split: {name: rng.permutation(last[name]) for name in part}
             for split, part in parts.items()
         }
 
-    def _cut(
-        self, trials: Mapping[str, Array], starts: Mapping[str, Array], samples: int, bones: Array
-    ) -> dict[str, Array]:
+    def _check_frames(self, trials: Trials, name: str, start: int) -> None:
+        """Raise `DataError` unless a start frame, and all that is predicted from it, are there."""
+        frames, needed = len(trials.tracks[name]), start + self.frames_ahead + 2
+        if frames < needed:
+            raise DataError(
+                f"{trials.path}: trial {name} has {frames} frames; to predict "
+                f"{self.frames_ahead} ahead of frame {start} takes {needed}."
+            )
+
+    def _cut(self, trials: Trials, starts: Mapping[str, Array], samples: int) -> dict[str, Array]:
+        """Samples that begin at some frames, as arrays of nodes and edges; see `GraphStore`."""
         of_each = max(1, samples // len(starts))
         positions, velocities, targets = [], [], []
-        for trial, frames in starts.items():
-            track = trials[trial]
+        for name, frames in starts.items():
+            track = trials.tracks[name]
             chosen = frames[:of_each]
-            if chosen.max() + self.frames_ahead >= len(track) - 1:
-                raise DataError(f"Trial {trial} of {self.file} is shorter than its start frames.")
+            self._check_frames(trials, name, int(chosen.max()))
             positions.append(track[chosen])
             velocities.append(track[chosen + 1] - track[chosen])
             ahead = np.arange(self.frames_ahead - self.time_steps, self.frames_ahead) + 1
             targets.append(track[chosen[:, None] + ahead].transpose(0, 2, 1, 3))
         position = np.concatenate(positions)
-        edges, distance = skeleton(bones, position.shape[1])
+        edges, distance = skeleton(trials.bones, position.shape[1])
         count, joints = position.shape[:2]
         return {
             "positions": position.reshape(-1, 3),
@@ -140,75 +151,37 @@ class Motion(FromOriginals):
             "targets": np.concatenate(targets).reshape(-1, self.time_steps, 3),
         }
 
+    def open(self, directory: Path, options: TaskOptions, seed: int) -> MotionData:
+        """Open the files; all seeds share the data."""
+        from symbench.data.points.motion_data import MotionData
+
+        return MotionData(directory)
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Squared error of the last time, and of all times."""
+        return Score("mse", "length squared"), Score("mse_all_times", "length squared")
+
+    def check_group(self, name: str) -> None:
+        """O(3) and SO(3) act on joints."""
+        check_rotations(name)
+
 
 def skeleton(bones: Array, joints: int) -> tuple[Array, Array]:
-    """Ordered pairs of joints that are one or two bones apart, and how many bones."""
+    """Which joints are near each other along a skeleton.
+
+    Args:
+        bones: pairs of joints, counted from 0, shape (bone, 2).
+        joints: how many there are.
+
+    Returns:
+        Ordered pairs of joints that are one or two bones apart, shape (pair, 2), and how many
+        bones, shape (pair,).
+
+    """
     one = np.zeros((joints, joints), dtype=int)
     one[bones[:, 0], bones[:, 1]] = one[bones[:, 1], bones[:, 0]] = 1
     distance = np.where(one, 1, np.where(one @ one, 2, 0))
     np.fill_diagonal(distance, 0)
     edges = np.argwhere(distance)
     return edges, distance[edges[:, 0], edges[:, 1]].astype(float)
-
-
-class MotionData:
-    """The data of one task; targets are positions at a few times."""
-
-    kind = "samples"
-    units: ClassVar[dict[str, str]] = {
-        "mse": "length squared",
-        "mse_all_times": "length squared",
-    }
-
-    def __init__(self, directory: Path) -> None:
-        """Open a folder; raises `DataError` if it holds no motion."""
-        self.directory = directory
-        self.test = read_arrays(directory / "test.hdf5")
-
-    @classmethod
-    def open(cls, directory: Path, settings: Any, seed: int) -> "MotionData":
-        """Open what the config says; all seeds share the data."""
-        return cls(directory)
-
-    def model_arguments(self) -> dict[str, object]:
-        """Widths of the inputs and the number of times."""
-        return {
-            "node_scalars": self.test["scalars"].shape[1],
-            "edge_scalars": self.test["edge_scalars"].shape[1],
-            "time_steps": self.test["targets"].shape[1],
-        }
-
-    def symmetry(self, group: str, exact: bool = True) -> Symmetry:
-        """O(3) or SO(3) on positions, velocities and predictions."""
-        joints = int(self.test["nodes"][0])
-        return point_symmetry(group, lambda g, positions: turn_equal(g, positions, joints), exact)
-
-    def audit(self, group: str, task: Any) -> list[ElementAudit]:
-        """Audit the law of the training data; there is no simulator of humans."""
-        data = read_arrays(self.directory / "train.hdf5")
-        shape = (len(data["nodes"]), -1, 3)
-        vectors = [data[key].reshape(shape) for key in ("positions", "velocities")]
-        return audit_rotations(rotation_group(group), Moments.of(*vectors))
-
-    def split(self, name: str) -> "MotionSplit":
-        """One of train, valid, test."""
-        arrays = read_arrays(self.directory / f"{name}.hdf5")
-        return MotionSplit(arrays, arrays["targets"])
-
-
-class MotionSplit(NodeSplit):
-    """The samples of one split."""
-
-    def loss(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """Mean squared error over all times."""
-        return nn.functional.mse_loss(prediction, batch.targets)
-
-    validation_loss = loss
-
-    def scores(self, prediction: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Squared error of the last time, and of all; shape (sample,)."""
-        squared = (prediction - batch.targets).square()
-        return {
-            "mse": batch.mean_per_sample(squared[:, -1]),
-            "mse_all_times": batch.mean_per_sample(squared),
-        }

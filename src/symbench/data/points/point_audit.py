@@ -1,16 +1,18 @@
 """Audit of rotations and reflections for data of points, from first and second moments."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from symbench.symmetry.audit import ElementAudit, audit_moved_features
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 
-Array = npt.NDArray[np.floating]
+Array = np.ndarray
 
 # The randomisation test takes time and memory with the square of this.
 AUDITED_SAMPLES = 100
@@ -19,7 +21,7 @@ _AUDITED_ELEMENTS = 6
 
 @dataclass(frozen=True)
 class Moments:
-    """What a rotation turns: means of vectors and of their products.
+    """What a rotation moves: means of vectors and of their products.
 
     Attributes:
         first: shape (sample, vector, axis).
@@ -31,7 +33,7 @@ class Moments:
     second: Array
 
     @classmethod
-    def of(cls, *vectors: Array) -> "Moments":
+    def of(cls, *vectors: Array) -> Moments:
         """Moments over the points of each of the first samples, of some kinds of vectors.
 
         Args:
@@ -56,28 +58,35 @@ class Moments:
 def audit_rotations(
     group: OrthogonalGroup,
     moments: Moments,
-    dynamics_error: Callable[[Array], float] | None = None,
+    dynamics_errors: Callable[[Tensor], list[float] | None] | None = None,
 ) -> list[ElementAudit]:
     """Audit quarter turns in random planes, and reflections where the group has them.
 
     Args:
         group: O(d) or SO(d).
         moments: of the training data.
-        dynamics_error: relative difference between the solution of the moved start and the moved
-            solution; None where there is no simulator.
+        dynamics_errors: see `Dataset.dynamics_errors`: relative differences between the solution of
+            the moved start and the moved solution for a stack of elements, shape (element, axis,
+            axis); None, or a function that gives None, where there is no simulator.
 
     """
-    bases = group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0))
+    bases = group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0)).numpy()
+    reflects = [number % 2 == 0 and not group.proper for number in range(len(bases))]
+    elements = np.stack(
+        [
+            basis @ _standard_element(group.dimension, reflected) @ basis.T
+            for basis, reflected in zip(bases, reflects, strict=True)
+        ]
+    )
+    found = dynamics_errors(torch.from_numpy(elements)) if dynamics_errors else None
+    errors = [float("nan")] * len(elements) if found is None else found
     audits = []
-    for number, basis in enumerate(bases.numpy()):
-        reflects = number % 2 == 0 and not group.proper
-        element = basis @ _standard_element(group.dimension, reflects) @ basis.T
-        powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflects else 4)]
+    for number, (element, reflected) in enumerate(zip(elements, reflects, strict=True)):
+        powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflected else 4)]
         features = np.stack([moments.moved(power) for power in powers])
-        asymmetry, p_value = audit_moved_features(features, len(bases), seed=number)
-        error = dynamics_error(element) if dynamics_error else float("nan")
-        name = f"{'reflection' if reflects else 'quarter turn'} {number}"
-        audits.append(ElementAudit.judged(name, error, asymmetry, p_value, len(bases)))
+        asymmetry, p_value = audit_moved_features(features, len(elements), seed=number)
+        name = f"{'reflection' if reflected else 'quarter turn'} {number}"
+        audits.append(ElementAudit.judged(name, errors[number], asymmetry, p_value, len(elements)))
     return audits
 
 

@@ -1,22 +1,18 @@
 """Points in space with edges: particles, joints, atoms; many samples in one flat graph."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from symbench.data.batch import Batch, Inputs
-from symbench.errors import SymmetryError
+from symbench.data.batch import Inputs
+from symbench.data.points.rotation_names import check_rotations
+from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points.principal_axes import sign_patterns
-from symbench.symmetry.symmetry import Symmetry
-
-Array = npt.NDArray[Any]
+from symbench.symmetry.symmetry import Element, Symmetry
 
 
 @dataclass(frozen=True)
@@ -71,40 +67,31 @@ def complete_edges(samples: int, nodes: int) -> Tensor:
     return (pairs[:, None, :] + offsets[None, :, None]).flatten(1)
 
 
-def turn(element: Tensor, vectors: Tensor, sample_of_node: Tensor) -> Tensor:
-    """Apply orthogonal matrices to vectors at nodes.
+def rotate_graph(element: Element, graph: PointGraph) -> PointGraph:
+    """Rotate positions and velocities about the origin.
 
     Args:
         element: shape (axis, axis), or one for each sample, (sample, axis, axis).
-        vectors: shape (node, ..., axis).
-        sample_of_node: shape (node,).
+        graph: points of some samples.
 
     """
-    element = element.to(vectors)
-    if element.ndim == 2:
-        return vectors @ element.mT
-    return torch.einsum("nab,n...b->n...a", element[sample_of_node], vectors)
-
-
-def turn_equal(element: Tensor, vectors: Tensor, nodes: int) -> Tensor:
-    """`turn` where every sample has the same number of nodes."""
-    return turn(element, vectors, torch.arange(len(vectors), device=vectors.device) // nodes)
-
-
-def turn_graph(element: Tensor, graph: PointGraph) -> PointGraph:
-    """Turn positions and velocities about the origin."""
     return replace(
         graph,
-        positions=turn(element, graph.positions, graph.sample_of_node),
-        velocities=turn(element, graph.velocities, graph.sample_of_node),
+        positions=rotate(element, graph.positions, graph.sample_of_node),
+        velocities=rotate(element, graph.velocities, graph.sample_of_node),
     )
 
 
+def sample_of_equal_rows(rows: Tensor, nodes: int) -> Tensor:
+    """The sample of each row where every sample has the same number of nodes, shape (row,)."""
+    return torch.arange(len(rows), device=rows.device) // nodes
+
+
 def graph_axes(graph: PointGraph) -> Tensor:
-    """Elements of O(3) that turn each sample into its principal axes, all 2^d signs.
+    """Elements of O(3) that rotate each sample into its principal axes, all 2^d signs.
 
     Returns:
-        Shape (pattern, sample, axis, axis); see `frames.principal_axes`.
+        Shape (pattern, sample, axis, axis); see `symmetry.points.principal_axes`.
 
     """
     with torch.no_grad():
@@ -119,109 +106,31 @@ def graph_axes(graph: PointGraph) -> Tensor:
 
 def rotation_group(group: str, dimension: int = 3) -> OrthogonalGroup:
     """O(d) or SO(d) by name; raises `SymmetryError` for any other group."""
-    groups = [OrthogonalGroup(dimension, proper) for proper in (False, True)]
-    named = {each.name: each for each in groups}
-    if group not in named:
-        raise SymmetryError(
-            f"Group '{group}' does not act on points in {dimension} dimensions: {', '.join(named)}."
-        )
-    return named[group]
+    check_rotations(group, dimension)
+    return OrthogonalGroup(dimension, proper=group.startswith("S"))
 
 
-def point_symmetry(group: str, act_on_output: Any, exact: bool) -> Symmetry:
-    """O(3) or SO(3) on graphs of points; its frames are principal axes, for O(3) only."""
+def point_symmetry(
+    group: str, act_on_output: Callable[[Element, Tensor], Tensor], exact: bool
+) -> Symmetry[PointGraph]:
+    """O(3) or SO(3) on graphs of points.
+
+    Its frames are principal axes, which reflect half of the time: there is none for SO(3).
+
+    Args:
+        group: "O(3)" or "SO(3)".
+        act_on_output: psi, see `Symmetry`.
+        exact: whether dynamics and data distribution are both invariant.
+
+    Raises:
+        SymmetryError: for any other group.
+
+    """
     chosen = rotation_group(group)
     return Symmetry(
         chosen,
-        act_on_input=turn_graph,
+        act_on_input=rotate_graph,
         act_on_output=act_on_output,
         exact=exact,
         frame=None if chosen.proper else graph_axes,
     )
-
-
-class GraphStore:
-    """Samples of points in memory, of one size or of many, and batches of them."""
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        """Take arrays of nodes and edges, with the numbers of each sample.
-
-        Args:
-            arrays: positions (node, axis), velocities, scalars (node, feature), nodes (sample,);
-                edges (edge, 2) as receiver and sender within their sample, edge_scalars (edge,
-                feature) and edge_counts (sample,). Velocities are zero where they are left out;
-                without edges every two nodes of a sample have one, without features.
-
-        """
-        self.nodes = arrays["nodes"].astype(np.int64)
-        self.first_node = np.cumsum(self.nodes) - self.nodes
-        positions = torch.from_numpy(arrays["positions"]).float()
-        velocities = arrays.get("velocities")
-        self.at_nodes = {
-            "positions": positions,
-            "velocities": torch.zeros_like(positions)
-            if velocities is None
-            else torch.from_numpy(velocities).float(),
-            "scalars": torch.from_numpy(arrays["scalars"]).float(),
-        }
-        self.complete = "edges" not in arrays
-        if not self.complete:
-            self.edge_counts = arrays["edge_counts"].astype(np.int64)
-            self.first_edge = np.cumsum(self.edge_counts) - self.edge_counts
-            self.edges = torch.from_numpy(arrays["edges"].astype(np.int64))
-            self.edge_scalars = torch.from_numpy(arrays["edge_scalars"]).float()
-
-    def rows_of_nodes(self, samples: npt.NDArray[np.int64]) -> Tensor:
-        """Rows of the arrays of nodes that belong to some samples."""
-        return torch.from_numpy(_ranges(self.first_node[samples], self.nodes[samples]))
-
-    def graph(self, samples: npt.NDArray[np.int64]) -> PointGraph:
-        """Some samples as one graph."""
-        rows = self.rows_of_nodes(samples)
-        nodes = torch.from_numpy(self.nodes[samples])
-        edges, counts, edge_scalars = self._edges(samples)
-        offsets = (nodes.cumsum(0) - nodes).repeat_interleave(counts)
-        return PointGraph(
-            **{key: value[rows] for key, value in self.at_nodes.items()},
-            edges=(edges + offsets[:, None]).T.contiguous(),
-            edge_scalars=edge_scalars,
-            sample_of_node=torch.arange(len(nodes)).repeat_interleave(nodes),
-            nodes=nodes,
-        )
-
-    def _edges(self, samples: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Edges within their samples, (edge, 2), numbers of each sample, and features."""
-        if self.complete:
-            of_each = [complete_edges(1, int(n)).T for n in self.nodes[samples]]
-            edges = torch.cat(of_each)
-            counts = torch.tensor([len(part) for part in of_each])
-            return edges, counts, torch.zeros(len(edges), 0)
-        rows = torch.from_numpy(_ranges(self.first_edge[samples], self.edge_counts[samples]))
-        counts = torch.from_numpy(self.edge_counts[samples])
-        return self.edges[rows], counts, self.edge_scalars[rows]
-
-
-class NodeSplit:
-    """Samples in memory whose targets are rows of nodes."""
-
-    def __init__(self, arrays: Mapping[str, Array], targets: Array) -> None:
-        """Take the arrays of a file, see `GraphStore`, and targets of shape (node, ...)."""
-        self.store = GraphStore(arrays)
-        self.targets = torch.from_numpy(targets).float()
-
-    @property
-    def samples(self) -> npt.NDArray[np.int64]:
-        """One row for each sample."""
-        return np.arange(len(self.store.nodes))[:, None]
-
-    def batch(self, rows: npt.NDArray[np.int64], generator: torch.Generator | None = None) -> Batch:
-        """Some samples; nothing in them is random."""
-        graph = self.store.graph(rows[:, 0])
-        targets = self.targets[self.store.rows_of_nodes(rows[:, 0])]
-        return Batch(graph, targets, len(rows), graph.sample_of_node)
-
-
-def _ranges(first: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """first[0], first[0] + 1, ... for each of some ranges, one after the other."""
-    ends = np.cumsum(count)
-    return np.arange(ends[-1]) + np.repeat(first - (ends - count), count)

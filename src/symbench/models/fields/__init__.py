@@ -1,1 +1,1 @@
-"""."""
+"""Fields on grids: surrogates of partial differential equations, and shapes in voxels."""

@@ -103,11 +103,9 @@ def periodic_convolution(values: Tensor, kernel: Tensor) -> Tensor:
 class GroupConvolutions(nn.Module):
     """`group_convolution`: group convolutions from frames to the change of the last frame."""
 
-    needs_symmetry = True
-
     def __init__(
         self,
-        symmetry: Symmetry,
+        symmetry: Symmetry[Tensor],
         dim_in: int,
         dim_out: int,
         n_spatial_dims: int,

@@ -6,35 +6,35 @@ wrapper discarded the output of its spectral blocks, so those weights are pointw
 (The Well, issue 64).
 """
 
-from typing import Any
-
 from the_well.benchmark.models import FNO, TFNO, UNetClassic, UNetConvNext
 from torch import Tensor, nn
 
 
-def _modes(arguments: dict[str, Any], modes: int) -> dict[str, int]:
+def _modes(dimensions: int, modes: int) -> dict[str, int]:
     """The same number of Fourier modes along each axis."""
-    return {f"modes{axis + 1}": modes for axis in range(arguments["n_spatial_dims"])}
+    return {f"modes{axis + 1}": modes for axis in range(dimensions)}
 
 
-def fno(modes: int = 16, **arguments: Any) -> nn.Module:
+def fno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """Fourier neural operator."""
-    return FNO(**_modes(arguments, modes), **arguments)
+    modes_of_axes = _modes(n_spatial_dims, modes)
+    return FNO(n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
 
 
-def tfno(modes: int = 16, **arguments: Any) -> nn.Module:
+def tfno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """Fourier neural operator with Tucker-factorised weights."""
-    return TFNO(**_modes(arguments, modes), **arguments)
+    modes_of_axes = _modes(n_spatial_dims, modes)
+    return TFNO(n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
 
 
-def unet_classic(**arguments: Any) -> nn.Module:
+def unet_classic(**settings: object) -> nn.Module:
     """U-Net with batch normalisation and zero padding."""
-    return UNetClassic(**arguments)
+    return UNetClassic(**settings)
 
 
-def unet_convnext(**arguments: Any) -> nn.Module:
+def unet_convnext(**settings: object) -> nn.Module:
     """U-Net of ConvNeXt blocks with zero padding."""
-    return UNetConvNext(**arguments)
+    return UNetConvNext(**settings)
 
 
 class _Pointwise(nn.Module):
@@ -45,18 +45,20 @@ class _Pointwise(nn.Module):
 
     def __init__(self, operator: nn.Module) -> None:
         super().__init__()
-        self.model: Any = operator.model
+        self.model = operator.get_submodule("model")
 
     def forward(self, values: Tensor) -> Tensor:
         """Apply the pointwise network."""
-        return self.model.projection(self.model.lifting(values))
+        lifted = self.model.get_submodule("lifting")(values)
+        projected: Tensor = self.model.get_submodule("projection")(lifted)
+        return projected
 
 
-def fno_published(modes: int = 16, **arguments: Any) -> nn.Module:
+def fno_published(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """The network that the published FNO weights were trained as."""
-    return _Pointwise(fno(modes=modes, **arguments))
+    return _Pointwise(fno(n_spatial_dims=n_spatial_dims, modes=modes, **settings))
 
 
-def tfno_published(modes: int = 16, **arguments: Any) -> nn.Module:
+def tfno_published(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """The network that the published TFNO weights were trained as."""
-    return _Pointwise(tfno(modes=modes, **arguments))
+    return _Pointwise(tfno(n_spatial_dims=n_spatial_dims, modes=modes, **settings))

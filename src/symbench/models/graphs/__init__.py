@@ -1,1 +1,1 @@
-"""."""
+"""Graphs with Laplacian eigenvectors: link prediction and node classification."""

@@ -5,7 +5,7 @@ Each is an encoder of the nodes and a decoder of pairs, as in the public code of
 
 from torch import Tensor, nn
 
-from symbench.data.graphs.link_prediction import LinkInputs
+from symbench.data.graphs.links import LinkInputs
 from symbench.models.graphs.graph_convolution import GraphNetwork
 from symbench.models.sign_equivariant import SignDSS, SignNet
 from symbench.symmetry.points.canonical_signs import canonical_signs

@@ -8,7 +8,7 @@ logit_ir = MLP(z_i ⊙ z_seed(r)), which is sign invariant for a sign-equivarian
 import torch
 from torch import Tensor, nn
 
-from symbench.data.graphs.node_clustering import ClusterInputs
+from symbench.data.graphs.clusters import ClusterInputs
 from symbench.models.graphs.graph_convolution import GraphConvolution, GraphNetwork
 from symbench.models.sign_equivariant import SignDSS, SignNet
 from symbench.symmetry.points.canonical_signs import canonical_signs

@@ -1,1 +1,1 @@
-"""."""
+"""Molecules: energies and forces by graph networks and by quantum circuits."""

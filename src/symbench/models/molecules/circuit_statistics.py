@@ -3,19 +3,23 @@
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 import pennylane as qml
 import torch
 from torch import nn
 
-from symbench.data.molecules.potential_surfaces import Molecule
-from symbench.models.molecules.quantum_circuits import Circuit
-
-Array = npt.NDArray[np.floating]
+from symbench.config import registry
+from symbench.config.study import Study
+from symbench.data.molecules.molecule import AMMONIA, Molecule
+from symbench.models.molecules.quantum_circuits import BLOCKS, Circuit, QuantumPotential
 
 # Distances of the active atoms of random molecules from the heavy one, Å.
 _DISTANCES = (0.5, 1.5)
 _BINS = 50
+# Active atoms, and draws of angles, of the table of statistics.
+_ACTIVE = (1, 2, 3, 4)
+_GRADIENT_DRAWS = 5
+_STATE_DRAWS = 2
 
 
 def star(active: int) -> Molecule:
@@ -42,7 +46,7 @@ def _build(build: Callable[[Molecule], Circuit], active: int) -> tuple[Circuit, 
 
 def _randomise(circuit: Circuit, generator: torch.Generator) -> list[nn.Parameter]:
     """Draw all angles uniformly from a period, and return them."""
-    angles = [getattr(circuit, name) for name in circuit.angles]
+    angles = circuit.angles()
     for angle in angles:
         angle.data.copy_(2 * np.pi * torch.rand(angle.shape, generator=generator))
     return angles
@@ -98,3 +102,59 @@ def expressibility(
     random = np.diff(1 - (1 - edges) ** (2**circuit.wires - 1))
     kept = reached > 0
     return float(np.sum(reached[kept] * np.log(reached[kept] / np.maximum(random[kept], 1e-300))))
+
+
+def circuit_statistics_table(study: Study) -> pd.DataFrame:
+    """A row for each circuit of a study and number of active atoms; nothing is trained.
+
+    Columns: architecture, active, qubits, gradient_variance, divergence (see `expressibility`).
+    """
+    rows = []
+    for architecture, circuit in _circuits(study).items():
+        kind: Callable[..., Circuit] = type(circuit)
+        for active in _ACTIVE:
+            qubits = kind(star(active)).wires
+            variance = gradient_variance(kind, active, _GRADIENT_DRAWS)
+            divergence = expressibility(kind, active, _STATE_DRAWS)
+            rows.append([architecture, active, qubits, variance, divergence])
+    columns = ["architecture", "active", "qubits", "gradient_variance", "divergence"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def circuit_gates_table(study: Study) -> pd.DataFrame:
+    """A row for each gate before and in the first block of each circuit of a study, on NH3.
+
+    Columns: model, architecture, blocks (of the model), molecule, qubits, step (from left to
+    right), gate, wires (numbers with spaces between them).
+    """
+    circuits = _circuits(study)
+    positions = torch.randn(1, len(AMMONIA.symbols), 3, generator=torch.Generator().manual_seed(0))
+    rows = []
+    for run in {run.model: run for run in study.runs}.values():
+        if run.architecture not in circuits:
+            continue
+        circuit = circuits[run.architecture]
+        blocks = run.model_settings.get("blocks", BLOCKS)
+        with qml.queuing.AnnotatedQueue() as queue:
+            circuit.gates(positions)
+        gates = qml.tape.QuantumScript.from_queue(queue).operations
+        for step, gate in enumerate(gates):
+            wires = " ".join(str(wire) for wire in gate.wires)
+            about = [run.model, run.architecture, blocks, "NH3", circuit.wires]
+            rows.append([*about, step, gate.name, wires])
+    columns = ["model", "architecture", "blocks", "molecule", "qubits", "step", "gate", "wires"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _circuits(study: Study) -> dict[str, Circuit]:
+    """The circuits of a study by architecture: those whose name ends so; one block, on NH3."""
+    scales = {"energy_scale": 1.0, "energy_shift": 0.0, "node_scalars": 2, "edge_scalars": 0}
+    found: dict[str, Circuit] = {}
+    for architecture in dict.fromkeys(run.architecture for run in study.runs):
+        if not architecture.endswith("circuit"):
+            continue
+        build = registry.resolve("models", architecture)
+        potential = build(molecule=AMMONIA, blocks=1, **scales) if callable(build) else None
+        if isinstance(potential, QuantumPotential):
+            found[architecture] = potential.atoms
+    return found

@@ -1,17 +1,16 @@
 """Gates that commute with turning all spins at once, and the one that encodes a vector."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pennylane as qml
 import torch
 from pennylane.operation import Operation
 from torch import Tensor
 
-Matrix = npt.NDArray[np.complexfloating]
+Matrix = np.ndarray
 
 PAULI: Matrix = np.array(
     [[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]], dtype=np.complex128
@@ -66,15 +65,15 @@ class Exchange(MatrixGate):
 
     ndim_params = (0,)
 
-    def __init__(self, weight: Tensor, wires: Any) -> None:
+    def __init__(self, weight: Tensor, wires: Sequence[int]) -> None:
         """Take the weight w and two wires or more."""
         super().__init__(weight, wires=wires)
 
-    def matrix(self, wire_order: Any = None) -> Tensor:
+    def matrix(self, wire_order: Sequence[int] | None = None) -> Tensor:
         """Shape (2^wires, 2^wires)."""
         weight = torch.as_tensor(self.data[0])
         parts = [
-            torch.exp(-1j * value * weight) * projector
+            torch.exp(-1j * value * weight) * projector.to(weight.device)
             for value, projector in _spectrum(len(self.wires))
         ]
         found: Tensor = qml.math.expand_matrix(
@@ -92,7 +91,7 @@ class SpinRotation(MatrixGate):
     num_wires = 1
     ndim_params = (1,)
 
-    def __init__(self, vector: Tensor, wires: Any) -> None:
+    def __init__(self, vector: Tensor, wires: int) -> None:
         """Take vectors of shape (axis,) or (sample, axis), and one wire."""
         super().__init__(vector, wires=wires)
 
@@ -100,12 +99,12 @@ class SpinRotation(MatrixGate):
     def compute_matrix(vector: Tensor) -> Tensor:
         """Shape (2, 2) or (sample, 2, 2)."""
         vector = torch.as_tensor(vector)
-        pauli = torch.from_numpy(PAULI)
+        pauli = torch.from_numpy(PAULI).to(vector.device)
         # Away from zero, where the square root has no derivative.
         half = (vector.square().sum(dim=-1) + 1e-24).sqrt() / 2
         generator = torch.einsum("...a,aij->...ij", vector.to(pauli.dtype), pauli)
         cosine, sine = torch.cos(half), torch.sinc(half / math.pi) / 2
-        unit = torch.eye(2, dtype=pauli.dtype)
+        unit = torch.eye(2, dtype=pauli.dtype, device=vector.device)
         return cosine[..., None, None] * unit - 1j * sine[..., None, None] * generator
 
 

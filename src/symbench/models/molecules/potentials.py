@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from symbench.data.molecules.molecule import Molecule
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.errors import choose
 from symbench.models.molecules.schnet import SchNet
+from symbench.models.phased import PhasedModule
 from symbench.models.points.egnn import EGNNAtoms
 
 
@@ -28,15 +30,11 @@ def _near(graph: PointGraph, radius: float | None) -> PointGraph:
     return replace(graph, edges=graph.edges[:, near], edge_scalars=graph.edge_scalars[near])
 
 
-class Potential(nn.Module):
+class Potential(PhasedModule):
     """An energy, and forces as minus its gradient: conservative whatever the network is.
 
-    Attributes:
-        first_phase: whether training is in its first phase, of energies: forces are left out.
-
+    The first phase of training is of energies: forces are left out.
     """
-
-    first_phase = False
 
     def __init__(self, atoms: nn.Module, energy_scale: float, energy_shift: float = 0.0) -> None:
         """Wrap a network.
@@ -88,7 +86,7 @@ class Property(nn.Module):
         target_scale: float,
         readout: str = "sum",
         radius: float | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> None:
         """Wrap a network of atoms.
 
@@ -108,7 +106,8 @@ class Property(nn.Module):
         self.target_mean = target_mean
         self.target_scale = target_scale
         self.radius = radius
-        self.gather = {"sum": sum_at, "mean": mean_at}[readout]
+        gather = {"sum": sum_at, "mean": mean_at}
+        self.gather = gather[choose(readout, gather, "readout")]
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (sample, 1)."""
@@ -124,42 +123,47 @@ def _potential(
     edge_scalars: int,
     energy_scale: float,
     energy_shift: float = 0.0,
-    molecule: object = None,
-    **settings: Any,
+    molecule: Molecule | None = None,
+    **settings: object,
 ) -> Potential:
     """A potential of any molecule: what the one of the data is does not matter."""
     network = atoms(node_scalars, edge_scalars, **settings)
     return Potential(network, energy_scale, energy_shift)
 
 
-def schnet_potential(**settings: Any) -> Potential:
-    """SchNet with energy and forces."""
-    return _potential(SchNet, **settings)
+# Settings come from the config: they are checked by the networks that take them.
+_build_potential: Callable[..., Potential] = _potential
+_build_property: Callable[..., Property] = Property
 
 
-def egnn_potential(**settings: Any) -> Potential:
-    """EGNN with energy and forces."""
-    return _potential(EGNNAtoms, **settings)
+def schnet_potential(**settings: object) -> Potential:
+    """`schnet_potential`: SchNet with energy and forces."""
+    return _build_potential(SchNet, **settings)
 
 
-def segnn_potential(**settings: Any) -> Potential:
-    """SEGNN with energy and forces."""
-    return _potential(_segnn(), **{"norm": False, **settings})
+def egnn_potential(**settings: object) -> Potential:
+    """`egnn_potential`: EGNN with energy and forces."""
+    return _build_potential(EGNNAtoms, **settings)
 
 
-def schnet_property(**settings: Any) -> Property:
-    """SchNet with one property."""
-    return Property(SchNet, **settings)
+def segnn_potential(**settings: object) -> Potential:
+    """`segnn_potential`: SEGNN with energy and forces."""
+    return _build_potential(_segnn(), **{"norm": False, **settings})
 
 
-def egnn_property(**settings: Any) -> Property:
-    """EGNN with one property."""
-    return Property(EGNNAtoms, **settings)
+def schnet_property(**settings: object) -> Property:
+    """`schnet_property`: SchNet with one property."""
+    return _build_property(SchNet, **settings)
 
 
-def segnn_property(**settings: Any) -> Property:
-    """SEGNN with one property."""
-    return Property(_segnn(), **settings)
+def egnn_property(**settings: object) -> Property:
+    """`egnn_property`: EGNN with one property."""
+    return _build_property(EGNNAtoms, **settings)
+
+
+def segnn_property(**settings: object) -> Property:
+    """`segnn_property`: SEGNN with one property."""
+    return _build_property(_segnn(), **settings)
 
 
 def _segnn() -> Callable[..., nn.Module]:

@@ -5,17 +5,18 @@ could not be read. The heavy atom is the origin; the other, active atoms must be
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypedDict, Unpack
 
 import pennylane as qml
 import torch
 from pennylane.operation import Operator
 from torch import Tensor, nn
 
-from symbench.data.molecules.potential_surfaces import Molecule
+from symbench.data.molecules.molecule import Molecule
 from symbench.data.points.point_graph import PointGraph
 from symbench.errors import ConfigError
+from symbench.models.molecules.distances import length
 from symbench.models.molecules.gates import Exchange, SpinRotation, exchange_operator, singlet
 from symbench.models.molecules.potentials import Potential
 from symbench.symmetry.points.labelled_points import orbits
@@ -26,16 +27,20 @@ BLOCKS = 6
 _SPREAD = 0.1
 
 
+class Noise(TypedDict, total=False):
+    """How a circuit differs from an exact one; see `Circuit`."""
+
+    depolarising: float
+    shots: int | None
+
+
 class Circuit(nn.Module, ABC):
     """A number for each molecule: an affine map of expectation values of a circuit.
 
     Attributes:
         wires: number of qubits.
-        angles: names of the parameters that are angles of gates.
 
     """
-
-    angles: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -99,6 +104,10 @@ class Circuit(nn.Module, ABC):
         """
 
     @abstractmethod
+    def angles(self) -> list[nn.Parameter]:
+        """The parameters that are angles of gates."""
+
+    @abstractmethod
     def observables(self) -> Iterator[list[Operator]]:
         """Groups of observables; the mean over each group is read out."""
 
@@ -111,7 +120,7 @@ class Circuit(nn.Module, ABC):
                 for wire in range(self.wires):
                     qml.DepolarizingChannel(self.depolarising, wires=wire)
 
-    def _measured(self, positions: Tensor) -> list[Any]:
+    def _measured(self, positions: Tensor) -> list[qml.measurements.ExpectationMP]:
         self.gates(positions)
         return [qml.expval(each) for group in self.observables() for each in group]
 
@@ -155,9 +164,7 @@ class PlainCircuit(Circuit):
     Two qubits for each active atom, both of which encode its coordinates.
     """
 
-    angles = ("turns",)
-
-    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Any) -> None:
+    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Unpack[Noise]) -> None:
         """Set the depth."""
         wires = 2 * (len(molecule.symbols) - 1)
         super().__init__(molecule, wires=wires, readouts=wires, blocks=blocks, **noise)
@@ -177,6 +184,10 @@ class PlainCircuit(Circuit):
         for wire in range(self.wires if self.wires > 2 else 1):
             qml.CNOT(wires=[wire, (wire + 1) % self.wires])
 
+    def angles(self) -> list[nn.Parameter]:
+        """The rotations of single qubits."""
+        return [self.turns]
+
     def observables(self) -> Iterator[list[Operator]]:
         """<Z> of each qubit."""
         for wire in range(self.wires):
@@ -190,9 +201,11 @@ class SpinCircuit(Circuit):
     is made of scalar products of spins.
     """
 
-    angles = ("exchanges",)
+    exchanges: nn.Parameter
 
-    def __init__(self, molecule: Molecule, *, readouts: int, blocks: int, **noise: Any) -> None:
+    def __init__(
+        self, molecule: Molecule, *, readouts: int, blocks: int, **noise: Unpack[Noise]
+    ) -> None:
         """Set the size."""
         active = len(molecule.symbols) - 1
         super().__init__(molecule, wires=2 * active, readouts=readouts, blocks=blocks, **noise)
@@ -201,6 +214,10 @@ class SpinCircuit(Circuit):
         self.inside = [[2 * atom, 2 * atom + 1] for atom in atoms]
         self.between = [[2 * a, 2 * b] for a in atoms for b in range(a + 1, active)]
         self.between += [[first + 1, second + 1] for first, second in self.between]
+
+    def angles(self) -> list[nn.Parameter]:
+        """The exchanges."""
+        return [self.exchanges]
 
     def prepare(self) -> None:
         """A singlet for each atom."""
@@ -216,7 +233,7 @@ class SpinCircuit(Circuit):
 class RotationCircuit(SpinCircuit):
     """(b) Invariant under rotations: scales and exchanges of its own for each atom and pair."""
 
-    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Any) -> None:
+    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Unpack[Noise]) -> None:
         """Set the depth."""
         active = len(molecule.symbols) - 1
         pairs = active + active * (active - 1)
@@ -239,7 +256,7 @@ class RotationCircuit(SpinCircuit):
 class RotationPermutationCircuit(SpinCircuit):
     """(c) Invariant under rotations and exchanges of equal atoms, which share all weights."""
 
-    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Any) -> None:
+    def __init__(self, molecule: Molecule, blocks: int = BLOCKS, **noise: Unpack[Noise]) -> None:
         """Set the depth."""
         kinds = 1 if len(molecule.symbols) == 2 else 3
         super().__init__(molecule, readouts=kinds, blocks=blocks, **noise)
@@ -271,10 +288,8 @@ class GraphCircuit(Circuit):
     invariant under automorphisms; only distances enter, so that it is under rotations.
     """
 
-    angles = ("turns", "offsets")
-
     def __init__(
-        self, molecule: Molecule, blocks: int = BLOCKS, hidden: int = 4, **noise: Any
+        self, molecule: Molecule, blocks: int = BLOCKS, hidden: int = 4, **noise: Unpack[Noise]
     ) -> None:
         """Set the depth, and the width of the functions of distances."""
         atoms, pairs = (orbits(molecule.automorphisms, size) for size in (1, 2))
@@ -306,11 +321,15 @@ class GraphCircuit(Circuit):
                 gate(angle, wires=pair)
 
     def _angle(self, number: int, kind: int, difference: Tensor) -> Tensor:
-        distance = difference.square().sum(dim=1, keepdim=True).sqrt()
+        distance = length(difference)
         # Functions are single precision by default, and circuits double.
         function = self.distance_functions[kind]
         seen: Tensor = function(distance.to(self.strengths))[:, 0]
         return self.strengths[number, kind] * seen + self.offsets[number, kind]
+
+    def angles(self) -> list[nn.Parameter]:
+        """The rotations of single qubits, and the parts of the others that no distance changes."""
+        return [self.turns, self.offsets]
 
     def observables(self) -> Iterator[list[Operator]]:
         """Means of Z over kinds of atoms, and of ZZ over kinds of pairs."""
@@ -352,34 +371,38 @@ class QuantumPotential(Potential):
 
 
 def _potential(
-    circuit: type[Circuit],
+    circuit: Callable[..., Circuit],
     *,
     molecule: Molecule,
     energy_scale: float,
     energy_shift: float,
     node_scalars: int,
     edge_scalars: int,
-    **settings: Any,
+    **settings: object,
 ) -> QuantumPotential:
     """A potential of one molecule: kinds of atoms are in its circuit, not in features."""
     return QuantumPotential(circuit(molecule, **settings), energy_scale, energy_shift)
 
 
-def plain_circuit(**settings: Any) -> QuantumPotential:
+# Settings come from the config: they are checked by the circuits that take them.
+_build: Callable[..., QuantumPotential] = _potential
+
+
+def plain_circuit(**settings: object) -> QuantumPotential:
     """`plain_circuit`: no symmetry."""
-    return _potential(PlainCircuit, **settings)
+    return _build(PlainCircuit, **settings)
 
 
-def rotation_circuit(**settings: Any) -> QuantumPotential:
+def rotation_circuit(**settings: object) -> QuantumPotential:
     """`rotation_circuit`: invariant under rotations."""
-    return _potential(RotationCircuit, **settings)
+    return _build(RotationCircuit, **settings)
 
 
-def rotation_permutation_circuit(**settings: Any) -> QuantumPotential:
+def rotation_permutation_circuit(**settings: object) -> QuantumPotential:
     """`rotation_permutation_circuit`: invariant under rotations and exchanges of equal atoms."""
-    return _potential(RotationPermutationCircuit, **settings)
+    return _build(RotationPermutationCircuit, **settings)
 
 
-def graph_circuit(**settings: Any) -> QuantumPotential:
+def graph_circuit(**settings: object) -> QuantumPotential:
     """`graph_circuit`: built on the molecular graph."""
-    return _potential(GraphCircuit, **settings)
+    return _build(GraphCircuit, **settings)

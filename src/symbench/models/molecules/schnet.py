@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from symbench.data.points.point_graph import PointGraph, sum_at
 from symbench.models.homotopy import Free, Relaxation
+from symbench.models.molecules.distances import length
 
 
 class ShiftedSoftplus(nn.Module):
@@ -82,7 +83,7 @@ class SchNet(nn.Module):
         """Shape (node, 1); positions about the centroid, so that only rotations are broken."""
         receivers, senders = graph.edges
         difference = graph.positions[receivers] - graph.positions[senders]
-        distance = difference.square().sum(dim=1, keepdim=True).sqrt()
+        distance = length(difference)
         expanded = torch.exp(-0.5 * ((distance - self.centres) / self.spacing).square())
         inside = distance < self.cutoff
         envelope = 0.5 * (torch.cos(distance * (math.pi / self.cutoff)) + 1) * inside

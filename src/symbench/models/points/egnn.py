@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
 from symbench.models.homotopy import Free, Relaxation
 from symbench.models.perceptron import perceptron, small_steps
@@ -62,7 +63,7 @@ class EGNN(nn.Module):
             FreeBranches(hidden, dimension) for _ in range(layers if free else 0)
         )
 
-    def forward(self, inputs: PointGraph) -> Tensor:
+    def forward(self, inputs: PointGraph | ParticleInputs) -> Tensor:
         """Positions, shaped like the input's."""
         graph = inputs.graph()
         positions = graph.positions

@@ -7,7 +7,8 @@ The backbone after the public code of EGNN (Satorras et al., arXiv 2102.09844).
 import torch
 from torch import Tensor, nn
 
-from symbench.data.points.charged_particles import ParticleInputs
+from symbench.data.points.particle_inputs import ParticleInputs
+from symbench.errors import choose
 from symbench.models.perceptron import perceptron
 from symbench.models.sign_equivariant import ColumnLinear
 from symbench.symmetry.points.actions import rotate
@@ -93,10 +94,16 @@ class Framed(nn.Module):
     def __init__(
         self, dimension: int, hidden: int = 60, layers: int = 4, frame: str = "principal_axes"
     ) -> None:
-        """Set width, depth and frame: "principal_axes" (2^d passes) or "minimal" (one)."""
+        """Set width, depth and frame: "principal_axes" (2^d passes) or "minimal" (one).
+
+        Raises:
+            ConfigError: for another frame.
+
+        """
         super().__init__()
         self.backbone = GraphNeuralNetwork(dimension, hidden, layers, centred=True)
-        self.frame = {"principal_axes": principal_frame, "minimal": minimal_frame}[frame]
+        frames = {"principal_axes": principal_frame, "minimal": minimal_frame}
+        self.frame = frames[choose(frame, frames, "frame")]
 
     def forward(self, inputs: ParticleInputs) -> Tensor:
         """Positions, shape (sample, particle, axis); all poses go through in one batch."""

@@ -5,14 +5,14 @@ positions. Free branches as in the public code of arXiv 2505.13631: beside the t
 update, each with its own γ.
 """
 
-from typing import Any
-
 import torch
 from e3nn.math import normalize2mom
 from e3nn.o3 import Irreps, spherical_harmonics
 from torch import Tensor, nn
 
+from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.errors import ConfigError
 from symbench.models.homotopy import Free, Homotopy
 from symbench.models.points.steerable import SteerableLinear, blocks
 
@@ -220,14 +220,37 @@ def _norm(vectors: Tensor) -> Tensor:
 class SEGNNParticles(nn.Module):
     """`segnn`: moves charged particles; input irreps are position, velocity and speed."""
 
-    def __init__(self, dimension: int, **settings: Any) -> None:
-        """Set the network; see `SEGNN`."""
+    def __init__(
+        self,
+        dimension: int,
+        *,
+        hidden: int = 64,
+        layers: int = 4,
+        largest_degree: int = 1,
+        norm: bool = True,
+        free: bool = True,
+    ) -> None:
+        """Set the network; see `SEGNN`.
+
+        Raises:
+            ConfigError: if the particles are not in 3 dimensions.
+
+        """
         super().__init__()
         if dimension != 3:
-            raise TypeError(f"SEGNN lives in 3 dimensions, not {dimension}")
-        self.network = SEGNN(Irreps("2x1o + 1x0e"), Irreps("1x1o"), 1, **settings)
+            raise ConfigError(f"segnn: the data have {dimension} dimensions; it works in 3 only.")
+        self.network = SEGNN(
+            Irreps("2x1o + 1x0e"),
+            Irreps("1x1o"),
+            1,
+            hidden=hidden,
+            layers=layers,
+            largest_degree=largest_degree,
+            norm=norm,
+            free=free,
+        )
 
-    def forward(self, inputs: PointGraph) -> Tensor:
+    def forward(self, inputs: PointGraph | ParticleInputs) -> Tensor:
         """Positions, shaped like the input's."""
         graph = inputs.graph()
         speed = graph.velocities.norm(dim=1, keepdim=True)
@@ -240,11 +263,29 @@ class SEGNNParticles(nn.Module):
 class SEGNNAtoms(nn.Module):
     """SEGNN on molecules: one number for each atom."""
 
-    def __init__(self, node_scalars: int, edge_scalars: int, **settings: Any) -> None:
+    def __init__(
+        self,
+        node_scalars: int,
+        edge_scalars: int,
+        *,
+        hidden: int = 64,
+        layers: int = 4,
+        largest_degree: int = 1,
+        norm: bool = True,
+        free: bool = True,
+    ) -> None:
         """Set the network; see `SEGNN`."""
         super().__init__()
-        irreps_in = Irreps([(node_scalars, (0, 1))])
-        self.network = SEGNN(irreps_in, Irreps("1x0e"), edge_scalars, **settings)
+        self.network = SEGNN(
+            Irreps([(node_scalars, (0, 1))]),
+            Irreps("1x0e"),
+            edge_scalars,
+            hidden=hidden,
+            layers=layers,
+            largest_degree=largest_degree,
+            norm=norm,
+            free=free,
+        )
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (node, 1)."""

@@ -65,13 +65,15 @@ def neighbour_features(vectors: Tensor, neighbours: int) -> Tensor:
 
     Args:
         vectors: shape (sample, point, axis, channel).
-        neighbours: how many, the point itself among them.
+        neighbours: how many at most, the point itself among them; all points where there are
+            fewer, as in clouds that have lost some.
 
     Returns:
         Shape (sample, point, neighbour, axis, 2 channel).
 
     """
     flat = vectors.flatten(2)
+    neighbours = min(neighbours, flat.shape[1])
     with torch.no_grad():
         nearest = torch.cdist(flat, flat).topk(neighbours, largest=False).indices
     samples = torch.arange(len(vectors), device=vectors.device)[:, None, None]
@@ -81,7 +83,10 @@ def neighbour_features(vectors: Tensor, neighbours: int) -> Tensor:
 
 
 class VectorNeuronClassifier(nn.Module):
-    """`vn_dgcnn`: logits of the classes of point clouds, invariant to rotations and reflections."""
+    """`vn_dgcnn`: logits of the classes of point clouds, invariant to rotations and reflections.
+
+    In clouds of fewer points than neighbours, all points are neighbours.
+    """
 
     def __init__(
         self,

@@ -229,7 +229,7 @@ class InputAction:
         self.constants = constants
 
     def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
-        """Act with the element of this index on (batch, steps·channel + constant channel, *space)."""
+        """Act with an element on (batch, steps·channel + constant channel, *space)."""
         steps = values.shape[1] - self.constants.channels
         history, constants = values[:, :steps], values[:, steps:]
         return torch.cat([self.frames(element, history), self.constants(element, constants)], dim=1)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from symbench.errors import SymmetryError
+from symbench.symmetry.group_names import imported_group
 from symbench.symmetry.groups import FiniteGroup, generate, product
 
 GridGroup = FiniteGroup["GridIsometry"]
@@ -203,6 +204,10 @@ def named_group(name: str, dimension: int) -> GridGroup:
         SymmetryError: if no group of that name acts in that dimension.
 
     """
+    if (own := imported_group(name)) is not None:
+        if not isinstance(own, FiniteGroup) or own.elements[0].dimension != dimension:
+            raise SymmetryError(f"'{name}' is no FiniteGroup of isometries in {dimension}-D.")
+        return own
     if dimension not in (2, 3):
         raise SymmetryError(f"Groups are named in 2 and 3 dimensions, not {dimension}.")
     parts = []
@@ -218,6 +223,9 @@ def named_group(name: str, dimension: int) -> GridGroup:
 
 def lowest_dimension(name: str) -> int:
     """2 if a group of this name acts in the plane, else 3."""
+    own = imported_group(name)
+    if isinstance(own, FiniteGroup):
+        return int(own.elements[0].dimension)
     parts = [part.strip() for part in name.split("*")]
     return 2 if all(_single(part, 2) for part in parts) else 3
 

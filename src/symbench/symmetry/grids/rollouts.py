@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import Elements, chosen_elements
-from symbench.symmetry.symmetry import Symmetry
+from symbench.symmetry.reynolds import chosen_elements
+from symbench.symmetry.symmetry import Elements, Symmetry
 
 
 def rollout(

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, InputAction, Normalizer
 from symbench.symmetry.grids.isometries import GridGroup, lowest_dimension, named_group
-from symbench.symmetry.reynolds import All, Elements, average
-from symbench.symmetry.symmetry import Symmetry
+from symbench.symmetry.reynolds import All, average
+from symbench.symmetry.symmetry import Elements, Symmetry
 
 
 def field_symmetry(

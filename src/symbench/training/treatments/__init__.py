@@ -1,1 +1,1 @@
-"""."""
+"""Training treatments: ways to teach a symmetry while a model is trained."""

@@ -1,21 +1,24 @@
 """Augmentation: a random group element for each training sample, in physical units."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import Action
+from symbench.data.batch import V
+from symbench.errors import SymmetryError
+from symbench.symmetry.symmetry import Element, Elements
 from symbench.training.treatments.treatment import Treatment
 
 
-class Augment(Treatment):
+class Augment(Treatment[V]):
     """Training treatment that moves input and target of each sample by the same random element."""
 
     def __call__(
-        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
-    ) -> tuple[Any, Tensor]:
-        """Move a batch of so many samples; the generator alone decides the elements."""
+        self, inputs: V, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[V, Tensor]:
+        """Move the batch; the generator alone decides the elements."""
         elements = self.symmetry.group.sample(samples, generator)
         return (
             act_on_each(self.symmetry.act_on_input, elements, inputs),
@@ -23,13 +26,31 @@ class Augment(Treatment):
         )
 
 
-def act_on_each(action: Action, elements: Any, values: Any) -> Any:
-    """Act on each sample with its own element."""
+def act_on_each(action: Callable[[Element, V], V], elements: Elements, values: V) -> V:
+    """Act on each sample with its own element.
+
+    Args:
+        action: of one element, or of a stack of arrays, one for each sample.
+        elements: one for each sample: indices in a finite group, or a stack of arrays.
+        values: of all samples; a tensor of shape (sample, ...) where elements are indices.
+
+    Returns:
+        The moved values, of the same shape.
+
+    Raises:
+        SymmetryError: if elements are indices and the values are no tensor.
+
+    """
     if isinstance(elements, Tensor):
         return action(elements, values)
+    if not isinstance(values, Tensor):
+        raise SymmetryError(
+            f"Samples of {type(values).__name__} cannot be moved one by one by the elements of a "
+            "finite group: use a group whose elements are arrays."
+        )
     moved = torch.empty_like(values)
     # One action per element of a list, not per sample: large batches share it.
     for element in sorted(set(elements)):
         chosen = torch.tensor([other == element for other in elements], device=values.device)
-        moved[chosen] = action(element, values[chosen])
-    return moved
+        moved[chosen] = cast(Tensor, action(element, cast(V, values[chosen])))
+    return cast(V, moved)

@@ -1,23 +1,29 @@
 """Ways to lead a network with homotopy layers to equivariance while it is trained.
 
-`architecture` is strict from the start; `scheduled` lets γ fall by hand; `constrain` lets dual
+`strict` is equivariant from the start; `scheduled` lets γ fall by hand; `constrain` lets dual
 variables drive every γ to zero (Algorithm 1 of arXiv 2505.13631) and projects at the end;
 `constrain_partially` lets each γ settle where the data want it (Algorithm 2).
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from symbench.errors import TrainingError
+from symbench.data.batch import V
+from symbench.data.parameters import positive_number
+from symbench.errors import ConfigError, TrainingError
 from symbench.models.homotopy import Relaxation, project, relaxations
 from symbench.symmetry.symmetry import Symmetry
+from symbench.training.state import copy_into, load_optimizer
 from symbench.training.treatments.augment import Augment
+from symbench.training.treatments.checks import number_of_at_least_zero, share, switch
+
+DUAL_OPTIMIZERS = {"adam": torch.optim.Adam, "plain": torch.optim.SGD}
 
 
-class OnHomotopies(Augment):
+class HomotopyTreatment(Augment[V]):
     """A treatment that needs homotopy layers, and deploys the equivariant network.
 
     Where samples are few or come in one pose, free branches would learn the poses: `augment` moves
@@ -27,14 +33,17 @@ class OnHomotopies(Augment):
     projects = True
     layers: dict[str, Relaxation]
 
-    def __init__(self, symmetry: Symmetry, *, augment: bool = False) -> None:
-        """Say whether samples are moved as well."""
+    def __init__(self, symmetry: Symmetry[V], *, augment: bool = False) -> None:
+        """Say whether samples are moved as well; raises `ConfigError` unless true or false."""
         super().__init__(symmetry)
-        self.augment = augment
+        self.augment = switch(augment, self._key("augment"))
+
+    def _key(self, key: str) -> str:
+        return f"{type(self).__name__}: {key}"
 
     def __call__(
-        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
-    ) -> tuple[Any, Tensor]:
+        self, inputs: V, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[V, Tensor]:
         """The batch, moved or as it is."""
         if self.augment:
             return super().__call__(inputs, targets, samples, generator)
@@ -59,7 +68,7 @@ class OnHomotopies(Augment):
         return {**gammas, **{f"ratio:{n}": layer.ratio for n, layer in self.layers.items()}}
 
 
-class Strict(OnHomotopies):
+class Strict(HomotopyTreatment[V]):
     """Strict: γ = 0 from the first step to the last."""
 
     projects = False  # once and for all, in `attach`
@@ -70,13 +79,18 @@ class Strict(OnHomotopies):
         project(model)
 
 
-class Scheduled(OnHomotopies):
+class Scheduled(HomotopyTreatment[V]):
     """γ falls from 1 to 0 on a straight line, the same for all layers: relaxation by hand."""
 
-    def __init__(self, symmetry: Symmetry, *, until: float = 0.5, augment: bool = False) -> None:
-        """Set the share of training after which γ is zero."""
+    def __init__(self, symmetry: Symmetry[V], *, until: float = 0.5, augment: bool = False) -> None:
+        """Set the share of training after which γ is zero, above 0 and at most 1.
+
+        Raises:
+            ConfigError: for other values.
+
+        """
         super().__init__(symmetry, augment=augment)
-        self.until = until
+        self.until = share(until, self._key("until"), above_zero=True)
 
     def after_step(self, progress: float) -> None:
         """Set γ."""
@@ -84,7 +98,18 @@ class Scheduled(OnHomotopies):
             layer.gamma.data.fill_(max(0.0, 1 - progress / self.until))
 
 
-class Constrain(OnHomotopies):
+class DualSettings(TypedDict, total=False):
+    """The settings of `Constrain`, which explains them."""
+
+    dual_rate: float
+    gamma_rate: float
+    augmentation: float
+    dual_warm_up: float
+    dual_steps: Literal["adam", "plain"]
+    augment: bool
+
+
+class Constrain(HomotopyTreatment[V]):
     """Algorithm 1: minimise the loss subject to γ_i = 0 for every layer i.
 
     The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ:
@@ -93,7 +118,7 @@ class Constrain(OnHomotopies):
 
     def __init__(
         self,
-        symmetry: Symmetry,
+        symmetry: Symmetry[V],
         *,
         dual_rate: float = 5e-4,
         gamma_rate: float = 1.0,
@@ -106,20 +131,26 @@ class Constrain(OnHomotopies):
 
         Args:
             symmetry: of the task.
-            dual_rate: learning rate of λ.
-            gamma_rate: of γ, in units of the model's learning rate. Few steps need more.
-            augmentation: c of the augmented Lagrangian.
+            dual_rate: learning rate of λ, above 0.
+            gamma_rate: of γ, above 0, in units of the model's learning rate. Few steps need more.
+            augmentation: c of the augmented Lagrangian, at least 0.
             dual_warm_up: share of training in which the dual rate rises from zero.
             dual_steps: "adam", or "plain": λ moves by dual_rate · γ, so that it rests where γ does.
             augment: whether each sample is moved by a random element too.
 
+        Raises:
+            ConfigError: for a value that is not allowed.
+
         """
         super().__init__(symmetry, augment=augment)
-        self.dual_rate = dual_rate
-        self.gamma_rate = gamma_rate
-        self.augmentation = augmentation
-        self.dual_warm_up = dual_warm_up
-        self.dual_optimizer = {"adam": torch.optim.Adam, "plain": torch.optim.SGD}[dual_steps]
+        self.dual_rate = positive_number(dual_rate, self._key("dual_rate"))
+        self.gamma_rate = positive_number(gamma_rate, self._key("gamma_rate"))
+        self.augmentation = number_of_at_least_zero(augmentation, self._key("augmentation"))
+        self.dual_warm_up = share(dual_warm_up, self._key("dual_warm_up"))
+        if dual_steps not in tuple(DUAL_OPTIMIZERS):
+            allowed = " or ".join(DUAL_OPTIMIZERS)
+            raise ConfigError(f"{self._key('dual_steps')} is {dual_steps!r}; give {allowed}.")
+        self.dual_steps = dual_steps
 
     def attach(self, model: nn.Module) -> None:
         """Make one multiplier for each layer."""
@@ -128,9 +159,9 @@ class Constrain(OnHomotopies):
             layer.gamma.requires_grad_(True)
         device = next(iter(self.layers.values())).gamma.device
         self.multipliers = torch.zeros(len(self.layers), device=device)
-        self.dual = self.dual_optimizer([self.multipliers], lr=self.dual_rate)
+        self.dual = DUAL_OPTIMIZERS[self.dual_steps]([self.multipliers], lr=self.dual_rate)
 
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, object]]:
         """γ has its own rate, and does not decay but by the constraint."""
         own = self._primal()
         known = {id(parameter) for parameter in own}
@@ -140,8 +171,8 @@ class Constrain(OnHomotopies):
             {"params": own, "rate": self.gamma_rate, "weight_decay": 0.0},
         ]
 
-    def loss_term(self, *batch: Any) -> Tensor:
-        """Σ λ_i s_i + c s_i² with the violations s."""
+    def loss_term(self, *batch: object) -> Tensor:
+        """Σ λ_i s_i + c s_i² with the violations s; the batch does not matter."""
         violation = self._violation()
         return (self.multipliers * violation + self.augmentation * violation.square()).sum()
 
@@ -157,14 +188,17 @@ class Constrain(OnHomotopies):
         duals = zip(self.layers, self.multipliers.tolist(), strict=True)
         return {**super().record(), **{f"lambda:{name}": value for name, value in duals}}
 
-    def state(self) -> dict[str, Any]:
-        """Multipliers and their optimiser."""
-        return {"multipliers": self.multipliers, "dual": self.dual.state_dict()}
+    def state(self) -> dict[str, object]:
+        """What is learned beside the model, and the dual optimiser."""
+        return {"learned": self._learned(), "dual": self.dual.state_dict()}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take multipliers and optimiser back."""
-        self.multipliers.copy_(state["multipliers"])
-        self.dual.load_state_dict(state["dual"])
+    def load_state(self, state: Mapping[str, object]) -> None:
+        """Take them back; raises `UnusableStateError` unless they are of as many layers."""
+        copy_into(self._learned(), state["learned"])
+        load_optimizer(self.dual, state["dual"])
+
+    def _learned(self) -> dict[str, Tensor]:
+        return {"multipliers": self.multipliers}
 
     def _primal(self) -> list[nn.Parameter]:
         return [layer.gamma for layer in self.layers.values()]
@@ -176,7 +210,7 @@ class Constrain(OnHomotopies):
         return self._gammas()
 
 
-class ConstrainPartially(Constrain):
+class ConstrainPartially(Constrain[V]):
     """Algorithm 2: |γ_i| ≤ u_i, where slack u_i costs ρ u_i² / 2; for partly symmetric data.
 
     The network is used as it was trained, with the γ that it has reached.
@@ -184,17 +218,19 @@ class ConstrainPartially(Constrain):
 
     projects = False
 
-    def __init__(self, symmetry: Symmetry, *, slack_price: float = 1.0, **rates: Any) -> None:
-        """Set ρ and the rates; see `Constrain`."""
-        super().__init__(symmetry, **rates)
-        self.slack_price = slack_price
+    def __init__(
+        self, symmetry: Symmetry[V], *, slack_price: float = 1.0, **settings: Unpack[DualSettings]
+    ) -> None:
+        """Set ρ, above 0, and the settings of `Constrain`; raises `ConfigError` for others."""
+        super().__init__(symmetry, **settings)
+        self.slack_price = positive_number(slack_price, self._key("slack_price"))
 
     def attach(self, model: nn.Module) -> None:
         """Make one multiplier and one slack for each layer."""
         super().attach(model)
         self.slacks = nn.Parameter(torch.zeros_like(self.multipliers))
 
-    def loss_term(self, *batch: Any) -> Tensor:
+    def loss_term(self, *batch: object) -> Tensor:
         """Σ λ_i (|γ_i| - u_i) + ρ u_i² / 2."""
         return super().loss_term() + self.slack_price * self.slacks.square().sum() / 2
 
@@ -209,14 +245,8 @@ class ConstrainPartially(Constrain):
         slacks = zip(self.layers, self.slacks.tolist(), strict=True)
         return {**super().record(), **{f"slack:{name}": value for name, value in slacks}}
 
-    def state(self) -> dict[str, Any]:
-        """The slacks too."""
-        return {**super().state(), "slacks": self.slacks.detach()}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take the slacks back too."""
-        super().load_state(state)
-        self.slacks.data.copy_(state["slacks"])
+    def _learned(self) -> dict[str, Tensor]:
+        return {**super()._learned(), "slacks": self.slacks.detach()}
 
     def _primal(self) -> list[nn.Parameter]:
         return [*super()._primal(), self.slacks]

@@ -1,30 +1,32 @@
-"""What a training treatment may do: the hooks that the training loop calls."""
+"""What a training treatment may do: the methods that the training loop calls."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
 
+from symbench.data.batch import V
 from symbench.models.homotopy import projected, relaxations
 from symbench.symmetry.symmetry import Symmetry
 
 
-class Treatment:
+class Treatment(Generic[V]):
     """`none`: leaves samples, loss and model as they are; the base of all treatments.
 
     Free branches of a model with homotopy layers stay switched on, γ = 1.
 
     Attributes:
         projects: whether free branches are on in training only: validated, and kept, is γ = 0.
+        symmetry: the symmetry of the task.
 
     """
 
     projects: ClassVar[bool] = False
 
-    def __init__(self, symmetry: Symmetry) -> None:
-        """Take the symmetry of the task."""
+    def __init__(self, symmetry: Symmetry[V]) -> None:
+        """Take the symmetry of the task; subclasses take their settings as keywords."""
         self.symmetry = symmetry
 
     def attach(self, model: nn.Module) -> None:
@@ -32,26 +34,47 @@ class Treatment:
         for relaxation in relaxations(model).values():
             relaxation.gamma.requires_grad_(False)
 
-    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, object]]:
         """Groups for the optimiser; `rate` multiplies the learning rate of a group."""
         return [{"params": list(model.parameters()), "rate": 1.0}]
 
     def __call__(
-        self, inputs: Any, targets: Tensor, samples: int, generator: torch.Generator
-    ) -> tuple[Any, Tensor]:
-        """The batch of so many samples as the model shall see it."""
+        self, inputs: V, targets: Tensor, samples: int, generator: torch.Generator
+    ) -> tuple[V, Tensor]:
+        """The batch as the model shall see it.
+
+        Args:
+            inputs: of the batch.
+            targets: of the batch; see `Batch`.
+            samples: number of samples in the batch.
+            generator: the only source of what is random here.
+
+        Returns:
+            Inputs and targets of the same shapes.
+
+        """
         return inputs, targets
 
     def loss_term(
         self,
         network: nn.Module,
-        inputs: Any,
+        inputs: V,
         prediction: Tensor,
         loss: Tensor,
         samples: int,
         generator: torch.Generator,
     ) -> Tensor | None:
-        """What is added to the loss, a scalar; None for nothing."""
+        """What is added to the loss, a scalar; None for nothing.
+
+        Args:
+            network: the model, to be called as often as is needed.
+            inputs: of the batch, as `__call__` gave them.
+            prediction: of the network for these inputs.
+            loss: of the prediction, a scalar.
+            samples: number of samples in the batch.
+            generator: the only source of what is random here.
+
+        """
         return None
 
     def after_step(self, progress: float) -> None:
@@ -65,9 +88,9 @@ class Treatment:
         """Columns of the history, one number for each epoch."""
         return {}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, object]:
         """What a resumed run needs: tensors, numbers and containers of them."""
         return {}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take a state back."""
+    def load_state(self, state: Mapping[str, object]) -> None:
+        """Take a state back; any error means that it is of another version of the treatment."""

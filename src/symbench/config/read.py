@@ -1,0 +1,249 @@
+"""From YAML files to a checked configuration; the only reader of config.
+
+A size file in config/sizes says what a size differs in; the file of each study in config/studies
+lies below it; overlays lie on top. A file that names a `size` replaces, one that names a `base`
+lies upon it. Every mistake is one sentence that names the file, the key, the value, what is allowed
+and the nearest name. Nothing here imports torch: the workflow plans thousands of jobs in seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from symbench.config import registry
+from symbench.config.mistakes import validated
+from symbench.config.resolve import build_study
+from symbench.config.run import SweepPoint, Task
+from symbench.config.study import Study
+from symbench.config.sweeps import with_sweeps
+from symbench.config.yaml_files import (
+    Content,
+    Layer,
+    Loader,
+    mapping,
+    merge,
+    merged,
+    one_line,
+    read_yaml,
+    without,
+)
+from symbench.errors import ConfigError, SymBenchError, choose
+from symbench.layout import Layout
+
+DEFAULT_SIZE = "laptop"
+CONFIG = Path("config")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that the config says, checked.
+
+    Attributes:
+        size: of the size file.
+        name: of the folder of results.
+        layout: every path.
+        studies: by name.
+        files: the size file and all overlays, in order.
+        overrides: single keys set on top, as "studies.ace.training.epochs=3".
+        raw_files: folders where raw files are looked for.
+        scratch: folder of a node for data, if any.
+
+    """
+
+    size: str
+    name: str
+    layout: Layout
+    studies: dict[str, Study]
+    files: tuple[Path, ...]
+    overrides: tuple[str, ...] = ()
+    raw_files: tuple[Path, ...] = ()
+    scratch: str | None = None
+
+    @cached_property
+    def data(self) -> dict[tuple[str, str], Task]:
+        """A task for each folder of data: tasks that describe their data alike share one."""
+        return {
+            (task.dataset_folder, task.data_fingerprint): task
+            for study in self.studies.values()
+            for task in study.tasks.values()
+        }
+
+    def study(self, name: str) -> Study:
+        """A study by name; raises `ConfigError` if it is not in the configuration."""
+        return self.studies[choose(name, self.studies, "study")]
+
+    def data_folder(self, task: Task) -> Path:
+        """Where the data of a task are."""
+        return self.layout.data_folder(task.dataset_folder, task.data_fingerprint)
+
+
+def read_configuration(
+    files: Sequence[Path] = (),
+    studies: Sequence[str] | None = None,
+    *,
+    size: str | None = None,
+    overrides: Sequence[str] = (),
+    folder: Path = CONFIG,
+) -> Configuration:
+    """Read and check config files.
+
+    Args:
+        files: a size file or overlays, in order.
+        studies: names of the studies to keep; by default those that overlays name, or else all.
+        size: the size that overlays without a base lie upon; laptop by default.
+        overrides: single keys on top of all files, as "studies.ace.training.epochs=3".
+        folder: the folder of config; where a size file is given, the one that it lies in.
+
+    Raises:
+        ConfigError: for the first mistake found.
+
+    """
+    chain = _chain([Path(file) for file in files], size, folder)
+    folder = chain[0].resolve().parents[1]
+    layers = [(str(path), read_yaml(path)) for path in chain]
+    layers += [(f"set '{text}'", _override(text)) for text in overrides]
+    together = without(merged(layers), "base")
+    chosen = _chosen_studies(together, layers[1 : len(chain)], studies)
+    available = sorted(path.stem for path in (folder / "studies").glob("*.yaml"))
+    sweeps: dict[str, dict[str, list[SweepPoint]]] = {}
+    contents: Content = {}
+    for name in chosen:
+        path = folder / "studies" / f"{choose(name, available, 'study')}.yaml"
+        layers.insert(0, (str(path), {"studies": {name: read_yaml(path)}}))
+        content = merge(read_yaml(path), mapping(mapping(together.get("studies")).get(name)))
+        contents[name], sweeps[name] = with_sweeps(content, f"studies.{name}", layers)
+    parsed = validated({**together, "studies": contents}, layers)
+    layout = Layout(Path(parsed.data), Path(parsed.results) / (parsed.name or parsed.size))
+    built = {}
+    for name, settings in parsed.studies.items():
+        names = _Everywhere(folder, name, [*chain])
+        try:
+            built[name] = build_study(
+                name, settings, sweeps[name], names, parsed.only_tasks, parsed.scratch
+            )
+        except SymBenchError as error:
+            described = ", ".join(str(path) for path in chain)
+            raise ConfigError(f"{described}: studies.{name}: {error}") from None
+    return Configuration(
+        size=parsed.size,
+        name=parsed.name or parsed.size,
+        layout=layout,
+        studies=built,
+        files=tuple(chain),
+        overrides=tuple(overrides),
+        raw_files=tuple(folder.parent / path for path in parsed.raw_files),
+        scratch=parsed.scratch,
+    )
+
+
+def size_file(size: str, folder: Path = CONFIG) -> Path:
+    """The file of a size; raises `ConfigError` that names the sizes there are."""
+    sizes = {path.stem: path for path in (folder / "sizes").glob("*.yaml")}
+    if not sizes:
+        raise ConfigError(f"{folder / 'sizes'} holds no size file: start in the project's folder.")
+    return sizes[choose(size, sizes, "size")]
+
+
+def _chain(files: Sequence[Path], size: str | None, folder: Path) -> list[Path]:
+    """The size file and overlays in order, each file once, with all bases."""
+    chain: list[Path] = []
+    for file in files:
+        _add_with_bases(file, folder, chain, ())
+    naming = [path for path in chain if "size" in read_yaml(path)]
+    if len(naming) > 1:
+        raise ConfigError(
+            f"{naming[0]} and {naming[1]} both name a size: a file with 'size' replaces, give one."
+        )
+    if naming and size is not None and (named := read_yaml(naming[0])["size"]) != size:
+        raise ConfigError(f"size={size} was asked for, but {naming[0]} is of size {named}.")
+    start = naming[0] if naming else size_file(size or DEFAULT_SIZE, folder)
+    return [start, *(path for path in chain if path != start)]
+
+
+def _add_with_bases(file: Path, folder: Path, chain: list[Path], above: tuple[Path, ...]) -> None:
+    known = {path.resolve() for path in chain}
+    if file.resolve() in known:
+        return
+    if file.resolve() in above:
+        raise ConfigError(f"{file}: its 'base' leads back to itself.")
+    content = read_yaml(file)
+    if "base" in content:
+        if "size" in content:
+            raise ConfigError(f"{file} names both 'size' and 'base': one of them.")
+        base = str(content["base"])
+        overlay = file.parent / base
+        path = overlay if overlay.suffix == ".yaml" and overlay.is_file() else None
+        _add_with_bases(
+            path or _base_size(base, file, folder), folder, chain, (*above, file.resolve())
+        )
+    chain.append(file)
+
+
+def _base_size(base: str, file: Path, folder: Path) -> Path:
+    own = file.resolve().parents[1]
+    for each in (folder, own):
+        if (each / "sizes").is_dir():
+            try:
+                return size_file(base, each)
+            except ConfigError as error:
+                raise ConfigError(f"{file}: base: {error}") from None
+    return size_file(base, folder)
+
+
+def _chosen_studies(
+    merged: Content, overlays: Sequence[Layer], asked: Sequence[str] | None
+) -> list[str]:
+    """Studies that are asked for, or that overlays name, or all of the size."""
+    known = mapping(merged.get("studies"))
+    if asked:
+        return [choose(name, known, "study") for name in dict.fromkeys(asked)]
+    named = {name for _, content in overlays for name in mapping(content.get("studies"))}
+    return [name for name in known if name in named] if named else list(known)
+
+
+def _override(text: str) -> Content:
+    """A single key as the content of a file; raises `ConfigError` unless it reads key=value."""
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"set '{text}': write key=value, such as studies.ace.training.epochs=3.")
+    try:
+        content: object = yaml.load(value, Loader=Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"set '{text}': the value is no YAML: {one_line(error)}.") from None
+    for part in reversed(parts):
+        content = {part: content}
+    return mapping(content)
+
+
+class _Everywhere:
+    """Names of tasks, models and treatments that a study has at any size; read when asked for."""
+
+    def __init__(self, folder: Path, study: str, files: Sequence[Path]) -> None:
+        """Say which study, and which files are part of the run beside those of the folder."""
+        self.folder = folder
+        self.study = study
+        self.files = files
+
+    def __call__(self, what: str) -> set[str]:
+        """Names of "tasks", "models" or "treatments"."""
+        return self._names[what]
+
+    @cached_property
+    def _names(self) -> dict[str, set[str]]:
+        names: dict[str, set[str]] = {
+            "tasks": set(),
+            "models": set(),
+            "treatments": set(registry.names("treatments")),
+        }
+        base = read_yaml(self.folder / "studies" / f"{self.study}.yaml")
+        others = [*self.folder.glob("sizes/*.yaml"), *self.folder.glob("overlays/*.yaml")]
+        for path in (*others, *self.files):
+            said = mapping(mapping(read_yaml(path).get("studies")).get(self.study))
+            content, _ = with_sweeps(merge(base, said), self.study, [(str(path), {})])
+            for what, found in names.items():
+                found |= set(mapping(content.get(what)))
+        return names

@@ -1,0 +1,176 @@
+"""One run of the benchmark, with everything about it resolved: what every stage is handed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from symbench.config import registry
+from symbench.config.code import code_of
+from symbench.config.schema import Checkpoint, Resources, Settings, Stage, TaskSettings
+from symbench.config.settings import EvaluationSettings, TrainingSettings
+from symbench.data.dataset import Dataset, TaskOptions
+
+
+def fingerprint(content: object) -> str:
+    """Hash of plain values: the same for the same content, wherever and whenever it is made."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Where a task stands in a sweep: tasks that differ in one number.
+
+    Attributes:
+        sweep: name of the sweep.
+        quantity: what differs, such as "training samples".
+        value: of this task.
+
+    """
+
+    sweep: str
+    quantity: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a study, resolved.
+
+    Attributes:
+        study: name of the study.
+        name: of the task.
+        settings: what the config says.
+        dataset: where its data come from, built from the parameters.
+        parameters: of the data set, with its defaults: what the data are.
+        sweeps: where it stands in them.
+        resources: of jobs by stage.
+
+    """
+
+    study: str
+    name: str
+    settings: TaskSettings
+    dataset: Dataset = field(compare=False)
+    parameters: Mapping[str, object] = field(compare=False)
+    sweeps: tuple[SweepPoint, ...] = ()
+    resources: Mapping[Stage, Resources] = field(default_factory=dict, compare=False)
+
+    @property
+    def options(self) -> TaskOptions:
+        """How its data are opened."""
+        return TaskOptions(self.settings.input_steps, self.settings.parity)
+
+    @property
+    def dataset_folder(self) -> str:
+        """Name of the data set, as a part of a path."""
+        return self.settings.dataset.rpartition(":")[2]
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """Hash of all that decides the data: the data set, its parameters and its code."""
+        module = registry.module_of("datasets", self.settings.dataset)
+        content = [self.settings.dataset, self.parameters, code_of(module, deep=False)]
+        return fingerprint(content)
+
+    @cached_property
+    def audit_fingerprint(self) -> str:
+        """Hash of all that decides the audit."""
+        module = registry.module_of("datasets", self.settings.dataset)
+        settings = self.settings
+        opened = [settings.group, settings.exact, settings.input_steps, settings.parity]
+        return fingerprint([self.data_fingerprint, opened, code_of(module)])
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: task, model, treatment and seed, with all settings resolved.
+
+    Attributes:
+        task: the task.
+        model: name of the model.
+        treatment: name of the training treatment.
+        seed: of the run.
+        architecture: name of the model's code.
+        model_settings: keyword arguments of the architecture.
+        checkpoint: published weights that are taken in place of a training, if any.
+        method: name of the treatment's code.
+        treatment_settings: keyword arguments of the method.
+        training: how to train.
+        evaluation: how to evaluate.
+        evaluations: what is evaluated.
+        scratch: a folder of the node that data are copied to, if any.
+
+    """
+
+    task: Task
+    model: str
+    treatment: str
+    seed: int
+    architecture: str
+    model_settings: Settings
+    checkpoint: Checkpoint | None
+    method: str
+    treatment_settings: Settings
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    evaluations: tuple[str, ...]
+    scratch: str | None = None
+
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        return self.task.study
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What all seeds share: task, model, treatment."""
+        return self.task.name, self.model, self.treatment
+
+    def __str__(self) -> str:
+        """Such as nbody/segnn/strict/seed0."""
+        return "/".join((*self.key, f"seed{self.seed}"))
+
+    @cached_property
+    def training_fingerprint(self) -> str:
+        """Hash of all that decides the weights."""
+        data = registry.module_of("datasets", self.task.settings.dataset)
+        model = registry.module_of("models", self.architecture)
+        method = registry.module_of("treatments", self.method)
+        content = [
+            self.task.audit_fingerprint,
+            self.architecture,
+            self.model_settings,
+            self.training.model_dump(exclude={"save_every"}),
+            self.method,
+            self.treatment_settings,
+            self.seed,
+            code_of(data, model, method, "symbench.training.loop"),
+        ]
+        if self.checkpoint is not None:
+            content += [self.checkpoint.model_dump(), _local_weights(self.checkpoint)]
+        return fingerprint(content)
+
+    @cached_property
+    def evaluation_fingerprint(self) -> str:
+        """Hash of all that decides the evaluations."""
+        content = [
+            self.training_fingerprint,
+            self.evaluation.model_dump(),
+            self.evaluations,
+            self.task.settings.metrics,
+            code_of("symbench.evaluation.measure"),
+        ]
+        return fingerprint(content)
+
+
+def _local_weights(checkpoint: Checkpoint) -> list[str]:
+    """Checksums of weights in a folder of the user, which may be replaced at any time."""
+    folder = Path(checkpoint.repository or "")
+    if not checkpoint.repository or not folder.is_dir():
+        return []
+    paths = (folder / name for name in ("config.json", "model.safetensors"))
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]

@@ -1,0 +1,110 @@
+"""Data of human motion, opened: batches, loss, scores and symmetry."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from symbench.data.arrays import read_arrays
+from symbench.data.batch import Batch
+from symbench.data.dataset import Data, Dataset
+from symbench.data.points.graph_store import NodeSplit
+from symbench.data.points.point_audit import Moments, audit_rotations
+from symbench.data.points.point_graph import (
+    PointGraph,
+    point_symmetry,
+    rotation_group,
+    sample_of_equal_rows,
+)
+from symbench.errors import DataError
+from symbench.symmetry.audit import ElementAudit
+from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.symmetry import Element, Symmetry
+
+Array = np.ndarray
+
+_KEYS = {
+    "positions",
+    "velocities",
+    "scalars",
+    "edges",
+    "edge_scalars",
+    "nodes",
+    "edge_counts",
+    "targets",
+}
+
+
+class MotionData(Data[PointGraph]):
+    """The data of one task; targets are positions at a few times, shape (node, time, axis)."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open a folder; raises `DataError` if it holds no motion."""
+        self.directory = directory
+        self.test = self._read("test")
+
+    def _read(self, split: str) -> dict[str, Array]:
+        path = self.directory / f"{split}.hdf5"
+        arrays = read_arrays(path)
+        if missing := sorted(_KEYS - set(arrays)):
+            raise DataError(f"{path} holds no motion: '{missing[0]}' is missing.")
+        return arrays
+
+    def model_arguments(self) -> dict[str, object]:
+        """Widths of the inputs and the number of times."""
+        return {
+            "node_scalars": self.test["scalars"].shape[1],
+            "edge_scalars": self.test["edge_scalars"].shape[1],
+            "time_steps": self.test["targets"].shape[1],
+        }
+
+    def symmetry(self, group: str, exact: bool = True) -> Symmetry[PointGraph]:
+        """O(3) or SO(3) on positions, velocities and predictions.
+
+        Raises:
+            SymmetryError: for any other group.
+
+        """
+        joints = int(self.test["nodes"][0])
+
+        def act_on_output(element: Element, positions: Tensor) -> Tensor:
+            return rotate(element, positions, sample_of_equal_rows(positions, joints))
+
+        return point_symmetry(group, act_on_output, exact)
+
+    def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
+        """Audit the law of the training data; there is no simulator of humans."""
+        training = self._read("train")
+        shape = (len(training["nodes"]), -1, 3)
+        vectors = [training[key].reshape(shape) for key in ("positions", "velocities")]
+        return audit_rotations(rotation_group(group), Moments.of(*vectors))
+
+    def split(self, name: str) -> "MotionSplit":
+        """One of train, valid, test."""
+        arrays = self._read(name)
+        return MotionSplit(arrays, arrays["targets"])
+
+
+class MotionSplit(NodeSplit):
+    """The samples of one split."""
+
+    def loss(self, prediction: Tensor, batch: Batch[PointGraph]) -> Tensor:
+        """Mean squared error over all times."""
+        return nn.functional.mse_loss(prediction, batch.targets)
+
+    def scores(self, prediction: Tensor, batch: Batch[PointGraph]) -> dict[str, Tensor]:
+        """Squared error of the last time, and of all; shape (sample,)."""
+        squared = (prediction - batch.targets).square()
+        return {
+            "mse": batch.mean_per_sample(squared[:, -1]),
+            "mse_all_times": batch.mean_per_sample(squared),
+        }
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Positions are what is predicted."""
+        return ("position",)
+
+    def values_of(self, outputs: Tensor, batch: Batch[PointGraph]) -> dict[str, Tensor]:
+        """Positions of all joints at all times, shape (sample, joint · time · axis)."""
+        return {"position": outputs.reshape(batch.samples, -1)}

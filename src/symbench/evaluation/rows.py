@@ -1,0 +1,226 @@
+"""All metrics of a run group as rows of a tidy table, one value a row."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import xarray as xr
+
+from symbench.evaluation.reading import DIVERGED
+from symbench.evaluation.results import HORIZONS, RunGroup, over_channels
+
+SUBSET_DRAWS = 64
+
+Row = dict[str, object]
+
+
+def metric_rows(group: RunGroup) -> Iterator[Row]:
+    """All metrics of all seeds."""
+    for evaluation in group.evaluations:
+        yield from _score_rows(group, evaluation)
+        yield from _rollout_rows(group, evaluation)
+        yield from _diverged_rows(group, evaluation)
+    if "average" in group.evaluations:
+        yield from _orbit_rows(group)
+    for seed, seconds in group.seconds_per_epoch.items():
+        yield _row(group, seed, "plain", "seconds_per_epoch", seconds, unit="s")
+
+
+def _row(
+    group: RunGroup,
+    seed: int,
+    evaluation: str,
+    metric: str,
+    value: float | xr.DataArray,
+    *,
+    lead_time: str = "1",
+    field: str = "mean",
+    unit: str = "1",
+) -> Row:
+    return {
+        "study": group.runs[0].study,
+        "task": group.task,
+        "model": group.model,
+        "treatment": group.treatment,
+        "evaluation": evaluation,
+        "seed": seed,
+        "split": "test",
+        "lead_time": lead_time,
+        "field": field,
+        "metric": metric,
+        "value": float(value),
+        "unit": unit,
+    }
+
+
+def _per_seed(
+    group: RunGroup,
+    values: xr.DataArray,
+    evaluation: str,
+    metric: str,
+    *,
+    field: str = "mean",
+    unit: str = "1",
+) -> Iterator[Row]:
+    """The mean of each seed; what is not finite stays."""
+    for seed in group.seeds:
+        mean = values.sel(seed=seed).mean(skipna=False)
+        yield _row(group, seed, evaluation, metric, mean, field=field, unit=unit)
+
+
+def _score_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
+    dataset = group.open(evaluation)
+    for metric, score in group.registry.items():
+        if metric in dataset:
+            yield from _of_score(group, dataset[metric], evaluation, metric, score.unit)
+    for name in map(str, dataset.data_vars):
+        if name.endswith("_spread"):
+            yield from _derived(group, dataset, evaluation, name.removesuffix("_spread"))
+
+
+def _of_score(
+    group: RunGroup, values: xr.DataArray, evaluation: str, metric: str, unit: str
+) -> Iterator[Row]:
+    """Means, and where a score has channels, means by channel and medians over samples."""
+    if "channel" in values.dims:
+        # Squared errors of several quantities have no unit in common; see `_orbit_rows`.
+        if unit != "1":
+            return
+        for channel in values.channel.values:
+            single = values.sel(channel=channel)
+            yield from _per_seed(group, single, evaluation, metric, field=str(channel))
+        medians = values.mean("channel", skipna=False).median("sample", skipna=False)
+        yield from _per_seed(group, medians, evaluation, f"{metric}_median")
+    yield from _per_seed(group, values, evaluation, metric, unit=unit)
+
+
+def _derived(group: RunGroup, dataset: xr.Dataset, evaluation: str, quantity: str) -> Iterator[Row]:
+    """Root mean square and R² of a quantity whose squared errors and variance are there."""
+    squared = dataset[f"{quantity}_mse"].mean("sample", skipna=False)
+    spread = dataset[f"{quantity}_spread"].mean("sample", skipna=False)
+    unit = group.registry[f"{quantity}_mae"].unit
+    yield from _per_seed(group, squared**0.5, evaluation, f"{quantity}_rmse", unit=unit)
+    yield from _per_seed(group, 1 - squared / spread, evaluation, f"{quantity}_r_squared")
+
+
+def _orbit_rows(group: RunGroup) -> Iterator[Row]:
+    """Orbit means, elements, subsets, subgroups, and the decomposition of squared errors (P4)."""
+    dataset = group.open("average")
+    if "error_gram" not in dataset:
+        return
+    for metric, score in group.registry.items():
+        if f"element_{metric}" in dataset:
+            mean = dataset[f"element_{metric}"].mean("element", skipna=False)
+            yield from _of_score(group, mean, "orbit_mean", metric, score.unit)
+    judged = group.score
+    for index, element in enumerate(dataset.element.values):
+        values = over_channels(dataset[f"element_{judged.name}"].isel(element=index))
+        name = f"element({element})"
+        yield from _per_seed(group, values, name, judged.name, unit=judged.unit)
+    yield from _subgroup_rows(group, dataset)
+    yield from _subset_rows(group, dataset)
+    unit = _unit_of_squares(group, dataset)
+    known = "mse" in group.registry and "channel" not in group.open("average")["mse"].dims
+    for name, errors in group.squared_errors().items():
+        metric = {"plain": "mse", "averaged": "mse"}.get(name, name)
+        if metric == "mse" and known:
+            continue
+        evaluation = "plain" if name == "plain" else "average"
+        for seed, values in zip(group.seeds, errors, strict=True):
+            yield _row(group, seed, evaluation, metric, values.mean(), unit=unit)
+    squares = group.equivariance_errors()
+    if squares is not None and "equivariance_error" not in dataset:
+        error = squares.mean("sample", skipna=False) ** 0.5
+        yield from _per_seed(group, error, "plain", "equivariance_error")
+
+
+def _unit_of_squares(group: RunGroup, dataset: xr.Dataset) -> str:
+    if group.runs[0].task.dataset.has_trajectories:
+        return "variance of the field"
+    scaled = bool((dataset.scale != 1).any())
+    return "variance of the training targets" if scaled else "square of the unit of the data"
+
+
+def _denominators(group: RunGroup, dataset: xr.Dataset) -> tuple[xr.DataArray, str]:
+    """What makes squared errors comparable: variances of targets, or else scales; the unit."""
+    if "variance" in dataset:
+        return dataset.variance.transpose("seed", "sample", "channel"), "1"
+    ones = xr.ones_like(dataset.orbit_variance).transpose("seed", "sample", "channel")
+    return ones * dataset.scale, _unit_of_squares(group, dataset)
+
+
+def _subgroup_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
+    if "subgroup_members" not in dataset:
+        return
+    denominators, unit = _denominators(group, dataset)
+    # The group is the same for all seeds.
+    lattice = dataset.subgroup_members.isel(seed=0).values
+    for number, members in enumerate(lattice):
+        chosen = np.flatnonzero(members)
+        gram = dataset.error_gram.isel(element=chosen, element_b=chosen)
+        squared = gram.mean(("element", "element_b"), skipna=False) / denominators
+        name = f"subgroup{number}_order{len(chosen)}"
+        if "variance" in dataset:
+            yield from _per_seed(group, squared**0.5, name, "vrmse")
+        yield from _per_seed(group, squared, name, "nmse", unit=unit)
+
+
+def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
+    """Error of nested random subsets, mean over random orders."""
+    order = dataset.sizes["element"]
+    gram = dataset.error_gram.transpose("seed", "sample", "channel", "element", "element_b").values
+    denominators, unit = _denominators(group, dataset)
+    rng = np.random.default_rng(0)
+    totals: Mapping[str, np.ndarray] = {
+        metric: np.zeros((len(group.seeds), order))
+        for metric in (("vrmse", "nmse") if "variance" in dataset else ("nmse",))
+    }
+    for _ in range(SUBSET_DRAWS):
+        chosen = rng.permutation(order)
+        shuffled = gram[..., chosen[:, None], chosen]
+        sums = shuffled.cumsum(axis=-1).cumsum(axis=-2)
+        prefix = np.diagonal(sums, axis1=-2, axis2=-1) / np.arange(1, order + 1) ** 2
+        scaled = np.maximum(prefix, 0) / denominators.values[..., None]
+        for metric, total in totals.items():
+            errors = np.sqrt(scaled) if metric == "vrmse" else scaled
+            total += errors.mean(axis=(1, 2)) / SUBSET_DRAWS
+    for metric, total in totals.items():
+        for seed, values in zip(group.seeds, total, strict=True):
+            for count, value in enumerate(values, start=1):
+                told = "1" if metric == "vrmse" else unit
+                yield _row(group, seed, f"subset{count}", metric, value, unit=told)
+
+
+def _rollout_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
+    dataset = group.open(evaluation)
+    if "rollout_vrmse" not in dataset:
+        return
+    leads = {str(lead): (int(lead), int(lead)) for lead in dataset.lead_time.values}
+    windows = {name: ends for name, ends in HORIZONS.items() if name != "1"}
+    for operator in map(str, dataset.operator.values):
+        name = f"{evaluation}_rollout_{operator}"
+        of_operator = dataset.sel(operator=operator)
+        by_trajectory = of_operator.rollout_vrmse.mean("channel", skipna=False)
+        for seed in group.seeds:
+            for lead, (first, last) in {**leads, **windows}.items():
+                window = by_trajectory.sel(seed=seed, lead_time=slice(first, last))
+                if not window.sizes["lead_time"]:
+                    continue
+                scores = window.mean("lead_time", skipna=False).values
+                yield _row(group, seed, name, "vrmse", scores.mean(), lead_time=lead)
+                yield _row(group, seed, name, "vrmse_median", np.median(scores), lead_time=lead)
+            one = of_operator.sel(seed=seed)
+            for metric, value, unit in (
+                ("seconds_per_trajectory", one.rollout_seconds, "s"),
+                ("peak_memory", one.rollout_peak_memory, "byte"),
+            ):
+                yield _row(group, seed, name, metric, value, unit=unit, lead_time="rollout")
+
+
+def _diverged_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
+    """How many predictions were not finite, where some were not."""
+    attributes = group.open(evaluation).attrs
+    for name in (name for name in attributes if DIVERGED in name):
+        unit = "rollouts" if name.startswith("rollouts") else "samples"
+        for seed, count in zip(group.seeds, attributes[name], strict=True):
+            if count:
+                yield _row(group, seed, evaluation, name, count, unit=unit)

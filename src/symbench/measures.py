@@ -1,0 +1,136 @@
+"""What a claim may measure: one function each, from a claim and a run group to an estimate.
+
+Each takes the claim, the run group that is the case, and all run groups of the study, and gives
+None where the study has nothing to compare: the claim is not run for this case. A claim names one
+of these, or a function of yours as `package.module:Name`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from symbench.config.schema import Claim, Selection
+from symbench.evaluation.results import RunGroup, over_channels
+from symbench.files import refuse_damaged
+from symbench.statistics import (
+    Estimate,
+    PairedBootstrap,
+    certain,
+    pooled,
+    ratio,
+)
+from symbench.statistics import difference as difference_of
+from symbench.statistics import relative_change as relative_change_of
+
+Measure = Callable[[Claim, RunGroup, Sequence[RunGroup]], Estimate | None]
+
+
+def value(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
+    """What the claim selects."""
+    return _selected(claim.of, group, groups)
+
+
+def difference(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
+    """What the claim selects, less what it is held against."""
+    return _compared(difference_of, claim, group, groups)
+
+
+def relative_change(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
+    """The same difference as a share of what it is held against."""
+    return _compared(relative_change_of, claim, group, groups)
+
+
+def difference_of_changes(
+    claim: Claim, group: RunGroup, groups: Sequence[RunGroup]
+) -> Estimate | None:
+    """The relative change, less that of the same model without a treatment at training."""
+    untreated = _sibling(group, Selection(treatment="none"), groups)
+    if untreated is None:
+        return None
+    change = relative_change(claim, group, groups)
+    before = relative_change(claim, untreated, groups)
+    return None if change is None or before is None else difference_of(change, before)
+
+
+def predicted_over_measured_gain(
+    claim: Claim, group: RunGroup, groups: Sequence[RunGroup]
+) -> Estimate | None:
+    """Orbit variance of the predictions over the measured gain in squared error (P4: 1)."""
+    squared = group.squared_errors()
+    if not squared:
+        return None
+    errors = {name: PairedBootstrap(*each.shape).mean(each) for name, each in squared.items()}
+    return ratio(errors["orbit_variance"], difference_of(errors["plain"], errors["averaged"]))
+
+
+def largest_excess(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
+    """How much worse than the orbit mean the average is at most, over all samples (P2: below 0).
+
+    It is about the score that the task is judged by; the theorem is about convex losses.
+    """
+    averaged, orbit_mean = (
+        group.values(Selection.model_validate({"evaluation": name}), group.score.name)
+        for name in ("average", "orbit_mean")
+    )
+    if averaged is None or orbit_mean is None:
+        return None
+    excess = over_channels(averaged) - over_channels(orbit_mean.assign_attrs(averaged.attrs))
+    if group.score.better == "higher":
+        excess = -excess
+    largest = float(excess.max(skipna=False))
+    return certain(largest, len(group.seeds), excess.sizes["sample"])
+
+
+def share_refused(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
+    """Share of the elements of the group that fail the audit of the task."""
+    run = group.runs[0]
+    path = group.layout.audit(run.study, group.task)
+    refuse_damaged(path)
+    if not path.is_file():
+        return None
+    passed = pd.read_csv(path).passed
+    return certain(float(1 - passed.mean()), 0, len(passed))
+
+
+def summary(claim: Claim, cases: Sequence[Estimate]) -> Estimate:
+    """One estimate for all cases of a claim: their mean, or the lowest or largest of them."""
+
+    def key(case: Estimate) -> tuple[bool, float]:
+        return bool(np.isnan(case.value)), case.value
+
+    if claim.pick == "lowest":
+        return min(cases, key=key)
+    if claim.measure == "largest_excess":
+        return max(cases, key=key)
+    return pooled(cases)
+
+
+def _compared(
+    compare: Callable[[Estimate, Estimate], Estimate],
+    claim: Claim,
+    group: RunGroup,
+    groups: Sequence[RunGroup],
+) -> Estimate | None:
+    selected = _selected(claim.of, group, groups)
+    reference = _selected(claim.against, group, groups)
+    return None if selected is None or reference is None else compare(selected, reference)
+
+
+def _selected(
+    selection: Selection | None, group: RunGroup, groups: Sequence[RunGroup]
+) -> Estimate | None:
+    if selection is None:
+        return None
+    chosen = _sibling(group, selection, groups)
+    return None if chosen is None else chosen.estimate(selection)
+
+
+def _sibling(group: RunGroup, selection: Selection, groups: Sequence[RunGroup]) -> RunGroup | None:
+    """The run group that a selection names, itself by default; None if it was not run."""
+    wanted = (
+        selection.task or group.task,
+        selection.model or group.model,
+        selection.treatment or group.treatment,
+    )
+    return next((g for g in groups if (g.task, g.model, g.treatment) == wanted), None)

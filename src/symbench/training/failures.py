@@ -1,0 +1,48 @@
+"""What is known when training cannot go on, in one sentence each."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from symbench.data.batch import Batch, Inputs, ModelInputs, V
+from symbench.errors import TrainingError
+
+
+def not_finite(what: str, batches: Iterable[Batch[V]]) -> TrainingError:
+    """The error for a loss that is not finite; it tells bad data from a training that diverged.
+
+    Args:
+        what: the beginning of the sentence: which loss, and when.
+        batches: the batches that the loss is of.
+
+    """
+    for batch in batches:
+        for name, part in (("inputs", batch.inputs), ("targets", batch.targets)):
+            if not _is_finite(part):
+                return TrainingError(
+                    f"{what} because {name} of a batch are not finite: look at the data, no "
+                    "setting of the training mends them."
+                )
+    return TrainingError(
+        f"{what} though inputs and targets are finite; if the loss grew before, lower the learning "
+        "rate."
+    )
+
+
+def _is_finite(values: ModelInputs) -> bool:
+    """Whether all numbers of inputs or targets are finite."""
+    parts = vars(values).values() if isinstance(values, Inputs) else [values]
+    return all(bool(_numbers(part).isfinite().all()) for part in parts if isinstance(part, Tensor))
+
+
+def _numbers(values: Tensor) -> Tensor:
+    """The numbers that a tensor holds, of a sparse one those that are not left out."""
+    if values.layout == torch.strided:
+        return values
+    return values.to_sparse_coo().coalesce().values()
+
+
+def is_too_small_for_batch_norm(error: Exception) -> bool:
+    """Whether torch refuses to train batch norm on one value for each channel."""
+    return "more than 1 value per channel" in str(error)

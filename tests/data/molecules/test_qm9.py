@@ -1,0 +1,187 @@
+"""QM9: the raw format, the split, energies of elements, raw files that are not what they should."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from symbench.data.arrays import read_arrays
+from symbench.data.dataset import TaskOptions
+from symbench.data.molecules.qm9 import (
+    HARTREE,
+    LEFT_OUT,
+    MOLECULES,
+    QM9,
+    TARGETS,
+    UNCONVERGED,
+    read_left_out,
+)
+from symbench.errors import ConfigError, DataError, SymmetryError
+from tests.conftest import fetched
+
+WATER = [("O", 0, 0, 0), ("H", 0.96, 0, 0), ("H", -0.24, 0.93, 0)]
+AMMONIA = [("N", 0, 0, 0), ("H", 0.9, 0, 0.3), ("H", -0.5, 0.8, 0.3), ("H", -0.5, -0.8, 0.3)]
+FLUORIDE = [("F", 0, 0, 0), ("H", 0.92, 0, 0)]
+ONE_EACH = {"train": 1, "valid": 1, "test": 1}
+
+
+def raw_files(directory, molecules, left_out=None, part=1.0, table=str):
+    """Small files in the format of the raw ones.
+
+    The list of molecules to leave out has the length of the published one: the third and the fifth
+    molecule, and others that are not there.
+    """
+    blocks, rows = [], ["mol_id,A,B,C," + ",".join(TARGETS)]
+    for number, atoms in enumerate(molecules, start=1):
+        lines = [f"gdb_{number}", "  -OEChem-", "", f"{len(atoms):3d}  0  0     0  0  0 V2000"]
+        lines += [f"{x:10.4f}{y:10.4f}{z:10.4f} {name}   0  0" for name, x, y, z in atoms]
+        blocks.append("\n".join([*lines, "M  END", "$$$$"]))
+        values = (str(number + k / 100) for k in range(len(TARGETS)))
+        rows.append(f"gdb_{number},0,0,0," + ",".join(values))
+    text = "\n".join(blocks) + "\n"
+    with zipfile.ZipFile(directory / MOLECULES, "w") as archive:
+        archive.writestr("gdb9.sdf", text[: int(part * len(text))])
+        archive.writestr("gdb9.sdf.csv", table("\n".join(rows)))
+    if left_out is None:
+        left_out = list_of([3, 5, *range(200_000, 200_000 + UNCONVERGED - 2)])
+    (directory / LEFT_OUT).write_text(left_out)
+    return directory
+
+
+def list_of(numbers):
+    """In the format of the published list: nine lines of head, two of foot."""
+    rows = [f"   {number}  C#N  0.{number}" for number in numbers]
+    return "\n".join([*["3054 of 133885"] * 8, "Index SMILES", *rows, "-" * 20, ""])
+
+
+def test_the_raw_format(tmp_path):
+    raw = raw_files(tmp_path, [WATER, AMMONIA] * 6)
+    dataset = QM9(target="homo", samples={"train": 6, "valid": 2, "test": None})
+    folder = fetched(dataset, tmp_path / "data", raw)
+    arrays = [read_arrays(folder / f"{s}.hdf5") for s in ("train", "valid", "test")]
+    # Twelve molecules, without the third and the fifth.
+    assert [len(part["nodes"]) for part in arrays] == [6, 2, 2]
+    targets = np.sort(np.concatenate([part["targets"] for part in arrays])) / HARTREE
+    kept = [k for k in range(1, 13) if k not in (3, 5)]
+    np.testing.assert_allclose(targets, np.array(kept) + 0.02)
+    assert [(score.name, score.unit) for score in dataset.scores] == [("mae", "meV")]
+    data = dataset.open(folder, TaskOptions(), 0)
+    split = data.split("train")
+    batch = split.batch(split.samples[:3])
+    assert batch.inputs.samples == 3
+    assert float(split.scores(batch.targets + 2.0, batch)["mae"].mean()) == pytest.approx(
+        2, rel=1e-3
+    )
+    assert split.quantities == ("homo",)
+    torch.testing.assert_close(split.values_of(batch.targets, batch), {"homo": batch.targets})
+    assert split.scales["homo"] == pytest.approx(arrays[0]["targets"].var())
+    wrong = batch.targets.clone()
+    wrong[1] = float("nan")
+    assert torch.isfinite(split.scores(wrong, batch)["mae"]).tolist() == [True, False, True]
+
+
+def test_total_energies_lose_what_their_atoms_say(tmp_path):
+    raw = raw_files(tmp_path, [WATER, AMMONIA] * 6)
+    dataset = QM9(target="u0", samples={"train": 8, "valid": 1, "test": 1})
+    train = read_arrays(fetched(dataset, tmp_path / "data", raw) / "train.hdf5")
+    of_water = train["targets"][train["nodes"] == 3]
+    assert abs(of_water.mean()) < 1e-6 * HARTREE
+
+
+def test_an_element_that_training_lacks_has_no_energy(tmp_path):
+    """One molecule of thirty holds fluorine; some order of them has it in the test split."""
+    raw = raw_files(tmp_path, [WATER] * 29 + [FLUORIDE])
+    counts = {"train": 10, "valid": 5, "test": None}
+    kept = np.setdiff1d(np.arange(30), [2, 4])
+    in_training = {
+        seed: 29 in np.random.default_rng(seed).permutation(kept)[:10] for seed in range(8)
+    }
+    assert set(in_training.values()) == {True, False}
+    for seed, known in in_training.items():
+        dataset = QM9(target="u0", samples=counts, seed=seed)
+        if known:
+            fetched(dataset, tmp_path / "data", raw)
+            continue
+        with pytest.raises(DataError, match="hold F, and no training molecule does"):
+            fetched(dataset, tmp_path / "data", raw)
+        # Other targets need no energies of elements.
+        fetched(QM9(target="gap", samples=counts, seed=seed), tmp_path / "data", raw)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "header\n\n   3  C1 0.1\n   5  C2 0.2\n",
+        "<html><body>\n 404 Not Found\n</body></html>",
+        list_of(range(1, UNCONVERGED)),
+        list_of([*range(1, UNCONVERGED), 7]),
+        list_of(range(1, UNCONVERGED + 2)),
+        list_of(range(UNCONVERGED)),
+    ],
+)
+def test_a_list_of_other_length_is_refused(tmp_path, text):
+    path = tmp_path / LEFT_OUT
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"{LEFT_OUT} is not the list of the 3,054 molecules"):
+        read_left_out(path)
+
+
+def test_the_list_is_read_with_head_and_foot_or_without(tmp_path):
+    path = tmp_path / LEFT_OUT
+    numbers = np.arange(21, 21 + UNCONVERGED)
+    for text in (list_of(numbers), "head\n\n" + "".join(f" {n}  C 0\n" for n in numbers)):
+        path.write_text(text)
+        np.testing.assert_array_equal(read_left_out(path), numbers - 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target": "energy"}, "Unknown target of QM9"),
+        ({"target": "homoo"}, "Did you mean 'homo'"),
+        ({"target": None}, "target of QM9 is None"),
+        ({"samples": {"train": 1}}, "'valid' is missing"),
+        ({"samples": {**ONE_EACH, "valid": 0}}, "valid is 0"),
+        ({"samples": {**ONE_EACH, "test": 0}}, "test is 0"),
+        ({"samples": {**ONE_EACH, "train": None}}, "train is None"),
+        ({"samples": None}, "samples of QM9 is None"),
+        ({"checksums": {"qm9.zap": "0" * 64}}, "Did you mean 'qm9.zip'"),
+        ({"checksums": {"qm9.zip": "abc"}}, "checksum of qm9.zip of QM9 is 'abc'"),
+        ({"checksums": ["abc"]}, "checksums of QM9 is"),
+        ({"seed": -1}, "seed of QM9 is -1"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        QM9(**{"target": "u0", "samples": ONE_EACH, **settings})
+
+
+def test_bad_files_are_named(tmp_path):
+    dataset = QM9(target="u0", samples=ONE_EACH)
+    cases = [
+        ({"part": 0.5}, "damaged at molecule"),
+        ({"part": 2 / 3}, "structures, but properties of 9 molecules|damaged at molecule"),
+        ({"table": lambda text: text.replace("cv", "cw")}, "no column cv"),
+        ({"table": lambda text: text.replace("9.07", "many")}, "column u0 .* no number"),
+        ({"table": lambda text: ""}, "is no table"),
+        ({"left_out": "<html>"}, "not the list"),
+    ]
+    for changed, message in cases:
+        raw = raw_files(tmp_path, [WATER] * 9, **changed)
+        with pytest.raises(DataError, match=message):
+            fetched(dataset, tmp_path / "out", raw)
+    raw = raw_files(tmp_path, [WATER] * 9)
+    with pytest.raises(DataError, match=r"5 \+ 1 \+ 2 molecules are asked, of 7"):
+        fetched(QM9(target="u0", samples={"train": 5, "valid": 1, "test": 2}), tmp_path / "o", raw)
+    (raw / MOLECULES).write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"holds no gdb9\.sdf"):
+        fetched(dataset, tmp_path / "out", raw)
+
+
+def test_foreign_groups_are_named():
+    dataset = QM9(target="u0", samples=ONE_EACH)
+    dataset.check_group("O(3)")
+    with pytest.raises(SymmetryError, match="does not act on points in 3 dimensions"):
+        dataset.check_group("SO(2)")

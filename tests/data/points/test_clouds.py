@@ -1,0 +1,214 @@
+"""Shapes as points: surfaces, poses, corruptions, and the published archive."""
+
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from symbench.data.dataset import TaskOptions
+from symbench.data.points.cloud_data import CloudData
+from symbench.data.points.clouds import (
+    MODELNET40,
+    ModelNet40,
+    SurfacePoints,
+    normalised,
+    surface_points,
+)
+from symbench.data.points.corruptions import CORRUPTIONS
+from symbench.data.raw_files import RawFiles
+from symbench.errors import ConfigError, DataError, SymmetryError
+from symbench.models.points.vector_neurons import VectorNeuronClassifier
+
+FIXTURES = RawFiles((Path(__file__).parents[2] / "fixtures",))
+COUNTS = {"train": 30, "valid": 6, "test": 12}
+ALL = {"train": None, "valid": None, "test": None}
+
+
+def surfaces(**parameters):
+    return SurfacePoints(
+        **{"file": "made_up_voxels.hdf5", "points": 40, "samples": COUNTS, **parameters}
+    )
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("clouds")
+    surfaces().fetch(directory, FIXTURES)
+    return surfaces().open(directory, TaskOptions(), 0)
+
+
+def test_the_surface_of_a_box_has_no_inside():
+    occupied = np.zeros((32, 32, 32), dtype=bool)
+    occupied[8:24, 10:20, 12:30] = True
+    points = surface_points(occupied, 500, np.random.default_rng(0))
+    assert points.shape == (500, 3)
+    np.testing.assert_allclose(np.linalg.norm(normalised(points), axis=1).max(), 1)
+    inside = occupied.copy()
+    inside[9:23, 11:19, 13:29] = False
+    shell = surface_points(inside, 500, np.random.default_rng(0))
+    np.testing.assert_allclose(points, shell)
+
+
+def test_clouds_in_random_poses_are_the_same_shapes(clouds, tmp_path):
+    manifest = surfaces(random_poses=True).fetch(tmp_path, FIXTURES)
+    assert manifest.parameters["random_poses"] is True
+    assert manifest.parameters["points"] == 40
+    posed = CloudData(tmp_path).split("train").shapes.double()
+    upright = clouds.split("train").shapes.double()
+    torch.testing.assert_close(torch.cdist(posed, posed), torch.cdist(upright, upright))
+    rotations = torch.linalg.lstsq(upright, posed).solution
+    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(30).double())
+    # Uniform rotations have entries of mean 0 and variance 1/3.
+    assert float(rotations.mean(dim=0).abs().max()) < 4 * (1 / 3 / 30) ** 0.5
+    assert float(rotations.square().mean()) == pytest.approx(1 / 3)
+
+
+def test_corruptions_do_what_they_say_and_always_the_same(clouds):
+    test_sets = clouds.test_sets()
+    assert tuple(test_sets) == surfaces().test_sets == tuple(CORRUPTIONS)
+    clean = clouds.split("test").batch(np.arange(4)[:, None]).inputs
+    again = {
+        name: [split.batch(np.arange(4)[:, None]).inputs for _ in range(2)]
+        for name, split in test_sets.items()
+    }
+    assert all(torch.equal(*pair) for pair in again.values())
+    assert again["drop_half"][0].shape == (4, 20, 3)
+    assert 0.03 < float((again["noise_005"][0] - clean).std()) < 0.07
+    upright = again["turned_upright"][0]
+    torch.testing.assert_close(upright[..., 2], clean[..., 2])
+    free = again["turned_freely"][0]
+    torch.testing.assert_close(free.norm(dim=2), clean.norm(dim=2))
+    assert float((free[..., 2] - clean[..., 2]).abs().max()) > 0.1
+
+
+def test_a_network_of_many_neighbours_sees_clouds_of_few_points(clouds):
+    """Twenty neighbours of 32 points, half of them dropped: all 16 are neighbours then."""
+    torch.manual_seed(0)
+    model = VectorNeuronClassifier(clouds.classes, width=6, neighbours=24).eval()
+    fewer = VectorNeuronClassifier(clouds.classes, width=6, neighbours=20).eval()
+    fewer.load_state_dict(model.state_dict())
+    split = clouds.test_sets()["drop_half"]
+    batch = split.batch(split.samples)
+    assert batch.inputs.shape[1] == 20
+    with torch.no_grad():
+        logits = model(batch.inputs)
+        torch.testing.assert_close(logits, fewer(batch.inputs))
+    assert bool(torch.isfinite(split.scores(logits, batch)["cross_entropy"]).all())
+
+
+def test_symmetry_and_audit(clouds, tmp_path):
+    assert clouds.symmetry("O(3)").frame is not None
+    assert clouds.symmetry("SO(3)").frame is None
+    for refuse in (clouds.symmetry, surfaces().check_group):
+        with pytest.raises(SymmetryError, match=r"allowed: O\(3\), SO\(3\)"):
+            refuse("O_h")
+    upright = clouds.audit("O(3)", surfaces())
+    assert len(upright) == 6
+    assert all(np.isnan(audit.dynamics_error) for audit in upright)
+    posed = surfaces(random_poses=True)
+    posed.fetch(tmp_path, FIXTURES)
+    assert all(audit.passed for audit in CloudData(tmp_path).audit("SO(3)", posed))
+
+
+def test_values_are_probabilities(clouds):
+    split = clouds.split("test")
+    batch = split.batch(split.samples[:5])
+    logits = torch.randn(5, clouds.classes, generator=torch.Generator().manual_seed(0))
+    assert {score.name for score in surfaces().scores} == set(split.scores(logits, batch))
+    predicted = split.values_of(logits, batch)["probability"]
+    truth = split.values_of(batch.targets, batch)["probability"]
+    assert predicted.shape == truth.shape == (5, clouds.classes)
+    torch.testing.assert_close(predicted.sum(dim=1), torch.ones(5))
+    assert torch.equal(truth.argmax(dim=1), batch.targets)
+    assert truth.sum() == 5
+    corrupted = clouds.test_sets()["noise_002"]
+    assert corrupted.quantities == split.quantities == ("probability",)
+
+
+def archive(folder, points=64, labels=None, name=MODELNET40):
+    """A small archive in the format of the published one, two files of training shapes."""
+    with zipfile.ZipFile(folder / name, "w") as content:
+        for part, count in (("train1", 12), ("train0", 8), ("test0", 6)):
+            path = folder / f"ply_data_{part}.h5"
+            with h5py.File(path, "w") as file:
+                rng = np.random.default_rng(count)
+                file["data"] = rng.normal(size=(count, points, 3)).astype(np.float32)
+                classes = np.arange(count) % 5 if labels is None else labels
+                file["label"] = classes.reshape(-1, 1).astype(np.uint8)
+            content.write(path, f"modelnet40_ply_hdf5_2048/{path.name}")
+            path.unlink()
+
+
+@pytest.mark.parametrize("random_poses", [False, True])
+def test_modelnet40_reads_the_published_archive(tmp_path, random_poses):
+    archive(tmp_path)
+    dataset = ModelNet40(points=16, samples=ALL, random_poses=random_poses)
+    manifest = dataset.fetch(tmp_path / "data", RawFiles((tmp_path,)))
+    assert "ModelNet40" in manifest.source
+    data = CloudData(tmp_path / "data")
+    assert [len(data.split(s).samples) for s in ("train", "valid", "test")] == [18, 2, 6]
+    assert data.model_arguments() == {"classes": 5}
+    assert sorted(path.name for path in (tmp_path / "data").glob("[!.]*")) == [
+        "test.hdf5",
+        "train.hdf5",
+        "valid.hdf5",
+    ]
+
+
+def test_damaged_archives_are_named(tmp_path):
+    raw_files = RawFiles((tmp_path,))
+    dataset = ModelNet40(points=16, samples=ALL)
+    archive(tmp_path, points=8)
+    with pytest.raises(DataError, match=r"2048\.zip: .*_train0\.h5 has 8 points .* 16 are asked"):
+        dataset.fetch(tmp_path / "data", raw_files)
+    archive(tmp_path, labels=np.zeros(3))
+    with pytest.raises(DataError, match=r"_train0\.h5 must hold 'data'.*as many labels"):
+        dataset.fetch(tmp_path / "data", raw_files)
+    path = tmp_path / MODELNET40
+    archive(tmp_path)
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:500] + b"\xff" * 200 + whole[700:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"2048\.zip cannot be unpacked"):
+            dataset.fetch(tmp_path / "data", raw_files)
+    with zipfile.ZipFile(path, "w") as content:
+        content.writestr("readme.txt", "nothing")
+    with pytest.raises(DataError, match=r"holds no ply_data_train\*\.h5"):
+        dataset.fetch(tmp_path / "data", raw_files)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"points": 0}, "points of shapes is 0"),
+        ({"points": True}, "points of shapes is True"),
+        ({"random_poses": 1}, "random_poses of shapes is 1; give true or false"),
+        ({"file": 3}, "file of shapes is 3"),
+        ({"samples": {**COUNTS, "train": 0}}, "train is 0"),
+        ({"seed": -2}, "seed of shapes is -2"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message):
+    with pytest.raises(ConfigError, match=message):
+        surfaces(**parameters)
+
+
+def test_modelnet40_has_so_many_points():
+    ModelNet40(points=2048, samples=ALL)
+    with pytest.raises(ConfigError, match="points of shapes is 4096; give at most 2048"):
+        ModelNet40(points=4096, samples=ALL)
+
+
+def test_files_without_shapes_are_named(tmp_path):
+    (tmp_path / "text.hdf5").write_text("no HDF5")
+    with pytest.raises(DataError, match=r"text\.hdf5"):
+        surfaces(file="text.hdf5").fetch(tmp_path / "out", RawFiles((tmp_path,)))
+    with h5py.File(tmp_path / "labels.hdf5", "w") as file:
+        for split in ("train", "test"):
+            file[f"{split}/occupancy_packed"] = np.ones((3, 4, 4, 1), dtype=np.uint8)
+            file[f"{split}/label"] = np.zeros((3, 1), dtype=np.int8)
+    with pytest.raises(DataError, match=r"labels\.hdf5: train .*label \(3, 1\)"):
+        surfaces(file="labels.hdf5").fetch(tmp_path / "out", RawFiles((tmp_path,)))
