@@ -17,12 +17,14 @@ OPTIONS ?=
 # On a cluster the profile says how many jobs run; cores would be those of all jobs together.
 SNAKEMAKE := $(BIN)/snakemake $(OPTIONS) $(if $(filter default,$(PROFILE)),--cores $(CORES)) \
 	--workflow-profile profiles/$(PROFILE)
+# Files of CONFIG for the shell: one, whose name may hold spaces, or several.
+FILES := $(if $(shell test -f '$(CONFIG)' && echo one),'$(CONFIG)',$(CONFIG))
 # The chosen size and studies, for Snakemake and for our own commands.
 CHOICE := $(if $(SIZE),size=$(SIZE)) $(if $(STUDIES),studies="$(STUDIES)")
 REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
-	$(if $(CONFIG),--configfile $(CONFIG))
+	$(if $(CONFIG),--configfile $(FILES))
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
-	$(addprefix --config ,$(CONFIG)) $(addprefix --study ,$(STUDIES))
+	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
 .PHONY: reproduce repair test lint unit smoke test-slurm test-faults report benchmark reference lock container \
 	apptainer schema clean
@@ -32,9 +34,9 @@ reproduce: $(VENV)/installed
 	@$(BIN)/symbench where $(CHOSEN)
 
 # Stage by stage: Snakemake makes anew whatever follows from a file that it makes in the same run, but not what follows
-# from one that was made before and came out the same.
+# from one that was made before and came out the same. A path a line: folders may have spaces in their names.
 repair: $(VENV)/installed
-	gone=$$($(BIN)/symbench check-results $(CHOSEN) --remove-damaged) && \
+	gone=$$($(BIN)/symbench check-results $(CHOSEN) --remove-damaged) && set -f && IFS="$$(printf '\n\t')" && \
 		for stage in fetch audit train; do $(REPRODUCE) --until $$stage -- all $$gone || exit; done
 	$(REPRODUCE)
 
@@ -100,8 +102,11 @@ schema: $(VENV)/installed
 clean:
 	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+# An environment knows the folder that it was made in: one that was moved or copied with the checkout is made anew.
+MOVED := $(shell [ -e $(VENV)/installed ] && [ "$$(cat $(VENV)/installed)" != '$(CURDIR)' ] && echo moved)
+.PHONY: moved
+$(VENV)/installed: requirements.lock pyproject.toml $(MOVED)
+	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	@touch $@
+	@echo '$(CURDIR)' > $@

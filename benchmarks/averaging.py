@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmarks.timing import in_turns
 from symbench import Field, symmetrize
-from symbench.models import the_well
+from symbench.models.fields import the_well
 from symbench.provenance import measure
 from symbench.symmetry.grids.isometries import named_group
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import in_turns
+from symbench.data.molecules.molecule import AMMONIA
 from symbench.models.molecules.quantum_circuits import PlainCircuit
-from symbench.data.molecules.potential_surfaces import AMMONIA
 
 BATCH = 64
 WIRES = 6

@@ -6,8 +6,8 @@ import torch
 from torch_geometric.nn import GCNConv
 
 from benchmarks.timing import in_turns
+from symbench.data.graphs.adjacency import symmetric_adjacency
 from symbench.models.graphs.graph_convolution import GraphConvolution
-from symbench.data.graphs.link_prediction import symmetric_adjacency
 
 
 def rows() -> Iterator[dict[str, object]]:

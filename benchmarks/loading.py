@@ -11,11 +11,12 @@ from the_well.data.normalization import ZScoreNormalization
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import in_turns
+from symbench.data.fields.grid_data import FieldData
+from symbench.data.fields.well_format import read_header
+from symbench.data.fields.well_writer import write_file, write_statistics
 from symbench.memory import keep_freed_memory
 from symbench.models.fields.the_well import fno
 from symbench.symmetry.grids.field import Field
-from symbench.data.fields.grid_data import GridData
-from symbench.data.fields.well_format import read_header, write_file, write_statistics
 
 BATCH = 16
 
@@ -25,7 +26,7 @@ def rows() -> Iterator[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         _write(directory)
-        split = GridData(directory).split("train")
+        split = FieldData(directory).split("train")
         theirs = WellDataset(
             path=str(directory / "train"),
             normalization_path=str(directory / "stats.yaml"),

@@ -10,9 +10,11 @@ from e3nn.o3 import FullyConnectedTensorProduct, Irreps, spherical_harmonics
 from torch import Tensor, nn
 
 from benchmarks.timing import in_turns
-from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
-from symbench.data.points.charged_particles import ChargedParticles, ParticleData
+from symbench.data.points.charged_particles import ChargedParticles
+from symbench.data.points.particle_data import ParticleData
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.data.raw_files import RawFiles
+from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
 
 BATCH = 100
 
@@ -85,7 +87,8 @@ def rows() -> Iterator[dict[str, object]]:
     """Milliseconds of a training step and of making its batch."""
     with tempfile.TemporaryDirectory() as folder:
         counts = {"train": 3000, "valid": 1, "test": 1}
-        ChargedParticles(trajectories=counts, input_step=20, target_step=40).fetch(Path(folder))
+        dataset = ChargedParticles(trajectories=counts, input_step=20, target_step=40)
+        dataset.fetch(Path(folder), RawFiles())
         split = ParticleData(Path(folder)).split("train")
     rows = split.samples[:BATCH]
     batch = split.batch(rows)

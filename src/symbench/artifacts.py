@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from symbench.config.read import Configuration
-from symbench.data.manifest import unlike_manifest
+from symbench.config.study import Study
+from symbench.data.manifest import NAME, unlike_manifest
 from symbench.errors import DataError
 from symbench.files import damaged, is_damaged, remove
 from symbench.layout import IMAGES, TABLES, TRAINED
@@ -19,13 +20,28 @@ def expected(configuration: Configuration) -> list[Path]:
         for table in TABLES:
             paths += [layout.table(name, table), layout.table_provenance(name, table)]
         paths += [layout.further_table(name, table) for table in study.tables]
-        paths += [layout.audit(name, task) for task in study.tasks]
+        for task in study.tasks:
+            paths += [layout.audit(name, task), layout.audit_provenance(name, task)]
         for run in study.runs:
             paths += [layout.trained(file, name, *run.key, run.seed) for file in TRAINED]
             paths += [layout.evaluation(name, *run.key, each, run.seed) for each in run.evaluations]
         for figure in study.settings.figures:
             paths += [layout.figure(name, figure.name, suffix) for suffix in IMAGES]
     return paths
+
+
+def unfinished(configuration: Configuration) -> list[Study]:
+    """Studies of which some run was not evaluated."""
+    layout = configuration.layout
+    return [
+        study
+        for name, study in configuration.studies.items()
+        if not all(
+            layout.evaluation(name, *run.key, each, run.seed).is_file()
+            for run in study.runs
+            for each in run.evaluations
+        )
+    ]
 
 
 def damaged_artifacts(configuration: Configuration) -> list[Path]:
@@ -38,43 +54,71 @@ def damaged_artifacts(configuration: Configuration) -> list[Path]:
         try:
             found |= dict.fromkeys(unlike_manifest(folder))
         except DataError:
-            found[folder / "manifest.json"] = None
+            found[folder / NAME] = None
     return list(found)
 
 
 def outdated_artifacts(configuration: Configuration) -> list[Path]:
-    """Weights and tables that were made with other settings or other code, by their provenance."""
+    """Artifacts that were made with other settings or other code, by what they say themselves."""
     layout = configuration.layout
     found = []
     for name, study in configuration.studies.items():
+        for task_name, task in study.tasks.items():
+            provenance = layout.audit_provenance(name, task_name)
+            if _is_of_another(_recorded(provenance), task.audit_fingerprint):
+                found += [layout.audit(name, task_name), provenance]
         for run in study.runs:
             provenance = layout.trained("provenance.json", name, *run.key, run.seed)
-            if _is_of_another(provenance, run.training_fingerprint):
+            if _is_of_another(_recorded(provenance), run.training_fingerprint):
                 found += [layout.trained(file, name, *run.key, run.seed) for file in TRAINED]
+            for evaluation in run.evaluations:
+                path = layout.evaluation(name, *run.key, evaluation, run.seed)
+                if _is_of_another(_recorded_netcdf(path), run.evaluation_fingerprint):
+                    found.append(path)
         for table in TABLES:
             provenance = layout.table_provenance(name, table)
-            if _is_of_another(provenance, study.comparison_fingerprint):
+            if _is_of_another(_recorded(provenance), study.comparison_fingerprint):
                 found += [layout.table(name, table), provenance]
+        for figure in study.settings.figures:
+            images = [layout.figure(name, figure.name, suffix) for suffix in IMAGES]
+            if _is_of_another(_recorded_image(images[0]), study.figure_fingerprint(figure.name)):
+                found += images
     return found
 
 
-def _is_of_another(provenance: Path, fingerprint: str) -> bool:
+def _is_of_another(recorded: object, fingerprint: str) -> bool:
+    return recorded is not None and recorded != fingerprint
+
+
+def _recorded(provenance: Path) -> object:
     try:
-        return bool(json.loads(provenance.read_text()).get("config") != fingerprint)
-    except (OSError, ValueError, AttributeError):
-        return False
+        content = json.loads(provenance.read_text())
+    except (OSError, ValueError):
+        return None
+    return content.get("config") if isinstance(content, dict) else None
 
 
-def lost_data(configuration: Configuration) -> list[Path]:
-    """Manifests of data of which a file is lost."""
-    manifests = []
-    for folder in _data_folders(configuration):
-        try:
-            if any(not path.is_file() for path in unlike_manifest(folder)):
-                manifests.append(folder / "manifest.json")
-        except DataError:
-            manifests.append(folder / "manifest.json")
-    return manifests
+def _recorded_netcdf(path: Path) -> object:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("config")
+    except OSError:
+        return None
+
+
+def _recorded_image(path: Path) -> object:
+    # The workflow, which plans with this module, needs no libraries for figures.
+    from PIL import Image
+
+    from symbench.figures.draw import FINGERPRINT
+
+    try:
+        with Image.open(path) as image:
+            return image.info.get(FINGERPRINT)
+    except OSError:
+        return None
 
 
 def _data_folders(configuration: Configuration) -> Iterator[Path]:
@@ -88,15 +132,23 @@ def remove_artifacts(configuration: Configuration, paths: Sequence[Path]) -> lis
 
     A file of data takes its manifest with it, which is what the workflow looks for. Where all that
     follows is there, the workflow makes such data only if it is asked for their manifest. A link
-    goes, and never what it points to; a path outside of the folders of this run is left alone.
+    goes, and never what it points to; what lies in a folder that links lead to, and a path outside
+    of the folders of this run, is left alone.
     """
     layout = configuration.layout
     folders = [layout.data_folder(*key) for key in configuration.data]
     lost = set(paths)
     for path in paths:
-        lost |= {folder / "manifest.json" for folder in folders if folder in path.parents}
-    gone = sorted(path for path in lost if path.name == "manifest.json" and path.is_file())
+        lost |= {folder / NAME for folder in folders if folder in path.parents}
+    gone = sorted(path for path in lost if path.name == NAME and path.is_file())
     for path in lost:
-        if any(root in path.parents for root in (*folders, layout.results)):
-            remove(path)
+        for root in (*folders, layout.results):
+            if root in path.parents and _is_really_below(root, path):
+                remove(path)
     return gone
+
+
+def _is_really_below(root: Path, path: Path) -> bool:
+    parent = path.parent.resolve()
+    below = root.resolve() in (parent, *parent.parents)
+    return below and (path.is_file() or path.is_symlink())

@@ -1,6 +1,5 @@
 """The commands behind the rules of the workflow; each can be run by hand in the same way."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +7,11 @@ from typing import Annotated
 import typer
 import yaml
 
-from symbench.config.mistakes import schema as config_schema
 from symbench.config.read import Configuration, read_configuration
+from symbench.config.study import Study
 from symbench.errors import SymBenchError, choose
+from symbench.files import remove
+from symbench.layout import IMAGES, TABLES, Layout
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -179,23 +180,39 @@ def report(
     from symbench.report.build import build
 
     configuration = _read(config, overrides, study)
-    if compare:
-        _finish(configuration)
+    if not compare:
+        build(configuration, configuration.layout.report)
+        return
+    from symbench.artifacts import unfinished
+
+    for described in configuration.studies.values():
+        _compare_what_is_there(described, configuration.layout)
     build(configuration, configuration.layout.report)
+    # What tells of a part of the runs has no provenance, so the workflow makes it anew.
+    for described in unfinished(configuration):
+        for table in TABLES:
+            remove(configuration.layout.table_provenance(described.name, table))
 
 
-def _finish(configuration: Configuration) -> None:
-    """Tables and figures of studies of which some runs failed, from those that did not."""
+def _compare_what_is_there(study: Study, layout: Layout) -> None:
+    """Tables and figures of a study of which some runs failed; none of an earlier run is left."""
     from symbench.comparison import compare_study
     from symbench.figures.draw import draw_figure
 
-    for name, study in configuration.studies.items():
+    try:
+        compare_study(study, layout)
+    except SymBenchError as error:
+        print(f"symbench: {study.name}: {error}", file=sys.stderr)
+        for table in TABLES:
+            remove(layout.table(study.name, table))
+            remove(layout.table_provenance(study.name, table))
+    for figure in study.settings.figures:
         try:
-            compare_study(study, configuration.layout)
-            for described in study.settings.figures:
-                draw_figure(study, described.name, configuration.layout)
+            draw_figure(study, figure.name, layout)
         except SymBenchError as error:
-            print(f"symbench: {name}: {error}", file=sys.stderr)
+            print(f"symbench: {study.name}: {figure.name}: {error}", file=sys.stderr)
+            for suffix in IMAGES:
+                remove(layout.figure(study.name, figure.name, suffix))
 
 
 @app.command()
@@ -266,7 +283,9 @@ def pin(
 @app.command()
 def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
     """Write the JSON schema of size files and overlays, for editors."""
-    output.write_text(json.dumps(config_schema(), separators=(",", ":")) + "\n")
+    from symbench.config.schema_file import schema_text
+
+    output.write_text(schema_text(), encoding="utf-8")
 
 
 @app.command()

@@ -42,6 +42,10 @@ class Layout:
         """The audit of a task's symmetry, a row for each element."""
         return self.study(study) / "audits" / f"{task}.csv"
 
+    def audit_provenance(self, study: str, task: str) -> Path:
+        """What the audit was made with."""
+        return self.study(study) / "audits" / f"{task}.provenance.json"
+
     def run_folder(
         self, study: str, task: str, model: str, treatment: str, seed: str | int
     ) -> Path:

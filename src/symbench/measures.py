@@ -23,6 +23,9 @@ from symbench.statistics import (
 from symbench.statistics import difference as difference_of
 from symbench.statistics import relative_change as relative_change_of
 
+# Steps of rounding, each of half a unit in the last place, that a score has gone through, about.
+ROUNDINGS = 4
+
 Measure = Callable[[Claim, RunGroup, Sequence[RunGroup]], Estimate | None]
 
 
@@ -75,9 +78,13 @@ def largest_excess(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) ->
     )
     if averaged is None or orbit_mean is None:
         return None
-    excess = over_channels(averaged) - over_channels(orbit_mean.assign_attrs(averaged.attrs))
+    unit = group.score.unit
+    orbit_mean = over_channels(orbit_mean, unit)
+    excess = over_channels(averaged.astype(float), unit) - orbit_mean
     if group.score.better == "higher":
         excess = -excess
+    # Scores were rounded to the precision of the predictions: as much is no excess.
+    excess = excess - ROUNDINGS * np.finfo(averaged.dtype).eps * abs(orbit_mean)
     largest = float(excess.max(skipna=False))
     return certain(largest, len(group.seeds), excess.sizes["sample"])
 

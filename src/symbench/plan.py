@@ -1,6 +1,7 @@
 """What a configuration would cost, from recorded benchmarks, before anything is submitted."""
 
 import heapq
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,23 +47,38 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """A benchmark of Snakemake: wall time and peak resident memory."""
+    """A benchmark of Snakemake: wall time and peak resident memory, 0 of a job too short for it."""
 
     seconds: float
     memory_mb: float
 
 
 def read_benchmarks(folders: Iterable[Path]) -> dict[str, Record]:
-    """Benchmarks by the name of the job; of several folders the last that has one counts."""
+    """Benchmarks by the name of the job; of several folders the last that has one counts.
+
+    Raises:
+        ConfigError: for a folder that does not exist, and a file that is no benchmark.
+
+    """
     records = {}
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(f"{folder} holds no benchmarks: it does not exist.")
         for path in sorted(folder.rglob(f"*{BENCHMARK}")):
-            row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
             name = path.relative_to(folder).with_suffix("").as_posix()
-            records[name] = Record(float(row["s"]), float(row["max_rss"]))
+            records[name] = _record(path)
     return records
+
+
+def _record(path: Path) -> Record:
+    try:
+        row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+        seconds, memory = float(row["s"]), float(row["max_rss"])
+    except (ValueError, KeyError, IndexError):
+        seconds = memory = math.nan
+    if not math.isfinite(seconds):
+        raise ConfigError(f"{path} is no benchmark of Snakemake; remove it.")
+    return Record(seconds, memory if math.isfinite(memory) else 0.0)
 
 
 def jobs(configuration: Configuration, records: Mapping[str, Record]) -> list[Job]:
@@ -100,6 +116,7 @@ def jobs(configuration: Configuration, records: Mapping[str, Record]) -> list[Jo
             )
         compared = add(f"compare/{study.name}", evaluated, study.resources("compare"))
         made = [add(f"table/{study.name}/{name}", [], Resources()) for name in study.tables]
+        drawn.append(compared)
         drawn += [
             add(f"figure/{study.name}/{figure.name}", [compared, *made], Resources())
             for figure in study.settings.figures

@@ -70,8 +70,11 @@ def audit(configuration: Configuration, task: Task) -> None:
         if runs[0].task.name == task.name:
             _check_run(runs[0], data, symmetry)
     table = pd.DataFrame([vars(element) for element in audits])
-    with write_whole(configuration.layout.audit(task.study, task.name)) as temporary:
+    layout = configuration.layout
+    with write_whole(layout.audit(task.study, task.name)) as temporary:
         table.to_csv(temporary, index=False)
+    record = describe(task.audit_fingerprint)
+    write_json(layout.audit_provenance(task.study, task.name), record)
 
 
 def _check_run(run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]) -> None:
@@ -124,7 +127,7 @@ def _seeded(run: Run, factory: Callable[..., object], arguments: dict[str, objec
     return model
 
 
-def build_treatment(run: Run, symmetry: Symmetry[ModelInputs]) -> Treatment:
+def build_treatment(run: Run, symmetry: Symmetry[ModelInputs]) -> Treatment[ModelInputs]:
     """The training treatment of a run; raises `ConfigError` for settings that it does not take."""
     method = registry.resolve("treatments", run.method)
     if not (isinstance(method, type) and issubclass(method, Treatment)):

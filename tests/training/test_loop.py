@@ -273,7 +273,7 @@ model = nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 3, 
 folder = Path(sys.argv[1])
 training = trainer(folder / "state.pt", treatment=Treatment, model=Double(model))
 trained = training.run()
-if training.processes.rank == 0:
+if training.rank == 0:
     trained.history.to_csv(folder / "history.csv")
 if training.processes.count > 1:
     torch.distributed.destroy_process_group()

@@ -92,7 +92,7 @@ def test_own_data_treatment_metric_measure_and_figure_go_through_the_workflow(wr
     assert manifest.is_file()
     results = written / "results" / "oscillators" / "sign_equivariant"
     metrics = pd.read_csv(results / "metrics.csv", dtype={"lead_time": str})
-    assert set(metrics.treatment) == {"none", "augment", "noise"}
+    assert set(metrics.treatment) == {"none", "noise"}
     own = metrics[(metrics.metric == "radius_error") & (metrics.evaluation == "average")]
     assert len(own)
     assert np.isfinite(own.value).all()

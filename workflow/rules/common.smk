@@ -1,11 +1,17 @@
+import os
 import shlex
+import sys
 from pathlib import Path
 
-from symbench.artifacts import expected, lost_data
+from symbench.artifacts import expected
 from symbench.config.read import read_configuration
-from symbench.config.schema import Resources
 from symbench.errors import choose
 from symbench.layout import TABLES, TRAINED
+
+# Jobs find the commands of this environment, whether it is activated or not.
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
 
 # --config size=… studies="…" set=… container=…; --configfile takes size files and overlays.
 CHOSEN = workflow.config_settings.config
@@ -36,13 +42,6 @@ CONFIG_ARGUMENTS = shlex.join(
 STUDY_ARGUMENTS = shlex.join([f"--study={name}" for name in CONFIGURATION.studies])
 # A run by the names in its path.
 RUN = ("{study}", "{task}", "{model}", "{treatment}", "{seed}")
-
-# Data of which a file is lost are made again.
-if workflow.is_main_process:
-    workflow.dag_settings.forcerun = {
-        *workflow.dag_settings.forcerun,
-        *map(str, lost_data(CONFIGURATION)),
-    }
 
 
 wildcard_constraints:
@@ -92,7 +91,10 @@ def resource(stage, name, study=None):
 
 
 def launcher(wildcards):
-    """How to start training: torchrun where a job has several GPUs."""
+    """How to start training: torchrun where a job has several GPUs.
+
+    It is a resource and no parameter of the rule, because it changes no result.
+    """
     gpus = study_of(wildcards).resources("train").gpus
     if gpus < 2:
         return "symbench"

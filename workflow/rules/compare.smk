@@ -10,7 +10,8 @@ rule compare:
             for run in study_of(wildcards).runs
         ],
         audits=lambda wildcards: [
-            str(LAYOUT.audit(wildcards.study, task)) for task in study_of(wildcards).tasks
+            str(LAYOUT.audit(wildcards.study, task))
+            for task in study_of(wildcards).tasks
         ],
     output:
         metrics=report(

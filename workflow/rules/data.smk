@@ -23,6 +23,7 @@ rule audit:
         manifest=manifest_of,
     output:
         str(LAYOUT.audit("{study}", "{task}")),
+        str(LAYOUT.audit_provenance("{study}", "{task}")),
     log:
         str(LAYOUT.log("audit", "{study}", "{task}")),
     benchmark:

@@ -2,7 +2,9 @@
 SETS = {}
 for study in CONFIGURATION.studies.values():
     for run in study.runs:
-        SETS.setdefault((study.name, run.treatment, run.evaluations), {})[run.model] = None
+        SETS.setdefault((study.name, run.treatment, run.evaluations), {})[
+            run.model
+        ] = None
 
 for number, ((name, treatment, evaluations), models) in enumerate(SETS.items()):
 
@@ -33,9 +35,7 @@ for number, ((name, treatment, evaluations), models) in enumerate(SETS.items()):
             mem_mb=resource("evaluate", "mem_mb", CONFIGURATION.study(name)),
             runtime=resource("evaluate", "runtime", CONFIGURATION.study(name)),
             gpu=resource("evaluate", "gpus", CONFIGURATION.study(name)),
-            slurm_partition=resource(
-                "evaluate", "partition", CONFIGURATION.study(name)
-            ),
+            slurm_partition=resource("evaluate", "partition", CONFIGURATION.study(name)),
             constraint=resource("evaluate", "constraint", CONFIGURATION.study(name)),
         params:
             fingerprint=lambda wildcards: run_of(wildcards).evaluation_fingerprint,

@@ -44,6 +44,8 @@ rule report:
     conda:
         "../envs/symbench.yaml"
     params:
-        fingerprint=[study.report_fingerprint for study in CONFIGURATION.studies.values()],
+        fingerprint=[
+            study.report_fingerprint for study in CONFIGURATION.studies.values()
+        ],
     shell:
         "symbench report {CONFIG_ARGUMENTS} {STUDY_ARGUMENTS} > {log:q} 2>&1"

@@ -17,11 +17,11 @@ rule train:
         slurm_partition=resource("train", "partition"),
         constraint=resource("train", "constraint"),
         gpu=resource("train", "gpus"),
+        launcher=launcher,
     params:
         fingerprint=lambda wildcards: run_of(wildcards).training_fingerprint,
-        launcher=launcher,
     shell:
-        "{params.launcher} train {CONFIG_ARGUMENTS} --study {wildcards.study}"
+        "{resources.launcher} train {CONFIG_ARGUMENTS} --study {wildcards.study}"
         " --task {wildcards.task} --model {wildcards.model}"
         " --treatment {wildcards.treatment} --seed {wildcards.seed}"
         " --threads {threads} > {log:q} 2>&1"

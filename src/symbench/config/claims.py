@@ -1,79 +1,113 @@
 """Checks of claims: names of tasks, models and treatments, metrics, measures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from symbench.config import registry
 from symbench.config.datasets import build_dataset
+from symbench.config.mistakes import MisplacedError, at
 from symbench.config.patterns import Everywhere, matches, matching
 from symbench.config.schema import Claim, Selection
 from symbench.config.study import Study
-from symbench.errors import ConfigError, SymBenchError, choose
-from symbench.evaluation.scores import metrics_of, own_metric
+from symbench.data.dataset import Dataset
+from symbench.errors import SymBenchError, choose
+from symbench.evaluation.scores import Metric, metrics_of, own_metric
 
 
 def check_claim(claim: Claim, study: Study, everywhere: Everywhere) -> None:
-    """Check names, metrics and the measure of a claim; what this size lacks is no mistake."""
-    registry.check("measures", claim.measure)
-    where = {
-        key: value if isinstance(value, list) else [str(value)]
-        for key, value in claim.where.items()
-        if key != "exact"
-    }
-    named: list[tuple[str, str]] = [
-        (f"{key}s", name) for key, patterns in where.items() for name in patterns
-    ]
-    for selection in (claim.of, claim.against):
-        for key in ("task", "model", "treatment"):
-            name = getattr(selection, key, None)
-            if isinstance(name, str):
-                named.append((f"{key}s", name))
-    for what, pattern in named:
-        here = {run.task.name for run in study.runs} if what == "tasks" else set[str]()
-        if not any(matches(name, [pattern]) for name in here):
-            matching(pattern, everywhere(what), what.removesuffix("s"))
-    for selection in (claim.of, claim.against):
-        if selection is not None:
-            _check_selection(claim, selection, study, where.get("task"))
+    """Check names, metrics and the measure of a claim; what this size lacks is no mistake.
 
+    Raises:
+        ConfigError: for the first mistake found.
 
-def _check_selection(
-    claim: Claim, selection: Selection, study: Study, patterns: Sequence[str] | None
-) -> None:
-    if selection.task is not None:
-        patterns = [selection.task]
-    tasks = [
-        task for task in study.tasks.values() if patterns is None or matches(task.name, patterns)
-    ]
-    if not tasks:
-        return
-    for metric in filter(None, (selection.metric, selection.over)):
-        known = {
-            task.name: metrics_of(task.dataset, tuple(map(own_metric, task.settings.metrics)))
-            for task in tasks
-        }
-        lacking = [name for name, metrics in known.items() if metric not in metrics]
-        # Of tasks that a claim does not name, some may lack what it is about.
-        everywhere = len(lacking) == len(tasks) and not _known_elsewhere(metric, study)
-        if lacking and (everywhere if patterns is None else True):
-            choose(metric, known[lacking[0]], f"metric of {lacking[0]}")
-    for task in tasks:
-        if selection.subgroup is not None:
-            task.dataset.check_group(selection.subgroup)
-        beyond = selection.horizon != "1" or selection.subgroup is not None
-        if beyond and not task.dataset.has_trajectories and patterns is not None:
-            raise ConfigError(
-                f"horizon and subgroup make no sense for {task.name}: it is no field."
-            )
-
-
-def _known_elsewhere(metric: str, study: Study) -> bool:
-    """Whether a task of the study that has no run here has a metric."""
-    for settings in study.settings.tasks.values():
-        try:
-            dataset, _ = build_dataset(settings)
-        except SymBenchError:
-            # What a size does not use it need not say in full.
+    """
+    with at("measure"):
+        registry.check("measures", claim.measure)
+    patterns: dict[str, list[str]] = {}
+    for key, value in claim.where.items():
+        if key != "exact":
+            patterns[key] = value if isinstance(value, list) else [str(value)]
+            with at("where", key):
+                for pattern in patterns[key]:
+                    _check_name(key, pattern, study, everywhere)
+    for where, selection in (("of", claim.of), ("against", claim.against)):
+        if selection is None:
             continue
-        if metric in metrics_of(dataset, tuple(map(own_metric, settings.metrics))):
-            return True
-    return False
+        named = {
+            "task": selection.task,
+            "model": selection.model,
+            "treatment": selection.treatment,
+        }
+        with at(where):
+            for what, name in named.items():
+                if name is not None:
+                    with at(what):
+                        _check_name(what, name, study, everywhere)
+            tasks = [selection.task] if selection.task is not None else patterns.get("task")
+            _check_selection(selection, tasks, study)
+
+
+def _check_name(key: str, pattern: str, study: Study, everywhere: Everywhere) -> None:
+    settings = study.settings
+    here: Mapping[str, Mapping[str, object]] = {
+        "task": settings.tasks,
+        "model": settings.models,
+        "treatment": settings.treatments,
+    }
+    if not any(matches(name, [pattern]) for name in here[key]):
+        matching(pattern, everywhere(f"{key}s"), key)
+
+
+def _check_selection(selection: Selection, patterns: Sequence[str] | None, study: Study) -> None:
+    """Check metrics, and what only trajectories have, on all tasks that a claim may be about.
+
+    Of tasks that it names each must have them; if it names none, one of them must.
+    """
+    datasets = _datasets(patterns, study)
+    if not datasets:
+        return
+    known = {name: metrics_of(*described) for name, described in datasets.items()}
+    for key, metric in (("metric", selection.metric), ("over", selection.over)):
+        lacking = [name for name, metrics in known.items() if metric and metric not in metrics]
+        if metric and lacking and (patterns is not None or len(lacking) == len(known)):
+            with at(key):
+                what = f"metric of {lacking[0]}" if patterns is not None else "metric"
+                allowed = (
+                    known[lacking[0]] if patterns is not None else set().union(*known.values())
+                )
+                choose(metric, allowed, what)
+    key = "subgroup" if selection.subgroup is not None else "horizon"
+    if selection.subgroup is None and selection.horizon == "1":
+        return
+    rolled = {name: each for name, (each, _) in datasets.items() if each.has_trajectories}
+    without = [name for name in datasets if name not in rolled]
+    if without and (patterns is not None or not rolled):
+        raise MisplacedError(
+            [key], f"it makes sense for trajectories of fields alone, and {without[0]} has none."
+        )
+    if selection.subgroup is not None:
+        for dataset in rolled.values():
+            with at("subgroup"):
+                dataset.check_group(selection.subgroup)
+
+
+Described = tuple[Dataset, tuple[Metric, ...]]
+
+
+def _datasets(patterns: Sequence[str] | None, study: Study) -> dict[str, Described]:
+    """Data set and further metrics of the tasks of some patterns, or of all that the study has.
+
+    Tasks without runs at this size count too, but for those that it does not describe in full.
+    """
+    found: dict[str, Described] = {}
+    for name, settings in study.settings.tasks.items():
+        if patterns is not None and not matches(name, patterns):
+            continue
+        if name in study.tasks:
+            dataset = study.tasks[name].dataset
+        else:
+            try:
+                dataset, _ = build_dataset(settings)
+            except SymBenchError:
+                continue
+        found[name] = (dataset, tuple(map(own_metric, settings.metrics)))
+    return found

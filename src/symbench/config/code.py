@@ -58,46 +58,40 @@ def _tree(name: str) -> ast.Module:
     path = _path(name)
     if path is None or path.suffix != ".py":
         return ast.Module([], [])
-    return ast.parse(path.read_text())
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @cache
 def _digest(name: str) -> str:
-    tree = _tree(name)
-    text = "\n".join(ast.dump(_without_docstrings(node)) for node in tree.body)
-    return hashlib.sha256(text.encode()).hexdigest()
+    bare = _WithoutText().visit(_tree(name))
+    return hashlib.sha256(ast.dump(bare).encode()).hexdigest()
 
 
-def _without_docstrings(tree: ast.stmt) -> ast.stmt:
-    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    for node in ast.walk(tree):
-        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:]
-    if isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant):
-        return ast.Pass()
-    return tree
+class _WithoutText(ast.NodeTransformer):
+    """Takes out what does nothing: docstrings, and the texts below attributes."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
 
 
 @cache
 def _imports(name: str, deep: bool) -> list[str]:
     """Modules of the followed packages that a module imports, but for type checking."""
-    return sorted({found for node in _statements(_tree(name).body, deep) for found in _named(node)})
+    return sorted({found for node in _statements(_tree(name), deep) for found in _named(node)})
 
 
-def _statements(body: Iterable[ast.stmt], deep: bool) -> Iterator[ast.stmt]:
-    for node in body:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            yield from _statements(node.orelse, deep)
-            continue
-        yield node
-        if not deep and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for part in ("body", "orelse", "finalbody"):
-            inner = getattr(node, part, [])
-            yield from _statements(inner if isinstance(inner, list) else [], deep)
+def _statements(node: ast.AST, deep: bool) -> Iterator[ast.AST]:
+    """What lies below a node, without what is only for type checking."""
+    below: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        below = node.orelse
+    for child in below:
+        if deep or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from _statements(child, deep)
 
 
-def _named(node: ast.stmt) -> Iterator[str]:
+def _named(node: ast.AST) -> Iterator[str]:
     names = []
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]

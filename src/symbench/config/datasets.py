@@ -3,6 +3,7 @@
 import inspect
 
 from symbench.config import registry
+from symbench.config.mistakes import at
 from symbench.config.schema import TaskSettings
 from symbench.data.dataset import Dataset
 from symbench.errors import ConfigError, choose
@@ -15,9 +16,23 @@ def build_dataset(settings: TaskSettings) -> tuple[Dataset, dict[str, object]]:
         ConfigError: for a data set or parameters that do not exist or make no sense.
 
     """
-    found = registry.resolve("datasets", settings.dataset)
+    with at("dataset"):
+        found = _dataset_class(settings.dataset)
+    with at("parameters"):
+        return _built(found, settings)
+
+
+def _dataset_class(name: str) -> type[Dataset]:
+    found = registry.resolve("datasets", name)
     if not (isinstance(found, type) and issubclass(found, Dataset)):
-        raise ConfigError(f"'{settings.dataset}' is no symbench.data.dataset.Dataset.")
+        raise ConfigError(f"'{name}' is no symbench.data.dataset.Dataset.")
+    if inspect.isabstract(found):
+        lacking = ", ".join(sorted(found.__abstractmethods__))
+        raise ConfigError(f"'{name}' does not define {lacking}.")
+    return found
+
+
+def _built(found: type[Dataset], settings: TaskSettings) -> tuple[Dataset, dict[str, object]]:
     signature = inspect.signature(found)
     accepts_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for key in settings.parameters:
@@ -26,6 +41,10 @@ def build_dataset(settings: TaskSettings) -> tuple[Dataset, dict[str, object]]:
     try:
         bound = signature.bind(**settings.parameters)
     except TypeError as error:
-        raise ConfigError(f"parameters of {settings.dataset}: {error}.") from None
+        raise ConfigError(f"{settings.dataset}: {error}.") from None
     bound.apply_defaults()
-    return found(**settings.parameters), dict(bound.arguments)
+    try:
+        return found(**settings.parameters), dict(bound.arguments)
+    # Whatever code of a user raises for a value that it does not expect.
+    except (TypeError, ValueError, KeyError) as error:
+        raise ConfigError(f"{settings.dataset}: {error!r}.") from error

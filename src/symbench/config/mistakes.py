@@ -1,31 +1,113 @@
 """What is wrong with a config, in one sentence: file, key, value, what is allowed, nearest name."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from symbench.config.schema import Configured
-from symbench.config.yaml_files import Content, Layer, listed, mapping
-from symbench.errors import ConfigError, nearest
+from symbench.config.schema import WORDS, Configured
+from symbench.config.yaml_files import Content, Layer, listed, mapping, one_line
+from symbench.errors import ConfigError, SymBenchError, nearest
+
+# What pydantic says in the words of Python, in those of YAML.
+_PLAIN = {
+    "missing": "is missing",
+    "model_type": "give keys and values",
+    "dict_type": "give keys and values",
+    "list_type": "give a list",
+    "too_short": "give at least one",
+    "string_too_short": "give at least one character",
+    "string_type": "give text, in quotes where it looks like something else",
+    "int_type": "give a whole number",
+    "float_type": "give a number",
+    "bool_type": "give true or false",
+    "finite_number": "give a finite number",
+    "greater_than_equal": "give at least {ge}",
+    "greater_than": "give more than {gt}",
+    "less_than": "give less than {lt}",
+}
 
 
-def validated(content: Content, layers: Sequence[Layer]) -> Configured:
-    """The typed configuration; raises `ConfigError` for the first value that is not allowed."""
+class MisplacedError(ConfigError):
+    """A mistake at a key; whoever knows the files says in which one the key stands."""
+
+    def __init__(self, key: Sequence[str], said: str) -> None:
+        """Say what is wrong at a key."""
+        super().__init__(f"key '{'.'.join(key)}': {said}")
+        self.key = tuple(key)
+        self.said = said
+
+
+@contextmanager
+def at(*key: str) -> Iterator[None]:
+    """Name the key of mistakes that are found inside; it goes before the key that they name."""
+    try:
+        yield
+    except MisplacedError as error:
+        raise MisplacedError((*key, *error.key), error.said) from None
+    except SymBenchError as error:
+        raise MisplacedError(key, str(error)) from None
+
+
+def placed(error: MisplacedError, layers: Sequence[Layer]) -> ConfigError:
+    """A mistake with the file that its key stands in."""
+    key = one_line(".".join(error.key))
+    return ConfigError(f"{file_of(error.key, layers)}: key '{key}': {one_line(error.said)}")
+
+
+def validated(content: Content) -> Configured:
+    """The typed configuration; raises `MisplacedError` for the first value that is not allowed."""
     try:
         return Configured.model_validate(content)
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = [str(part) for part in problem["loc"]]
-        value = problem["input"]
-        shown = "" if isinstance(value, dict | list) else f" (value: {value!r})"
-        kind, message = problem["type"], problem["msg"].removeprefix("Value error, ")
+        problems = error.errors()
+        places = [_existing([str(part) for part in each["loc"]], content) for each in problems]
+        # Of a value that may have several types, what is wrong with the one that it has.
+        same = [each for each, place in zip(problems, places, strict=True) if place == places[0]]
+        problem = next((each for each in same if not each["type"].endswith("_type")), problems[0])
+        missing = problem["type"] == "missing"
+        place = [str(part) for part in problem["loc"]] if missing else places[0]
+        raise MisplacedError(place, said(problem)) from None
+
+
+def said(problem: ErrorDetails) -> str:
+    """A problem that pydantic found, as a part of a sentence and its full stop."""
+    kind, value = problem["type"], problem["input"]
+    if kind == "extra_forbidden":
+        allowed = _allowed(problem["loc"][:-1])
+        name = str(problem["loc"][-1])
+        return f"unknown key; allowed here: {', '.join(allowed)}.{nearest(name, allowed)}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if kind in _PLAIN:
+        message = _PLAIN[kind].format(**problem.get("ctx", {}))
+    elif kind == "string_pattern_mismatch":
+        message = WORDS[problem["ctx"]["pattern"]]
+    else:
         message = message[0].lower() + message[1:]
-        if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-            allowed = _allowed(problem["loc"][:-1])
-            message = f"unknown key; allowed here: {', '.join(allowed)}"
-            shown = f".{nearest(place[-1], allowed)}" if nearest(place[-1], allowed) else ""
-        file = file_of(place, layers)
-        raise ConfigError(f"{file}: key '{'.'.join(place)}': {message}{shown}.") from None
+    shown = "" if kind == "missing" or kind == "value_error" else f" (value: {_shown(value)})"
+    return f"{message}{shown}."
+
+
+def _shown(value: object) -> str:
+    """A value as YAML has it, cut where it is long."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _existing(place: Sequence[str], content: object) -> list[str]:
+    """A place without what pydantic adds to it, such as the type that a value was tried as."""
+    found: list[str] = []
+    for part in place:
+        if isinstance(content, list) and part.isdecimal() and int(part) < len(content):
+            content = content[int(part)]
+        elif isinstance(content, dict) and part in content:
+            content = content[part]
+        else:
+            break
+        found.append(part)
+    return found
 
 
 def file_of(place: Sequence[str], layers: Sequence[Layer]) -> str:
@@ -34,17 +116,17 @@ def file_of(place: Sequence[str], layers: Sequence[Layer]) -> str:
         for file, content in reversed(layers):
             if _has(content, place[:length]):
                 return file
-    return layers[0][0]
+    return layers[-1][0]
 
 
 def _has(content: object, place: Sequence[str]) -> bool:
     for part in place:
-        if isinstance(content, list) and part.isdecimal() and int(part) < len(content):
-            content = content[int(part)]
-        elif isinstance(content, dict) and part in content:
-            content = content[part]
-        else:
+        # A list replaces: all that is in it is of the last file that has it.
+        if isinstance(content, list):
+            return True
+        if not isinstance(content, dict) or part not in content:
             return False
+        content = content[part]
     return True
 
 
@@ -76,21 +158,3 @@ def _followed(full: Content, node: Content) -> Content:
             node = mapping(choices[0])
         else:
             return node
-
-
-def schema() -> Content:
-    """The JSON schema of size files and overlays, for editors: nothing in it is required."""
-    full = Configured.model_json_schema()
-    for node in _nodes(full):
-        node.pop("required", None)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **full}
-
-
-def _nodes(node: object) -> Iterator[Content]:
-    if isinstance(node, dict):
-        yield node
-        for value in node.values():
-            yield from _nodes(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _nodes(value)

@@ -6,31 +6,31 @@ lies upon it. Every mistake is one sentence that names the file, the key, the va
 and the nearest name. Nothing here imports torch: the workflow plans thousands of jobs in seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
 from symbench.config import registry
-from symbench.config.mistakes import validated
+from symbench.config.mistakes import MisplacedError, at, placed, validated
+from symbench.config.patterns import Everywhere, matching
 from symbench.config.resolve import build_study
 from symbench.config.run import SweepPoint, Task
+from symbench.config.schema import Configured
 from symbench.config.study import Study
 from symbench.config.sweeps import with_sweeps
 from symbench.config.yaml_files import (
     Content,
     Layer,
-    Loader,
     mapping,
     merge,
     merged,
     one_line,
+    parse,
     read_yaml,
     without,
 )
-from symbench.errors import ConfigError, SymBenchError, choose
+from symbench.errors import ConfigError, choose
 from symbench.layout import Layout
 
 DEFAULT_SIZE = "laptop"
@@ -101,42 +101,85 @@ def read_configuration(
         ConfigError: for the first mistake found.
 
     """
-    chain = _chain([Path(file) for file in files], size, folder)
+    given = [Path(file) for file in files]
+    # Overlays may lie anywhere: sizes are those beside a size file that is given with them.
+    beside = [path.resolve().parents[1] for path in given if "size" in read_yaml(path)]
+    chain = _chain(given, size, beside[0] if beside else folder)
     folder = chain[0].resolve().parents[1]
     layers = [(str(path), read_yaml(path)) for path in chain]
-    layers += [(f"set '{text}'", _override(text)) for text in overrides]
+    layers += [(f"set '{one_line(text)}'", _override(text)) for text in overrides]
+    try:
+        return _checked(chain, layers, studies, overrides)
+    except MisplacedError as error:
+        raise placed(error, [*_study_layers(chain, layers), *layers]) from None
+
+
+def _checked(
+    chain: Sequence[Path],
+    layers: Sequence[Layer],
+    asked: Sequence[str] | None,
+    overrides: Sequence[str],
+) -> Configuration:
+    """The configuration that files and overrides say, each as a layer; see `read_configuration`."""
+    folder = chain[0].resolve().parents[1]
     together = without(merged(layers), "base")
-    chosen = _chosen_studies(together, layers[1 : len(chain)], studies)
-    available = sorted(path.stem for path in (folder / "studies").glob("*.yaml"))
-    sweeps: dict[str, dict[str, list[SweepPoint]]] = {}
     contents: Content = {}
-    for name in chosen:
-        path = folder / "studies" / f"{choose(name, available, 'study')}.yaml"
-        layers.insert(0, (str(path), {"studies": {name: read_yaml(path)}}))
-        content = merge(read_yaml(path), mapping(mapping(together.get("studies")).get(name)))
-        contents[name], sweeps[name] = with_sweeps(content, f"studies.{name}", layers)
-    parsed = validated({**together, "studies": contents}, layers)
-    layout = Layout(Path(parsed.data), Path(parsed.results) / (parsed.name or parsed.size))
+    sweeps: dict[str, dict[str, list[SweepPoint]]] = {}
+    for name in _chosen_studies(together, layers[1 : len(chain)], asked, folder):
+        said = mapping(together["studies"])[name]
+        content = merge({name: read_yaml(_study_file(name, folder))}, {name: said})[name]
+        with at("studies", name):
+            contents[name], sweeps[name] = with_sweeps(content)
+    parsed = validated({**together, "studies": contents or together.get("studies")})
+    everywhere = {name: _Everywhere(folder, name, chain) for name in parsed.studies}
+    _check_only_tasks(parsed, everywhere)
     built = {}
     for name, settings in parsed.studies.items():
-        names = _Everywhere(folder, name, [*chain])
-        try:
+        with at("studies", name):
             built[name] = build_study(
-                name, settings, sweeps[name], names, parsed.only_tasks, parsed.scratch
+                name, settings, sweeps[name], everywhere[name], parsed.only_tasks, parsed.scratch
             )
-        except SymBenchError as error:
-            described = ", ".join(str(path) for path in chain)
-            raise ConfigError(f"{described}: studies.{name}: {error}") from None
+        if not built[name].runs:
+            raise MisplacedError(["only_tasks"], f"no run of {name} is left.")
+    name = parsed.name or parsed.size
     return Configuration(
         size=parsed.size,
-        name=parsed.name or parsed.size,
-        layout=layout,
+        name=name,
+        layout=Layout(Path(parsed.data).expanduser(), Path(parsed.results).expanduser() / name),
         studies=built,
         files=tuple(chain),
         overrides=tuple(overrides),
         raw_files=tuple(folder.parent / path for path in parsed.raw_files),
         scratch=parsed.scratch,
     )
+
+
+def _study_file(name: str, folder: Path) -> Path:
+    files = {path.stem: path for path in (folder / "studies").glob("*.yaml")}
+    with at("studies", name):
+        if not files:
+            raise ConfigError(f"there is no file of a study in {folder / 'studies'}.")
+        return files[choose(name, files, "study")]
+
+
+def _study_layers(chain: Sequence[Path], layers: Sequence[Layer]) -> list[Layer]:
+    """What the files of studies say, below all other layers."""
+    folder = chain[0].resolve().parents[1]
+    names = mapping(merged(layers).get("studies"))
+    paths = [path for path in (folder / "studies").glob("*.yaml") if path.stem in names]
+    return [(str(path), {"studies": {path.stem: read_yaml(path)}}) for path in sorted(paths)]
+
+
+def _check_only_tasks(parsed: Configured, everywhere: Mapping[str, Everywhere]) -> None:
+    """Refuse a pattern that stands for no task of any of the studies."""
+    for number, pattern in enumerate(parsed.only_tasks or ()):
+        known = {
+            task
+            for name, settings in parsed.studies.items()
+            for task in {*settings.tasks, *everywhere[name]("tasks")}
+        }
+        with at("only_tasks", str(number)):
+            matching(pattern, known, "task")
 
 
 def size_file(size: str, folder: Path = CONFIG) -> Path:
@@ -173,31 +216,32 @@ def _add_with_bases(file: Path, folder: Path, chain: list[Path], above: tuple[Pa
     if "base" in content:
         if "size" in content:
             raise ConfigError(f"{file} names both 'size' and 'base': one of them.")
-        base = str(content["base"])
-        overlay = file.parent / base
-        path = overlay if overlay.suffix == ".yaml" and overlay.is_file() else None
-        _add_with_bases(
-            path or _base_size(base, file, folder), folder, chain, (*above, file.resolve())
-        )
+        _add_with_bases(_base(file, folder), folder, chain, (*above, file.resolve()))
     chain.append(file)
 
 
-def _base_size(base: str, file: Path, folder: Path) -> Path:
+def _base(file: Path, folder: Path) -> Path:
+    """The file that an overlay lies upon: another one beside it, or a size."""
+    base = str(read_yaml(file)["base"])
+    if base.endswith((".yaml", ".yml")):
+        if not (file.parent / base).is_file():
+            raise ConfigError(f"{file}: key 'base': there is no file {base} beside it.")
+        return file.parent / base
     own = file.resolve().parents[1]
-    for each in (folder, own):
-        if (each / "sizes").is_dir():
-            try:
-                return size_file(base, each)
-            except ConfigError as error:
-                raise ConfigError(f"{file}: base: {error}") from None
-    return size_file(base, folder)
+    where = next((each for each in (folder, own) if (each / "sizes").is_dir()), folder)
+    try:
+        return size_file(base, where)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: key 'base': {error}") from None
 
 
 def _chosen_studies(
-    merged: Content, overlays: Sequence[Layer], asked: Sequence[str] | None
+    together: Content, overlays: Sequence[Layer], asked: Sequence[str] | None, folder: Path
 ) -> list[str]:
     """Studies that are asked for, or that overlays name, or all of the size."""
-    known = mapping(merged.get("studies"))
+    known = mapping(together.get("studies"))
+    for name in known:
+        _study_file(name, folder)
     if asked:
         return [choose(name, known, "study") for name in dict.fromkeys(asked)]
     named = {name for _, content in overlays for name in mapping(content.get("studies"))}
@@ -207,13 +251,13 @@ def _chosen_studies(
 def _override(text: str) -> Content:
     """A single key as the content of a file; raises `ConfigError` unless it reads key=value."""
     key, equals, value = text.partition("=")
-    parts = key.strip().split(".")
+    parts = [part.strip() for part in key.split(".")]
+    where = f"set '{one_line(text)}'"
     if not equals or not all(parts):
-        raise ConfigError(f"set '{text}': write key=value, such as studies.ace.training.epochs=3.")
-    try:
-        content: object = yaml.load(value, Loader=Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"set '{text}': the value is no YAML: {one_line(error)}.") from None
+        raise ConfigError(f"{where}: write key=value, such as studies.ace.training.epochs=3.")
+    if parts[0] in ("size", "base"):
+        raise ConfigError(f"{where}: this is no single key; give another size, or a file with it.")
+    content = parse(value, f"{where}: the value is")
     for part in reversed(parts):
         content = {part: content}
     return mapping(content)
@@ -241,9 +285,13 @@ class _Everywhere:
         }
         base = read_yaml(self.folder / "studies" / f"{self.study}.yaml")
         others = [*self.folder.glob("sizes/*.yaml"), *self.folder.glob("overlays/*.yaml")]
-        for path in (*others, *self.files):
-            said = mapping(mapping(read_yaml(path).get("studies")).get(self.study))
-            content, _ = with_sweeps(merge(base, said), self.study, [(str(path), {})])
+        for path in dict.fromkeys((*others, *self.files)):
+            try:
+                said = mapping(mapping(read_yaml(path).get("studies")).get(self.study))
+                content, _ = with_sweeps(merge(base, said))
+            except ConfigError:
+                # A mistake in a file that is not asked for is none of this configuration.
+                continue
             for what, found in names.items():
-                found |= set(mapping(content.get(what)))
+                found |= set(mapping(mapping(content).get(what)))
         return names

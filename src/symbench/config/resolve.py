@@ -1,7 +1,8 @@
 """From the settings of a study to its runs, with everything that they name checked."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,18 +11,20 @@ from pydantic import ValidationError
 from symbench.config import registry
 from symbench.config.claims import check_claim
 from symbench.config.datasets import build_dataset
+from symbench.config.mistakes import MisplacedError, at, said
 from symbench.config.patterns import Everywhere, matches, matching
-from symbench.config.run import Run, SweepPoint, Task
+from symbench.config.run import WEIGHTS, Run, SweepPoint, Task
 from symbench.config.schema import (
     Checkpoint,
     RunBlock,
     Settings,
     StudySettings,
+    TaskSettings,
     TreatmentSettings,
 )
 from symbench.config.settings import FIELD_KEYS, EvaluationSettings, Strict, TrainingSettings
 from symbench.config.study import Study
-from symbench.errors import ConfigError, SymBenchError
+from symbench.errors import choose
 from symbench.evaluation.scores import own_metric
 
 Some = TypeVar("Some", bound=Strict)
@@ -51,11 +54,12 @@ def build_study(
     """
     tasks: dict[str, Task] = {}
     runs: dict[tuple[str, str, str, int], Run] = {}
+    _check_code(settings)
     _check_patterns(settings, everywhere)
-    for pattern in only_tasks or ():
-        matching(pattern, everywhere("tasks") | set(settings.tasks), "task")
-    for block in settings.runs:
-        for task_name, model, treatment in _names(block, settings):
+    for number, block in enumerate(settings.runs):
+        with at("runs", str(number)):
+            named = _names(block, settings)
+        for task_name, model, treatment in named:
             if only_tasks is not None and not matches(task_name, only_tasks):
                 continue
             if task_name not in tasks:
@@ -64,55 +68,75 @@ def build_study(
             task = tasks[task_name]
             published = task_name in settings.models[model].checkpoints
             # Published weights are one network: there is nothing to seed.
+            place = ("runs", str(number), "seeds") if block.seeds else ("seeds",)
             for seed in [0] if published else block.seeds or settings.seeds:
+                with at(*place):
+                    task.dataset.check_seed(seed)
                 key = (task_name, model, treatment, seed)
                 if key not in runs:
                     runs[key] = _run(task, model, treatment, seed, settings, scratch)
-    if not runs:
-        raise ConfigError("no run is left: 'only_tasks' names no task of its runs.")
     study = Study(name, settings, tuple(runs.values()))
     for number, claim in enumerate(settings.claims):
-        try:
+        with at("claims", str(number)):
             check_claim(claim, study, everywhere)
-        except SymBenchError as error:
-            raise ConfigError(f"claims.{number} ({claim.name}): {error}") from None
-    for figure in settings.figures:
-        registry.check("figures", figure.draw or figure.name)
-    for table in settings.tables:
-        registry.check("tables", table)
     return study
+
+
+def _check_code(settings: StudySettings) -> None:
+    """Refuse names of code that does not exist, of what no run uses too."""
+    for name, task in settings.tasks.items():
+        with at("tasks", name, "dataset"):
+            registry.check("datasets", task.dataset)
+    for name, model in settings.models.items():
+        with at("models", name, "architecture"):
+            registry.check("models", model.architecture)
+    for name, treatment in settings.treatments.items():
+        with at("treatments", name, "method"):
+            registry.check("treatments", treatment.method)
+    for number, figure in enumerate(settings.figures):
+        with at("figures", str(number), "draw" if figure.draw else "name"):
+            registry.check("figures", figure.draw or figure.name)
+    for number, table in enumerate(settings.tables):
+        with at("tables", str(number)):
+            registry.check("tables", table)
 
 
 def _check_patterns(settings: StudySettings, everywhere: Everywhere) -> None:
     """Refuse settings and checkpoints of tasks that the study has at no size."""
+    models, treatments = settings.models.items(), settings.treatments.items()
     named = [
-        *(("models", name, key) for name, each in settings.models.items() for key in each.per_task),
+        *(("models", name, "per_task", key) for name, each in models for key in each.per_task),
         *(
-            ("models", name, key)
-            for name, each in settings.models.items()
+            ("models", name, "checkpoints", key)
+            for name, each in models
             for key in each.checkpoints
         ),
         *(
-            ("treatments", name, key)
-            for name, each in settings.treatments.items()
+            ("treatments", name, "per_task", key)
+            for name, each in treatments
             for key in each.per_task
         ),
     ]
-    for what, name, pattern in named:
-        if any(matches(task, [pattern]) for task in settings.tasks):
-            continue
-        try:
-            matching(pattern, everywhere("tasks"), "task")
-        except ConfigError as error:
-            raise ConfigError(f"{what}.{name}: {error}") from None
+    for place in named:
+        pattern = place[-1]
+        if not any(matches(task, [pattern]) for task in settings.tasks):
+            with at(*place):
+                matching(pattern, everywhere("tasks"), "task")
 
 
-def _names(block: RunBlock, settings: StudySettings) -> Iterable[tuple[str, str, str]]:
-    tasks = [name for each in block.tasks for name in matching(each, settings.tasks, "task")]
-    models = [name for each in block.models for name in matching(each, settings.models, "model")]
-    for treatment in block.treatments:
-        registry.check("treatments", _treatment(settings, treatment).method)
-    return itertools.product(tasks, models, block.treatments)
+def _names(block: RunBlock, settings: StudySettings) -> list[tuple[str, str, str]]:
+    """All of a block: task, model, treatment; raises `ConfigError` for a name that is not there."""
+    with at("tasks"):
+        tasks = [name for each in block.tasks for name in matching(each, settings.tasks, "task")]
+    with at("models"):
+        models = [
+            name for each in block.models for name in matching(each, settings.models, "model")
+        ]
+    with at("treatments"):
+        for name in block.treatments:
+            if name not in settings.treatments:
+                choose(name, {*registry.names("treatments"), *settings.treatments}, "treatment")
+    return list(itertools.product(tasks, models, block.treatments))
 
 
 def _treatment(settings: StudySettings, name: str) -> TreatmentSettings:
@@ -122,25 +146,28 @@ def _treatment(settings: StudySettings, name: str) -> TreatmentSettings:
 
 def _task(study: str, name: str, settings: StudySettings, points: tuple[SweepPoint, ...]) -> Task:
     described = settings.tasks[name]
-    try:
+    with at("tasks", name):
         dataset, parameters = build_dataset(described)
-        dataset.check_group(described.group)
-        if described.evaluation.rollout_group is not None and dataset.has_trajectories:
-            dataset.check_group(described.evaluation.rollout_group)
+        with at("group"):
+            dataset.check_group(described.group)
         for path in described.metrics:
-            own_metric(path)
-    except SymBenchError as error:
-        raise ConfigError(f"tasks.{name}: {error}") from None
-    if not dataset.has_trajectories:
-        given = described.evaluation.model_fields_set & FIELD_KEYS
-        keys = [f"evaluation.{key}" for key in sorted(given)]
-        keys += sorted(described.model_fields_set & {"parity", "input_steps"})
-        if keys:
-            raise ConfigError(
-                f"tasks.{name}.{keys[0]}: makes sense for fields on a grid alone, and "
-                f"{described.dataset} holds {dataset.kind}."
-            )
+            with at("metrics"):
+                own_metric(path)
+        if not dataset.has_trajectories:
+            _refuse_trajectories(described)
     return Task(study, name, described, dataset, parameters, points, settings.resources)
+
+
+def _refuse_trajectories(described: TaskSettings) -> None:
+    """Raise `ConfigError` if settings of trajectories are given for data without them."""
+    given = described.evaluation.model_fields_set & FIELD_KEYS
+    places = [["evaluation", key] for key in sorted(given)]
+    places += [[key] for key in sorted(described.model_fields_set & {"parity", "input_steps"})]
+    if places:
+        raise MisplacedError(
+            places[0],
+            f"it makes sense for trajectories of fields alone, and {described.dataset} has none.",
+        )
 
 
 def _run(
@@ -159,28 +186,33 @@ def _run(
         **_options(task.settings.training),
     }
     # Steps in place of epochs, or the other way round, replace what is below.
+    place, given = _last_length(settings, model, task)
     for one, other in (("epochs", "steps"), ("steps", "epochs")):
-        if other in _last_length(settings, model, task) and one in training:
+        if given == {other} and one in training:
             training[one] = None
     evaluation = {**settings.evaluation.model_dump(), **_options(task.settings.evaluation)}
-    names = f"{task.name}, {model}"
-    try:
-        task.dataset.check_seed(seed)
-    except SymBenchError as error:
-        raise ConfigError(f"tasks.{task.name}: {error}") from None
+    names = f"{model} on {task.name}"
+    with at(*place):
+        training_settings = _valid(TrainingSettings, training, names)
+    with at("evaluation"):
+        evaluation_settings = _valid(EvaluationSettings, evaluation, names)
+    if task.dataset.has_trajectories and evaluation_settings.rollout_group is not None:
+        own = "rollout_group" in task.settings.evaluation.model_fields_set
+        with at(*(("tasks", task.name) if own else ()), "evaluation", "rollout_group"):
+            task.dataset.check_group(evaluation_settings.rollout_group)
     evaluations = chosen.evaluations or method.evaluations or settings.evaluations
     return Run(
         task=task,
         model=model,
         treatment=treatment,
         seed=seed,
-        architecture=registry.check("models", chosen.architecture),
+        architecture=chosen.architecture,
         model_settings=_for_task(chosen.settings, chosen.per_task, task.name),
         checkpoint=_checkpoint(settings, model, task.name),
         method=method.method,
         treatment_settings=_for_task(method.settings, method.per_task, task.name),
-        training=_valid(TrainingSettings, training, f"training of {names}"),
-        evaluation=_valid(EvaluationSettings, evaluation, f"evaluation of {names}"),
+        training=training_settings,
+        evaluation=evaluation_settings,
         evaluations=tuple(evaluations),
         scratch=scratch,
     )
@@ -190,24 +222,29 @@ def _options(options: Strict) -> dict[str, object]:
     return options.model_dump(exclude_unset=True)
 
 
-def _last_length(settings: StudySettings, model: str, task: Task) -> set[str]:
-    """The one of epochs and steps that the most special part of the config gives."""
-    parts = (task.settings.training, settings.models[model].training, settings.training)
-    for part in parts:
+def _last_length(
+    settings: StudySettings, model: str, task: Task
+) -> tuple[tuple[str, ...], set[str]]:
+    """The most special part of the config that gives epochs or steps, and what it gives."""
+    parts = {
+        ("tasks", task.name, "training"): task.settings.training,
+        ("models", model, "training"): settings.models[model].training,
+        ("training",): settings.training,
+    }
+    for place, part in parts.items():
         if given := part.model_dump(include={"epochs", "steps"}, exclude_none=True):
-            return set(given)
-    return set()
+            return place, set(given)
+    return ("training",), set()
 
 
 def _valid(model: type[Some], content: Mapping[str, object], where: str) -> Some:
+    """All settings of a run of some names; a part of them may be said nowhere."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        said = problem["msg"].removeprefix("Value error, ")
-        said = "is given nowhere" if problem["type"] == "missing" else said
-        raise ConfigError(f"{where}: {f'{key}: ' if key else ''}{said}.") from None
+        place = [str(part) for part in problem["loc"]]
+        raise MisplacedError(place, f"{said(problem).removesuffix('.')}, for {where}.") from None
 
 
 def _for_task(settings: Settings, per_task: Mapping[str, Settings], task: str) -> Settings:
@@ -223,12 +260,21 @@ def _checkpoint(settings: StudySettings, model: str, task: str) -> Checkpoint | 
     described = settings.models[model]
     if (checkpoint := described.checkpoints.get(task)) is None:
         return None
+    place = ["models", model, "checkpoints", task]
     repository = checkpoint.repository or described.repository
     if repository is None:
-        raise ConfigError(
-            f"models.{model}.checkpoints.{task}: 'repository' is missing, here and at the model."
-        )
+        raise MisplacedError(place, "'repository' is missing, here and at the model.")
     repository = repository.replace("{task}", task)
-    if repository.startswith((".", "/", "~")) and not Path(repository).expanduser().is_dir():
-        raise ConfigError(f"models.{model}.checkpoints.{task}: {repository} is no folder.")
+    if repository.startswith((".", "/", "~")):
+        repository = str(Path(repository).expanduser())
+        for name in WEIGHTS:
+            if not Path(repository, name).is_file():
+                raise MisplacedError(
+                    place, f"{repository} is no folder with {' and '.join(WEIGHTS)}."
+                )
+    elif not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise MisplacedError(
+            place,
+            f"'{repository}' is no repository: write owner/name, or ./folder for a folder.",
+        )
     return checkpoint.model_copy(update={"repository": repository})

@@ -13,11 +13,25 @@ from symbench.config.schema import Checkpoint, Resources, Settings, Stage, TaskS
 from symbench.config.settings import EvaluationSettings, TrainingSettings
 from symbench.data.dataset import Dataset, TaskOptions
 
+# What a folder of published weights holds.
+WEIGHTS = ("config.json", "model.safetensors")
+
 
 def fingerprint(content: object) -> str:
     """Hash of plain values: the same for the same content, wherever and whenever it is made."""
-    text = json.dumps(content, sort_keys=True, default=str)
+    text = json.dumps(_plain(content), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(content: object) -> object:
+    """Values in which 1.0 and 1 are written alike, which mean the same."""
+    if isinstance(content, float) and content.is_integer():
+        return int(content)
+    if isinstance(content, Mapping):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return content
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Task:
     @property
     def dataset_folder(self) -> str:
         """Name of the data set, as a part of a path."""
-        return self.settings.dataset.rpartition(":")[2]
+        return self.settings.dataset.rpartition(":")[2].replace(".", "_")
 
     @cached_property
     def data_fingerprint(self) -> str:
@@ -79,10 +93,10 @@ class Task:
     @cached_property
     def audit_fingerprint(self) -> str:
         """Hash of all that decides the audit."""
-        module = registry.module_of("datasets", self.settings.dataset)
         settings = self.settings
         opened = [settings.group, settings.exact, settings.input_steps, settings.parity]
-        return fingerprint([self.data_fingerprint, opened, code_of(module)])
+        modules = [registry.module_of("datasets", settings.dataset), *_modules(settings.group)]
+        return fingerprint([self.data_fingerprint, opened, code_of(*modules)])
 
 
 @dataclass(frozen=True)
@@ -151,7 +165,10 @@ class Run:
             code_of(data, model, method, "symbench.training.loop"),
         ]
         if self.checkpoint is not None:
-            content += [self.checkpoint.model_dump(), _local_weights(self.checkpoint)]
+            # Of weights at hand it does not matter where they lie.
+            weights = _local_weights(self.checkpoint)
+            content += [self.checkpoint.model_dump(exclude={"repository"} if weights else None)]
+            content += [weights]
         return fingerprint(content)
 
     @cached_property
@@ -162,9 +179,14 @@ class Run:
             self.evaluation.model_dump(),
             self.evaluations,
             self.task.settings.metrics,
-            code_of("symbench.evaluation.measure"),
+            code_of("symbench.evaluation.measure", *_modules(*self.task.settings.metrics)),
         ]
         return fingerprint(content)
+
+
+def _modules(*paths: str) -> list[str]:
+    """The modules of those that are `package.module:Name`."""
+    return [path.partition(":")[0] for path in paths if ":" in path]
 
 
 def _local_weights(checkpoint: Checkpoint) -> list[str]:
@@ -172,5 +194,5 @@ def _local_weights(checkpoint: Checkpoint) -> list[str]:
     folder = Path(checkpoint.repository or "")
     if not checkpoint.repository or not folder.is_dir():
         return []
-    paths = (folder / name for name in ("config.json", "model.safetensors"))
+    paths = (folder / name for name in WEIGHTS)
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]

@@ -5,19 +5,33 @@ config/README.md explains every key; it is made from the descriptions here.
 
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from symbench.config.settings import EvaluationSettings, Strict, TrainingOptions
 
 Evaluation = Literal["plain", "average", "frame"]
 Stage = Literal["fetch", "audit", "train", "evaluate", "compare"]
 Settings = dict[str, JsonValue]
+# What texts may hold, in the words of messages.
+NAME, PATTERN, FOLDER = r"^[A-Za-z0-9_]+$", r"^[A-Za-z0-9_*?\[\]]+$", r"^[^{}\x00-\x1f]+$"
+WORDS = {
+    NAME: "give letters, digits and underscores",
+    PATTERN: "give letters, digits and underscores, and * or ? for any",
+    FOLDER: "give the path of a folder, without braces",
+}
 # Names are parts of paths and of the workflow's patterns.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 # A name, or a pattern of names such as nbody_*.
-Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?\[\]]+$")]
+Pattern = Annotated[str, Field(pattern=PATTERN)]
 # A registered name, or `package.module:Name`.
 Registered = Annotated[str, Field(min_length=1)]
+# A folder: the workflow takes { and } for its own.
+Folder = Annotated[str, Field(pattern=FOLDER)]
+
+# Numbers that a name can be made of.
+LARGEST = 10**15
+Bounds = Field(gt=-LARGEST, lt=LARGEST)
+Number = Annotated[float, Bounds] | Annotated[int, Bounds]
 
 Item = TypeVar("Item")
 
@@ -30,7 +44,7 @@ def _once(values: list[Item]) -> list[Item]:
 
 
 Seeds = Annotated[
-    list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(_once)
+    list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1), AfterValidator(_once)
 ]
 Evaluations = Annotated[list[Evaluation], Field(min_length=1), AfterValidator(_once)]
 
@@ -49,12 +63,10 @@ class TaskSettings(Strict):
     metrics: Annotated[list[Registered], AfterValidator(_once)] = Field(
         [], description="further scores of test samples, as `package.module:Name`"
     )
-    sweep: dict[str, Annotated[list[float | int], Field(min_length=1), AfterValidator(_once)]] = (
-        Field(
-            {},
-            description="tasks that differ in one number: `training_samples`, or a parameter of the"
-            " data set; each value makes a task <name>_<key>_<value>, but for the task's own",
-        )
+    sweep: dict[Name, Annotated[list[Number], Field(min_length=1), AfterValidator(_once)]] = Field(
+        {},
+        description="tasks that differ in one number: `training_samples`, or a parameter of the"
+        " data set; each value makes a task <name>_<key>_<value>, but for the task's own",
     )
     training: TrainingOptions = Field(
         TrainingOptions(), description="on top of that of study and model"
@@ -173,9 +185,10 @@ class Claim(Strict):
     measure: Registered = Field(description="value, difference, relative_change, ...")
     of: Selection | None = None
     against: Selection | None = None
-    where: dict[Literal["exact", "task", "model", "treatment"], bool | Pattern | list[Pattern]] = (
-        Field({}, description="the cases: names or patterns, and whether their symmetry is exact")
-    )
+    where: dict[
+        Literal["exact", "task", "model", "treatment"],
+        Pattern | Annotated[list[Pattern], Field(min_length=1)] | bool,
+    ] = Field({}, description="the cases: names or patterns, and whether their symmetry is exact")
     pick: Literal["every", "lowest"] = "every"
     expect: Expectation
     unmet: Literal["contradicted", "inconclusive"] = "contradicted"
@@ -188,11 +201,14 @@ class Claim(Strict):
             raise ValueError(f"measure {self.measure} needs 'of'")
         if self.measure in compared and not self.against:
             raise ValueError(f"measure {self.measure} needs 'against'")
-        if not isinstance(self.where.get("exact", True), bool):
-            raise ValueError("where.exact is true or false")
-        if any(isinstance(value, bool) for key, value in self.where.items() if key != "exact"):
-            raise ValueError("where holds names")
         return self
+
+    @field_validator("where")
+    @classmethod
+    def _names_but_exact(cls, where: dict[str, object]) -> dict[str, object]:
+        if any(isinstance(value, bool) != (key == "exact") for key, value in where.items()):
+            raise ValueError("'exact' is true or false, all others are names or patterns")
+        return where
 
     @property
     def population(self) -> str:
@@ -216,6 +232,24 @@ class FigureSettings(Strict):
     caption: str
 
 
+def table_name(path: str) -> str:
+    """The name of a further table, as a part of a path."""
+    return path.rpartition(":")[2].replace(".", "_")
+
+
+Named = TypeVar("Named", Claim, FigureSettings)
+
+
+def _named_once(values: list[Named]) -> list[Named]:
+    _once([value.name for value in values])
+    return values
+
+
+def _tables_once(values: list[str]) -> list[str]:
+    _once([table_name(value) for value in values])
+    return values
+
+
 class StudySettings(Strict):
     """One study at one size: its file, with what size and overlays say on top."""
 
@@ -234,21 +268,12 @@ class StudySettings(Strict):
     training: TrainingOptions
     evaluation: EvaluationSettings
     runs: list[RunBlock] = Field(min_length=1)
-    claims: list[Claim] = Field([])
-    figures: list[FigureSettings] = Field([])
-    tables: Annotated[list[Registered], AfterValidator(_once)] = Field(
+    claims: Annotated[list[Claim], AfterValidator(_named_once)] = Field([])
+    figures: Annotated[list[FigureSettings], AfterValidator(_named_once)] = Field([])
+    tables: Annotated[list[Registered], AfterValidator(_tables_once)] = Field(
         [], description="further tables that figures draw, beside metrics and claims"
     )
     resources: dict[Stage, Resources] = Field({}, description="of jobs, by stage")
-
-    @model_validator(mode="after")
-    def _names_once(self) -> Self:
-        for what, named in (("claims", self.claims), ("figures", self.figures)):
-            names = [each.name for each in named]
-            for name in names:
-                if names.count(name) > 1:
-                    raise ValueError(f"two {what} are called '{name}'")
-        return self
 
 
 class Configured(Strict):
@@ -259,13 +284,15 @@ class Configured(Strict):
     base: str | None = Field(
         None, description="of an overlay: the size, or the other overlay, that it lies upon"
     )
-    data: str = Field("data", min_length=1, description="folder of all data")
-    results: str = Field("results", min_length=1, description="folder of all results")
-    raw_files: list[str] = Field(
+    data: Folder = Field("data", description="folder of all data")
+    results: Folder = Field("results", description="folder of all results")
+    raw_files: list[Folder] = Field(
         [], description="folders where raw files are looked for before they are downloaded"
     )
-    scratch: str | None = Field(
+    scratch: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="folder of a node, such as $TMPDIR, that data are copied to once"
     )
-    only_tasks: list[Pattern] | None = Field(None, description="leave out the runs of all others")
+    only_tasks: Annotated[list[Pattern], Field(min_length=1)] | None = Field(
+        None, description="leave out the runs of all others"
+    )
     studies: dict[Name, StudySettings] = Field(min_length=1)

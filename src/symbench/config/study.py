@@ -6,7 +6,7 @@ from functools import cached_property
 from symbench.config import registry
 from symbench.config.code import code_of
 from symbench.config.run import Run, Task, fingerprint
-from symbench.config.schema import FigureSettings, Resources, Stage, StudySettings
+from symbench.config.schema import FigureSettings, Resources, Stage, StudySettings, table_name
 from symbench.errors import choose
 
 
@@ -73,7 +73,7 @@ class Study:
     @property
     def tables(self) -> dict[str, str]:
         """The code of each further table, by its name."""
-        return {path.rpartition(":")[2]: path for path in self.settings.tables}
+        return {table_name(path): path for path in self.settings.tables}
 
     def table_fingerprint(self, name: str) -> str:
         """Hash of all that decides a further table."""
@@ -90,12 +90,15 @@ class Study:
         """Hash of all that decides a figure; its caption does not."""
         drawn_by = self.figure(name).draw or name
         module = registry.module_of("figures", drawn_by)
-        return fingerprint([self.comparison_fingerprint, code_of(module, "symbench.figures.style")])
+        shared = [f"symbench.figures.{name}" for name in ("style", "results", "learning_curves")]
+        return fingerprint([self.comparison_fingerprint, code_of(module, *shared)])
 
     @cached_property
     def report_fingerprint(self) -> str:
         """Hash of all that decides what the report says about the study."""
         said = self.settings.model_dump(include={"title", "paper", "question", "not_comparable"})
         figures = [figure.model_dump() for figure in self.settings.figures]
-        code = code_of("symbench.report.build", "symbench.report.tables")
+        code = code_of(
+            *(f"symbench.report.{name}" for name in ("build", "tables", "claims", "run"))
+        )
         return fingerprint([self.comparison_fingerprint, said, figures, code])

@@ -4,64 +4,67 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from symbench.config import registry
-from symbench.config.mistakes import file_of
+from symbench.config.mistakes import at
 from symbench.config.run import SweepPoint
-from symbench.config.yaml_files import Content, Layer, listed, mapping, merge, without
+from symbench.config.schema import LARGEST
+from symbench.config.yaml_files import Content, listed, mapping, merge, without
 from symbench.data.dataset import Dataset
-from symbench.errors import ConfigError, nearest
+from symbench.errors import ConfigError, choose
 
 
-def with_sweeps(
-    content: Content, where: str, layers: Sequence[Layer]
-) -> tuple[Content, dict[str, list[SweepPoint]]]:
-    """The content of a study with a task for each value of each sweep, and where each stands."""
-    tasks = mapping(content.get("tasks"))
+def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
+    """The content of a study with a task for each value of each sweep, and where each stands.
+
+    Raises:
+        MisplacedError: for a sweep over what is no parameter, and for two tasks of one name.
+
+    """
+    study = mapping(content)
+    tasks = mapping(study.get("tasks"))
     made: Content = dict(tasks)
     points: dict[str, list[SweepPoint]] = {}
+    origins: dict[str, str] = {}
     for name, described in tasks.items():
         task = mapping(described)
         for key, values in mapping(task.get("sweep")).items():
-            path = _swept_parameter(key, task, f"{where}.tasks.{name}.sweep", layers)
-            # What is no list of numbers is refused with the types of the config.
-            for value in filter(_is_number, listed(values)):
-                own = _value_at(task, path) == value
-                made_name = name if own else f"{name}_{key}_{_word(value)}"
-                if not own:
-                    made[made_name] = merge(
-                        _with_value(without(task, "sweep"), path, value),
-                        mapping(tasks.get(made_name)),
-                    )
-                quantity = key.replace("_", " ")
-                point = SweepPoint(f"{name}_{key}", quantity, float(value))
-                points.setdefault(made_name, []).append(point)
-    return {**content, "tasks": made}, points
+            origin = f"{name}.sweep.{key}"
+            with at("tasks", name, "sweep", key):
+                path = _swept_parameter(key, task)
+                # What is no list of numbers is refused with the types of the config.
+                for value in filter(_is_number, listed(values)):
+                    own = _value_at(task, path) == value
+                    made_name = name if own else f"{name}_{key}_{_word(value)}"
+                    if not own:
+                        if origins.setdefault(made_name, origin) != origin or (
+                            made_name in points and points[made_name][-1].value != value
+                        ):
+                            raise ConfigError(f"another task is called {made_name} too.")
+                        made[made_name] = merge(
+                            _with_value(without(task, "sweep"), path, value),
+                            mapping(tasks.get(made_name)),
+                        )
+                    quantity = key.replace("_", " ")
+                    point = SweepPoint(f"{name}_{key}", quantity, float(value))
+                    points.setdefault(made_name, []).append(point)
+    return ({**study, "tasks": made} if made else content), points
 
 
-def _swept_parameter(key: str, task: Content, where: str, layers: Sequence[Layer]) -> list[str]:
+def _swept_parameter(key: str, task: Content) -> list[str]:
     parameters = mapping(task.get("parameters"))
     if key == "training_samples":
-        try:
-            dataset = registry.resolve("datasets", str(task.get("dataset")))
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from None
+        dataset = registry.resolve("datasets", str(task.get("dataset")))
         inside = (
             dataset.training_samples
             if isinstance(dataset, type) and issubclass(dataset, Dataset)
             else key
         )
         return ["parameters", *inside.split(".")]
-    if key not in parameters:
-        file = file_of(where.split("."), layers)
-        known = ["training_samples", *parameters]
-        raise ConfigError(
-            f"{file}: key '{where}.{key}': no parameter of the task; allowed: "
-            f"{', '.join(sorted(known))}.{nearest(key, known)}"
-        )
+    choose(key, ["training_samples", *parameters], "parameter of the task")
     return ["parameters", key]
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _word(value: int | float) -> str:

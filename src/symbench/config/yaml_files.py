@@ -1,5 +1,6 @@
 """Files of the config as plain values: reading, and laying one upon another."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,48 +15,70 @@ Layer = tuple[str, Content]
 
 
 class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML that refuses a key that is given twice, where the last would win."""
+    """YAML that refuses keys that are no text or given twice, and reads 1e-3 as a number."""
 
 
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
-    seen: set[object] = set()
+    seen: set[str] = set()
     for key_node, _ in node.value:
         if key_node.tag == "tag:yaml.org,2002:merge":
             continue
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.YAMLError(f"key '{key}' stands twice{key_node.start_mark}")
-        seen.add(key)
+        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
+            raise yaml.YAMLError(f"a key is no text, and not in quotes{key_node.start_mark}")
+        if key_node.value in seen:
+            raise yaml.YAMLError(f"key '{key_node.value}' stands twice{key_node.start_mark}")
+        seen.add(key_node.value)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
 
 
 Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+# Numbers of YAML 1.2 that YAML 1.1 takes for text.
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"),
+    list("-+.0123456789"),
+)
 
 
 def one_line(error: object) -> str:
-    """A message on one line."""
-    return " ".join(str(error).split())
+    """A message on one line, without what YAML calls a text that it reads."""
+    return " ".join(str(error).split()).replace(' in "<unicode string>",', " in")
+
+
+def parse(text: str, where: str) -> object:
+    """The content of a text; raises `ConfigError` that begins with `where` if it is no YAML."""
+    try:
+        return yaml.load(text, Loader=Loader)
+    except RecursionError:
+        raise ConfigError(f"{where} nested too deeply.") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{where} not valid YAML: {one_line(error)}.") from None
 
 
 @cache
-def _parsed(path: Path, modified: int) -> object:
+def _parsed(path: Path, modified: int, size: int) -> object:
     try:
-        return yaml.load(path.read_text(), Loader=Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML: {one_line(error)}") from None
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no text in UTF-8.") from None
+    return parse(text, f"{path} is")
 
 
 def read_yaml(path: Path) -> Content:
     """The content of a file; raises `ConfigError` if it is missing or no keys and values."""
     try:
-        content = _parsed(path, path.stat().st_mtime_ns)
+        status = path.stat()
+        content = _parsed(path, status.st_mtime_ns, status.st_size)
     except FileNotFoundError:
         raise ConfigError(f"Config file {path} does not exist.") from None
     except IsADirectoryError:
         raise ConfigError(f"Config file {path} is a folder.") from None
+    except OSError as error:
+        raise ConfigError(f"Config file {path} cannot be read: {error.strerror}.") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold keys and values, not {type(content).__name__}.")
+        found = "is empty" if content is None else f"holds {content!r:.60}"
+        raise ConfigError(f"{path} {found}: it must hold keys and values.")
     return content
 
 

@@ -124,6 +124,7 @@ class Dataset(ABC):
 
     def check_seed(self, seed: int) -> None:
         """Raise `ConfigError` if there are no data for a seed; all seeds share them by default."""
+        return
 
     def dynamics_errors(self, group: str, elements: Elements) -> list[float] | None:
         """Relative differences between the solution of the moved start and the moved solution.
@@ -255,6 +256,8 @@ def check_counts(
         ConfigError: unless there is a positive number for each of train, valid and test.
 
     """
+    if not isinstance(counts, Mapping):
+        raise ConfigError(f"{what} is {counts!r}; give a number for each of {', '.join(SPLITS)}.")
     for split in SPLITS:
         if split not in counts:
             raise ConfigError(f"{what}: '{split}' is missing; give {', '.join(SPLITS)}.")

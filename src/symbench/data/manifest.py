@@ -1,4 +1,4 @@
-"""The manifest of a folder of data: what made its files, which files belong, and their checksums."""
+"""The manifest of a folder of data: what made its files, which belong, and their checksums."""
 
 import json
 import os
@@ -10,6 +10,9 @@ from symbench.errors import DataError
 from symbench.files import refuse_damaged, sha256, write_json
 
 NAME = "manifest.json"
+# When files were last changed: apart from the manifest, so that data that are made again alike have
+# the same manifest, and nothing that follows from them is done again.
+TIMES = ".modified.json"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprint: str) -> None:
-    """Write manifest.json.
+    """Write manifest.json, last of all.
 
     Args:
         directory: the folder of data.
@@ -40,6 +43,8 @@ def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprin
         fingerprint: of the settings that the data were made from.
 
     """
+    files = {path.relative_to(directory).as_posix(): path for path in sorted(set(manifest.files))}
+    write_json(directory / TIMES, {name: path.stat().st_mtime_ns for name, path in files.items()})
     write_json(
         directory / NAME,
         {
@@ -49,20 +54,20 @@ def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprin
             "licence": manifest.licence,
             "parameters": dict(manifest.parameters),
             "files": {
-                path.relative_to(directory).as_posix(): {
-                    "sha256": sha256(path),
-                    **_state(path),
-                }
-                for path in sorted(set(manifest.files))
+                name: {"sha256": sha256(path), "bytes": path.stat().st_size}
+                for name, path in files.items()
             },
         },
     )
 
 
-def _state(path: Path) -> dict[str, int]:
-    """What changes with a file in all likelihood, and costs nothing to look at."""
-    found = path.stat()
-    return {"bytes": found.st_size, "modified_ns": found.st_mtime_ns}
+def _times(directory: Path) -> dict[str, object]:
+    """When files were changed before their sums were taken; empty if it was not kept."""
+    try:
+        content = json.loads((directory / TIMES).read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def listed(directory: Path) -> dict[str, Mapping[str, object]]:
@@ -104,15 +109,18 @@ def unlike_manifest(directory: Path) -> list[Path]:
 
     A file whose size and time are as recorded is believed; else its checksum decides.
     """
-    wrong = []
-    for name, about in listed(directory).items():
-        path = directory / name
-        if not path.is_file() or (
-            _state(path) != {key: about.get(key) for key in ("bytes", "modified_ns")}
-            and sha256(path) != about.get("sha256")
-        ):
-            wrong.append(path)
-    return wrong
+    times = _times(directory)
+    return [
+        directory / name
+        for name, about in listed(directory).items()
+        if not _is_as_listed(directory / name, about, times.get(name))
+    ]
+
+
+def _is_as_listed(path: Path, about: Mapping[str, object], modified: object) -> bool:
+    if not path.is_file() or path.stat().st_size != about.get("bytes"):
+        return False
+    return path.stat().st_mtime_ns == modified or sha256(path) == about.get("sha256")
 
 
 def check_data(directory: Path, fingerprint: str) -> None:

@@ -121,7 +121,8 @@ class Measurement(Generic[V]):
         elements = None
         if evaluation == "average":
             elements = _averaged_over(self.symmetry, self.settings, self.fields)
-        probes: list[Probe[V]] = [Scores(scorer)]
+        probes: list[Probe[V]] = [] if self.fields else [Time(operator, self.device)]
+        probes.append(Scores(scorer))
         if elements is not None:
             probes.append(PartialAverages(scorer, len(elements)))
             if self.split.quantities:
@@ -131,7 +132,6 @@ class Measurement(Generic[V]):
         if not self.fields:
             probes.append(EquivarianceError(operator, self.symmetry))
             probes.append(Sensitivity(operator, self.split))
-            probes.append(Time(operator, self.device))
         seconds = 0.0
         for number, batch in enumerate(self._batches(self.split, self.chosen)):
             if self.fields and not number:
@@ -202,7 +202,11 @@ class Measurement(Generic[V]):
     def _batches(self, split: Split[V], chosen: np.ndarray) -> Iterator[Batch[V]]:
         """Samples of a split, in order."""
         rows = split.samples[chosen]
-        for part in np.array_split(rows, -(-len(rows) // self.settings.batch_size)):
+        most = self.settings.batch_size
+        # Fields, which need memory, have no batch of more; others draw corruptions and elements
+        # once a batch, so that the parts decide numbers, and share a small rest among all.
+        parts = -(-len(rows) // most) if self.fields else max(1, len(rows) // most)
+        for part in np.array_split(rows, parts):
             yield split.batch(part).to(self.device)
 
 

@@ -70,9 +70,9 @@ class Orbits(Generic[V]):
         dataset = xr.Dataset()
         square = {"units": "square of the unit of the channel"}
         for name, parts in self.found.items():
-            dimensions = ("sample", "channel", "element", "element_b")
             values = np.nan_to_num(joined(parts), nan=np.inf, posinf=np.inf)
-            dataset[name] = (dimensions[: values.ndim], values, square)
+            of_gram = ("sample", "channel", "element", "element_b")
+            dataset[name] = (of_gram[: values.ndim], values, square)
         for name, parts in self.scores.items():
             values = joined(parts)
             units = {"units": self.scorer.registry[name].unit}
@@ -86,7 +86,8 @@ class Orbits(Generic[V]):
 
     @property
     def _whole(self) -> bool:
-        return len(self.elements) == self.group.order <= MOST_ELEMENTS_OF_LATTICE
+        count = len(self.elements)
+        return count == self.group.order and count <= MOST_ELEMENTS_OF_LATTICE
 
     def _names(self) -> list[str]:
         if isinstance(self.group, FiniteGroup):

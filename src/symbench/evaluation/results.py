@@ -118,7 +118,7 @@ class RunGroup:
             return _of_runs(list(self.seconds_per_epoch.values()))
         values = self.values(selection, metric)
         if values is not None:
-            return _bootstrapped(self.by_block(over_channels(values)))
+            return _bootstrapped(self.by_block(over_channels(values, self.registry[metric].unit)))
         if metric == "equivariance_error" and selection.evaluation == "plain":
             return self._equivariance_error()
         return None
@@ -137,24 +137,14 @@ class RunGroup:
         if selection.horizon != "1":
             return _at_horizon(dataset, selection, metric)
         if selection.subgroup is not None:
-            members = self._members(dataset, selection.subgroup)
-            return None if members is None else subset_error(dataset, members, metric)
+            return _vrmse_of_subgroup(dataset, selection.subgroup) if metric == "vrmse" else None
         if orbit_mean:
             name = f"element_{metric}"
-            return dataset[name].mean("element", skipna=False) if name in dataset else None
+            if name not in dataset:
+                return None
+            # Means of single precision would differ by as much as what P2 looks for.
+            return dataset[name].astype(float).mean("element", skipna=False)
         return dataset[metric] if metric in self.registry and metric in dataset else None
-
-    def _members(self, dataset: xr.Dataset, subgroup: str) -> list[int] | None:
-        """Positions of the elements of a part of the group; None if it was not averaged over."""
-        if "error_gram" not in dataset:
-            return None
-        names = [str(name) for name in dataset.element.values]
-        try:
-            part = named_group(subgroup, names[0].count(",") + 1)
-        except SymmetryError:
-            return None
-        members = [str(element) for element in part.elements]
-        return [names.index(each) for each in members] if set(members) <= set(names) else None
 
     def by_block(self, values: xr.DataArray) -> Array:
         """Mean over the samples of each independent block, shape (seed, block).
@@ -254,7 +244,7 @@ class RunGroup:
         if "seconds" not in self.history:
             return {}
         means = self.history.groupby("seed").seconds.mean()
-        return {int(seed): float(mean) for seed, mean in means.items()}
+        return dict(zip(means.index.tolist(), means.tolist(), strict=True))
 
 
 def run_groups(study: Study, layout: Layout) -> tuple[list[RunGroup], list[Run]]:
@@ -276,29 +266,33 @@ def _is_there(run: Run, layout: Layout) -> bool:
     return all(path.is_file() for path in paths)
 
 
-def over_channels(values: xr.DataArray) -> xr.DataArray:
+def over_channels(values: xr.DataArray, unit: str) -> xr.DataArray:
     """Mean over channels; errors in units of their own are scaled first, so that they compare."""
     if "channel" not in values.dims:
         return values
-    if values.attrs.get("units", "1") != "1" and "scale" in values.coords:
+    if unit != "1" and "scale" in values.coords:
         values = values / values.scale
     return values.mean("channel", skipna=False)
 
 
-def subset_error(dataset: xr.Dataset, members: Sequence[int], metric: str) -> xr.DataArray | None:
-    """Error of the average over some elements, from the Gram matrix, (seed, sample, channel).
+def _vrmse_of_subgroup(dataset: xr.Dataset, subgroup: str) -> xr.DataArray | None:
+    """VRMSE of the average over a part of the group, (seed, sample, channel), from the Gram matrix.
 
-    Args:
-        dataset: the evaluation "average".
-        members: positions of the elements.
-        metric: "vrmse", or "nmse", its square; of others None.
-
+    None if it was not averaged over that part, or there are no variances of targets.
     """
-    if metric not in ("vrmse", "nmse") or "variance" not in dataset:
+    if "error_gram" not in dataset or "variance" not in dataset:
         return None
-    chosen = dataset.error_gram.isel(element=list(members), element_b=list(members))
-    squared = chosen.mean(("element", "element_b"), skipna=False) / dataset.variance
-    return np.sqrt(squared) if metric == "vrmse" else squared
+    names = [str(name) for name in dataset.element.values]
+    try:
+        part = named_group(subgroup, names[0].count(",") + 1)
+    except SymmetryError:
+        return None
+    members = [str(element) for element in part.elements]
+    if not set(members) <= set(names):
+        return None
+    chosen = [names.index(each) for each in members]
+    gram = dataset.error_gram.isel(element=chosen, element_b=chosen)
+    return np.sqrt(gram.mean(("element", "element_b"), skipna=False) / dataset.variance)
 
 
 def _at_horizon(dataset: xr.Dataset, selection: Selection, metric: str) -> xr.DataArray | None:

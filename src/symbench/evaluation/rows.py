@@ -72,9 +72,8 @@ def _score_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
     for metric, score in group.registry.items():
         if metric in dataset:
             yield from _of_score(group, dataset[metric], evaluation, metric, score.unit)
-    for name in map(str, dataset.data_vars):
-        if name.endswith("_spread"):
-            yield from _derived(group, dataset, evaluation, name.removesuffix("_spread"))
+        if metric in dataset and metric.endswith("_spread"):
+            yield from _derived(group, dataset, evaluation, metric.removesuffix("_spread"))
 
 
 def _of_score(
@@ -113,7 +112,8 @@ def _orbit_rows(group: RunGroup) -> Iterator[Row]:
             yield from _of_score(group, mean, "orbit_mean", metric, score.unit)
     judged = group.score
     for index, element in enumerate(dataset.element.values):
-        values = over_channels(dataset[f"element_{judged.name}"].isel(element=index))
+        values = dataset[f"element_{judged.name}"].isel(element=index)
+        values = over_channels(values, judged.unit)
         name = f"element({element})"
         yield from _per_seed(group, values, name, judged.name, unit=judged.unit)
     yield from _subgroup_rows(group, dataset)

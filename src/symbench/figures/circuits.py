@@ -71,7 +71,7 @@ def draw(table: Table) -> Figure:
         axis.set(xlim=(-1.2, widest - 0.8), ylim=(qubits - 0.4, -0.6))
         axis.set_axis_off()
         name = str(architecture).replace("_", " ")
-        axis.set_title(f"{name}, one block, {rows.molecule.iloc[0]}")
+        axis.set_title(f"{name}, one block, {rows.molecule.iloc[0]}", loc="left")
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
@@ -69,11 +70,13 @@ def draw(table: Table) -> Figure:
                 axis.plot(time, value, marker, color=hue(number), markerfacecolor=fill)
         log_scale(axis, "x", here.time_ratio)
         axis.set(title=task, xlabel="inference time / plain", ylabel=here.metric.iloc[0])
-    for name in dict.fromkeys(shown.evaluation):
-        look = EVALUATIONS[str(name)]
-        axes[0].plot([], [], look.marker, color="0.4", label=look.label)
+    looks = [EVALUATIONS[str(name)] for name in dict.fromkeys(shown.evaluation)]
+    markers = [
+        Line2D([], [], marker=look.marker, linestyle="", color="0.4", label=look.label)
+        for look in looks
+    ]
     note_not_finite(figure, shown.score)
-    legend_below(figure, axes, 5)
+    legend_below(figure, axes, 5, last=markers)
     return figure
 
 

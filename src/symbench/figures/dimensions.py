@@ -104,6 +104,7 @@ def draw(table: Table) -> Figure:
     if shown.time_ratio.isna().all():
         note(figure, "Times cannot be compared: no sign-equivariant network is among the runs.")
     if shown.score.isna().all():
+        right.set_visible(False)
         note(figure, f"No errors are shown: nothing was trained for {ENOUGH_EPOCHS} epochs.")
     note_not_finite(figure, shown.score.dropna())
     legend_below(figure, (left,), 5)

@@ -14,6 +14,9 @@ from symbench.files import remove, write_whole
 from symbench.layout import IMAGES, Layout
 from symbench.provenance import describe
 
+# Where a PNG keeps what decided it.
+FINGERPRINT = "Fingerprint"
+
 
 def drawing(study: Study, name: str) -> Drawing:
     """What makes a figure of a study; raises `ConfigError` if its code is no `Drawing`."""
@@ -58,8 +61,11 @@ def draw_figure(study: Study, name: str, layout: Layout) -> None:
         figure = found.draw(table)
         if missing := len(results.missing):
             note(figure, f"Not shown: {missing} of {len(study.runs)} runs without evaluations.")
-        for suffix, key in zip(IMAGES, ("Description", "Subject"), strict=True):
+        metadata = {
+            "png": {"Description": made_by, FINGERPRINT: study.figure_fingerprint(name)},
+            "pdf": {"Subject": made_by},
+        }
+        for suffix in IMAGES:
             with write_whole(layout.figure(study.name, name, suffix)) as temporary:
-                figure.savefig(
-                    temporary, format=suffix, metadata={key: made_by}, bbox_inches="tight"
-                )
+                about = metadata[suffix]
+                figure.savefig(temporary, format=suffix, metadata=about, bbox_inches="tight")

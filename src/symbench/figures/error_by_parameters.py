@@ -2,7 +2,6 @@
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults, estimated
@@ -19,6 +18,8 @@ from symbench.figures.style import (
     nothing_to_draw,
 )
 
+# So few values have a tick each.
+FEW = 5
 CIRCUITS = "circuit_gates"
 COLUMNS = [
     "task",
@@ -94,8 +95,10 @@ def draw(table: Table) -> Figure:
                 axis.text(0.5, 0.5, "no circuits", transform=axis.transAxes, ha="center")
             axis.set(xlabel=quantity, title=task, ylabel=here.metric.iloc[0])
             log_scale(axis, "y", known.score)
-        log_scale(row[0], "x", here.parameters)
-        row[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+            if 0 < known[quantity].nunique() < FEW:
+                axis.set_xticks(sorted(set(known[quantity].astype(int))))
+            else:
+                log_scale(axis, "x", known[quantity])
     note_not_finite(figure, shown.score)
     legend_below(figure, axes[:, 0], 3)
     return figure

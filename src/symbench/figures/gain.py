@@ -57,6 +57,8 @@ def draw(table: Table) -> Figure:
     markers = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(treatments)}
     metrics = list(dict.fromkeys(shown.metric))
     figure, axes = panels(len(tasks), 4, 2.9)
+    for axis in axes[1:]:
+        axis.sharey(axes[0])
     for axis, task in zip(axes, tasks, strict=True):
         here = shown[shown.task == task]
         bars = error_bars(here.percent, here.low, here.high)

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from symbench.figures.drawing import Drawing, Table, rows_of
@@ -95,7 +96,7 @@ def draw(table: Table) -> Figure:
                 linewidths=0.7,
             )
         theory = here[here.part == "theory"]
-        axis.plot(theory.elements, theory.share, color="black", linestyle="--", label="theory")
+        axis.plot(theory.elements, theory.share, color="black", linestyle="--")
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_ylim(-0.35, 1.15)
@@ -104,7 +105,8 @@ def draw(table: Table) -> Figure:
     if without:
         note(figure, f"Averaging gains nothing that could be shared out: {', '.join(without)}.")
     note_not_finite(figure, shown[shown.part != "theory"][METRIC])
-    legend_below(figure, axes, 5)
+    theory_line = Line2D([], [], color="black", linestyle="--", label="theory")
+    legend_below(figure, axes, 5, last=[theory_line])
     return figure
 
 

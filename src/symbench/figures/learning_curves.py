@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
+    HUES,
     finite,
     hue,
     log_scale,
@@ -46,7 +47,7 @@ def _table(results: StudyResults, loss: str) -> pd.DataFrame:
         colour, order = "treatment", results.treatments
     parts = []
     for group in results.groups:
-        if loss not in group.history:
+        if loss not in group.history or group.history[loss].isna().all():
             continue
         values = group.history.dropna(subset=loss).groupby("epoch")[loss]
         found = values.agg(mean="mean", low="min", high="max").reset_index()
@@ -73,14 +74,14 @@ def _draw(table: Table, name: str) -> Figure:
     tasks = list(dict.fromkeys(shown.task))
     coloured = str(shown.colour.iloc[0])
     other = "treatment" if coloured == "model" else "model"
-    names = dict.fromkeys(shown[other])
-    dashes = {name: DASHES[i % len(DASHES)] for i, name in enumerate(names)}
+    others = list(dict.fromkeys(shown[other]))
     figure, axes = panels(len(tasks), 3, 2.6)
     for axis, task in zip(axes, tasks, strict=True):
         here = shown[shown.task == task]
         for _, rows in here.groupby(["model", "treatment"], sort=False):
             colour = hue(int(rows.number.iloc[0]))
-            style = dashes[rows[other].iloc[0]]
+            position = others.index(rows[other].iloc[0])
+            style = _dashes(int(rows.number.iloc[0]), position, len(others))
             low, mean, high = (finite(rows[key]) for key in ("low", "mean", "high"))
             marker = "." if len(rows) == 1 else None
             axis.plot(rows.epoch, mean, marker=marker, color=colour, linestyle=style)
@@ -89,14 +90,23 @@ def _draw(table: Table, name: str) -> Figure:
         axis.set(title=task, xlabel="epoch", ylabel=name)
     numbers = dict(zip(shown[coloured], shown.number, strict=True))
     handles = [
-        Line2D([], [], color=hue(int(number)), label=str(value))
+        Line2D(
+            [], [], color=hue(number), linestyle=_dashes(number, 0, len(others)), label=str(value)
+        )
         for value, number in numbers.items()
     ]
-    if len(dashes) > 1:
+    if len(others) > 1:
         handles += [
-            Line2D([], [], color="0.3", linestyle=style, label=str(value))
-            for value, style in dashes.items()
+            Line2D(
+                [], [], color="0.3", linestyle=_dashes(0, position, len(others)), label=str(value)
+            )
+            for position, value in enumerate(others)
         ]
     figure.legend(handles=handles, loc="outside right upper", fontsize="small")
     note_not_finite(figure, shown["mean"])
     return figure
+
+
+def _dashes(number: int, position: int, positions: int) -> tuple[float, Sequence[float]]:
+    """The line style of a hue and a position among others: hues that come again have others."""
+    return DASHES[(number // len(HUES) * positions + position) % len(DASHES)]

@@ -42,6 +42,8 @@ def draw(table: Table) -> Figure:
         return nothing_to_draw("No task of this study is the prediction of links.")
     tasks = list(dict.fromkeys(shown.task))
     figure, axes = grid(1, len(tasks), (WIDTH, 3.8))
+    for axis in axes[0, 1:]:
+        axis.sharey(axes[0, 0])
     for axis, task in zip(axes[0], tasks, strict=True):
         here = shown[shown.task == task]
         names = list(dict.fromkeys(here.label))
@@ -59,6 +61,7 @@ def draw(table: Table) -> Figure:
             axis.axhline(oracle, color="0.3", linestyle="--", label="oracle: same copy?")
         axis.axhline(0.5, color="0.3", linestyle=":", label="chance")
         axis.set(title=task, ylabel="AUC on test links")
+        axis.set_xlim(-0.7, len(names) - 0.3)
         axis.set_xticks(range(len(names)), names, rotation=60, ha="right")
     note_not_finite(figure, shown[METRIC])
     legend_below(figure, axes[0], 5)

@@ -27,11 +27,14 @@ def table(results: StudyResults) -> xr.Dataset:
         leads = plain.panel_lead.values
         truth, first = plain.panel_truth.values, plain.panel.values
         second = averaged.panel.sel(panel_lead=leads).values
-        images = np.stack([truth, first, second, first - truth, second - truth], axis=1)
+        # Rollouts that diverged hold infinite values.
+        with np.errstate(invalid="ignore", over="ignore"):
+            images = np.stack([truth, first, second, first - truth, second - truth], axis=1)
+            rms = np.sqrt(np.mean(images**2, axis=(2, 3)))
         lead = f"{task}_lead"
         found[task] = ((lead, "image", f"{task}_x", f"{task}_y"), images)
         found[task].attrs = {"model": group.model, "channel": str(plain.channel.values)}
-        found[f"{task}_rms"] = ((lead, "image"), np.sqrt(np.mean(images**2, axis=(2, 3))))
+        found[f"{task}_rms"] = ((lead, "image"), rms)
         found = found.assign_coords({lead: leads})
     return found
 

@@ -66,12 +66,16 @@ def draw(table: Table) -> Figure:
             here = here[here.model == model]
             axis.set_visible(True)
             axis.plot(finite(here.true), finite(here.predicted), ".", markersize=2, alpha=0.5)
-            low, high = here.true.min(), here.true.max()
+            true = here.true[np.isfinite(here.true)]
+            low, high = true.min(), true.max()
             margin = 0.1 * (high - low)
             if margin > 0:
                 axis.plot([low, high], [low, high], color="0.4", linewidth=0.7)
                 ends = (low - margin, high + margin)
                 axis.set(xlim=ends, ylim=ends)
+                if outside := int((~here.predicted.between(*ends)).sum()):
+                    text = f"{outside} of {len(here)} outside"
+                    axis.set_title(text, fontsize="xx-small", loc="right", y=0, color="0.4")
             axis.tick_params(labelsize="xx-small")
             axis.set_xlabel(f"true {quantity} ({unit})", fontsize="x-small")
             axis.set_title(f"{task}\n{str(model).replace('_', ' ')}", fontsize="xx-small")

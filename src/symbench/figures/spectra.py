@@ -1,5 +1,6 @@
 """Power spectra of truth and rollouts at some lead times."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -83,7 +84,8 @@ def draw(table: Table) -> Figure:
             axis.set_title(f"{task}\n{here.model.iloc[0]}, lead {lead}", fontsize="small")
             if (truth > 0).any():
                 axis.set(xscale="log", yscale="log")
-                axis.set_ylim(bottom=max(truth.max() * ROUND_OFF, truth[truth > 0].min() / 10))
+                bottom = max(np.nanmax(truth) * ROUND_OFF, truth[truth > 0].min() / 10)
+                axis.set_ylim(bottom=bottom)
             for one in (axis.xaxis, axis.yaxis):
                 one.set_major_formatter("{x:g}")
                 one.set_minor_formatter("")

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -163,20 +164,25 @@ def log_scale(axis: Axes, which: str, values: Iterable[float]) -> None:
     else:
         set_scale("log")
         decades = np.log10(found.max() / found.min())
-        subs = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
+        subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
         one.set_major_locator(mpl.ticker.LogLocator(subs=subs, numticks=6))
     one.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
     one.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def legend_below(
-    figure: Figure, axes: Iterable[Axes], columns: int = 4, markerscale: float = 1
+    figure: Figure,
+    axes: Iterable[Axes],
+    columns: int = 4,
+    markerscale: float = 1,
+    last: Iterable[Artist] = (),
 ) -> None:
-    """One legend of all panels below the figure, each label once."""
-    named: dict[str, mpl.artist.Artist] = {}
+    """One legend of all panels below the figure, each label once; further handles come last."""
+    named: dict[str, Artist] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             named.setdefault(str(label), handle)
+    named |= {str(handle.get_label()): handle for handle in last}
     if named:
         figure.legend(
             list(named.values()),

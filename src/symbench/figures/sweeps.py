@@ -39,7 +39,7 @@ COLUMNS = [
 def table(results: StudyResults) -> pd.DataFrame:
     """A row for each run group of a sweep and each evaluation; `number` is of the treatment.
 
-    Left out are models of which a single task of the sweep was run.
+    Left out is what was run on a single task of the sweep.
     """
     rows = []
     for group in results.groups:
@@ -52,7 +52,8 @@ def table(results: StudyResults) -> pd.DataFrame:
                 row += [group.treatment, number, evaluation, group.score.name, group.score.better]
                 rows.append([*row, *estimated(group, evaluation)])
     found = pd.DataFrame(rows, columns=COLUMNS)
-    points = found.groupby(["sweep", "model"]).value.transform("nunique")
+    curve = ["sweep", "model", "treatment", "evaluation"]
+    points = found.groupby(curve).value.transform("nunique")
     return found[points > 1].sort_values("value", kind="stable", ignore_index=True)
 
 

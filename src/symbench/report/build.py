@@ -1,129 +1,158 @@
-"""Build the report from tables, figures and provenance."""
+"""Build the report from what is there: tables, figures and provenance."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
-import yaml
+from PIL import Image
 
-from symbench.config.study import Configuration, Study
+from symbench.config.read import Configuration
+from symbench.config.study import Study
+from symbench.errors import SymBenchError
+from symbench.figures.draw import FINGERPRINT
 from symbench.figures.results import StudyResults
-from symbench.files import write_whole
-from symbench.provenance import describe
+from symbench.files import is_damaged, refuse_damaged, write_whole
+from symbench.layout import TABLES
+from symbench.report.claims import Judged, judged_claims
+from symbench.report.run import licences, read_record, what_was_run
 from symbench.report.tables import tables
 
+# So many missing runs are named.
+NAMED = 8
 
-@dataclass(frozen=True)
+
+@dataclass
 class Section:
-    """One study of the report, ready for the template."""
+    """One study of the report, ready for the template.
+
+    Attributes:
+        study: the study.
+        lacking: what the report does not show, a sentence each.
+        claims: with what was found.
+        figures: name, caption and image of each.
+        tables: title and HTML of each.
+
+    """
 
     study: Study
-    claims: list[dict[str, Any]]
-    figures: list[dict[str, str]]
-    tables: list[dict[str, str]]
+    lacking: list[str] = field(default_factory=list)
+    claims: list[Judged] = field(default_factory=list)
+    figures: list[dict[str, str]] = field(default_factory=list)
+    tables: list[dict[str, str]] = field(default_factory=list)
 
 
-def build(configuration: Configuration, results: Path, output: Path) -> None:
-    """Write the report of all studies of a configuration."""
-    sections = [
-        _section(StudyResults(study, results / name))
-        for name, study in configuration.studies.items()
-    ]
+def build(configuration: Configuration, output: Path) -> None:
+    """Write the report of all studies of a configuration.
+
+    What is missing, damaged or was made with other settings is named, and not shown.
+
+    Args:
+        configuration: what was configured; its layout says where results are.
+        output: the page, HTML that holds all images.
+
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("symbench", "report"), autoescape=True, trim_blocks=True
     )
     page = environment.get_template("template.html.j2").render(
         size=configuration.size,
-        sections=sections,
+        sections=[
+            section(StudyResults(study, configuration.layout))
+            for study in configuration.studies.values()
+        ],
         style=(files("symbench.report") / "style.css").read_text(),
         config="\n".join(path.read_text() for path in configuration.files),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        run=_run(configuration, results),
+        run=what_was_run(configuration),
+        licences=licences(configuration),
     )
     with write_whole(output) as temporary:
         temporary.write_text(page)
 
 
-def _section(results: StudyResults) -> Section:
-    return Section(
-        study=results.study,
-        claims=_claims(results),
-        figures=[
-            {
-                "name": figure.name,
-                "caption": figure.caption,
-                "image": _embed(results.directory / "figures" / f"{figure.name}.png"),
-            }
-            for figure in results.study.description.figures
-        ],
-        tables=[{"title": title, "html": _html(table)} for title, table in tables(results).items()],
-    )
+def section(results: StudyResults) -> Section:
+    """What the report says about a study."""
+    found = Section(results.study)
+    _add_missing_runs(found, results)
+    if problem := _comparison_problem(results):
+        found.lacking.append(problem)
+        return found
+    try:
+        found.claims = judged_claims(results)
+        found.tables = [
+            {"title": title, "html": html(table)} for title, table in tables(results).items()
+        ]
+    except SymBenchError as error:
+        found.lacking.append(str(error))
+    _add_figures(found, results)
+    return found
 
 
-def _claims(results: StudyResults) -> list[dict[str, Any]]:
-    """Each claim of the config with its overall row and its cases."""
-    table = results.claims
-    claims = []
-    for claim in results.study.description.claims:
-        overall = table[table.claim == claim.name].iloc[0]
-        cases = table[table.claim.str.startswith(f"{claim.name}[")].copy()
-        cases["case"] = cases.claim.str.extract(r"\[(.*)\]", expand=False)
-        claims.append(
-            {
-                "statement": claim.statement,
-                "source": claim.source,
-                "paper_value": claim.paper_value,
-                "verdict": overall.verdict,
-                "value": _interval(overall),
-                "unit": claim.unit,
-                "n": overall.n,
-                "cases": [
-                    {"case": row.case, "value": _interval(row), "n": row.n, "verdict": row.verdict}
-                    for row in cases.itertuples()
-                ],
-            }
-        )
-    return claims
+def _add_missing_runs(found: Section, results: StudyResults) -> None:
+    missing = [str(run) for run in results.missing]
+    if not missing:
+        return
+    named = ", ".join(missing[:NAMED])
+    more = len(missing) - NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    count = f"{len(missing)} of {len(results.study.runs)} runs have no evaluations"
+    found.lacking.append(f"{count}: {named}{rest}.")
 
 
-def _interval(row: Any) -> str:
-    if pd.isna(row.value):
-        return "no data"
-    if pd.isna(row.low):
-        return f"{row.value:.3g} (one value, no interval)"
-    if row.low == row.high:
-        return f"{row.value:.3g}"
-    return f"{row.value:.3g} [{row.low:.3g}, {row.high:.3g}]"
+def _comparison_problem(results: StudyResults) -> str | None:
+    """Why metrics and claims cannot be shown; None if they can."""
+    study = results.study
+    for name in TABLES:
+        path = results.layout.table(study.name, name)
+        if not path.is_file():
+            return f"{path.name} is not there: the study was not compared, and nothing is shown."
+        try:
+            refuse_damaged(path)
+        except SymBenchError as error:
+            return str(error)
+        record = read_record(results.layout.table_provenance(study.name, name))
+        if record.get("config") != study.comparison_fingerprint:
+            return (
+                f"{path.name} was made with other settings (or other code): nothing of it is shown."
+            )
+    return None
 
 
-def _html(table: pd.DataFrame) -> str:
+def _add_figures(found: Section, results: StudyResults) -> None:
+    """Figures of this configuration; the others are named by what is wrong with them."""
+    wrong: dict[str, list[str]] = {}
+    for figure in results.study.settings.figures:
+        path = results.layout.figure(results.study.name, figure.name)
+        if problem := _figure_problem(path, results.study.figure_fingerprint(figure.name)):
+            wrong.setdefault(problem, []).append(figure.name)
+            continue
+        embedded = base64.b64encode(path.read_bytes()).decode()
+        image = f"data:image/png;base64,{embedded}"
+        found.figures.append({"name": figure.name, "caption": figure.caption, "image": image})
+    for problem, names in wrong.items():
+        found.lacking.append(f"Figures that {problem}: {', '.join(names)}.")
+
+
+def _figure_problem(path: Path, fingerprint: str) -> str | None:
+    """Why a figure cannot be shown; None if it can."""
+    if not path.is_file():
+        return "are not there"
+    if is_damaged(path):
+        return "are damaged"
+    try:
+        with Image.open(path) as image:
+            recorded = image.info.get(FINGERPRINT)
+    except OSError:
+        return "are no images"
+    return None if recorded == fingerprint else "were made with other settings (or other code)"
+
+
+def html(table: pd.DataFrame) -> str:
+    """A table as HTML; texts are escaped, and what is empty stays so."""
     return table.to_html(
         index=False, border=0, na_rep="", float_format=lambda value: f"{value:.3g}", classes="table"
     )
-
-
-def _embed(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def _run(configuration: Configuration, results: Path) -> dict[str, str]:
-    """What was run, on what, and how long it took."""
-    record = describe("report")
-    seconds = 0.0
-    for path in sorted((results / "benchmarks").rglob("*.tsv")):
-        seconds += float(pd.read_csv(path, sep="\t")["s"].iloc[0])
-    packages = record["packages"]
-    return {
-        "size": configuration.size,
-        "command": f"snakemake --cores {record['cores']} --config size={configuration.size}",
-        "commit": record["commit"],
-        "machine": f"{record['processor']}, {record['cores']} cores, {record['system']}",
-        "python": record["python"],
-        "packages": yaml.safe_dump(packages, default_flow_style=True, width=1000).strip("{}\n"),
-        "time of all jobs": f"{seconds / 60:.1f} minutes of job time",
-    }

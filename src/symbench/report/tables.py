@@ -1,184 +1,237 @@
-"""The tables of the report, by the kind of data of a study."""
+"""The tables of the report."""
 
-import json
-from typing import Any
+import math
 
+import numpy as np
 import pandas as pd
+import xarray as xr
 
-from symbench.cells import CellFamily, GridFamily
-from symbench.config.schema import Selection
-from symbench.figures.results import StudyResults
+from symbench.evaluation.reading import DIVERGED
+from symbench.evaluation.results import RunGroup
+from symbench.figures.results import StudyResults, score
+from symbench.files import refuse_damaged
+from symbench.report.claims import interval
+from symbench.report.run import read_record
 from symbench.statistics import relative_change
+
+# Lead times and operators of the table of rollouts.
+LEADS = ("1", "6:12", "13:30")
+ROLLOUTS = {
+    "plain_rollout_plain": "plain",
+    "average_rollout_stepwise": "each step",
+    "average_rollout_trajectory": "at the end",
+}
+# Failing elements that are named.
+NAMED = 7
 
 
 def tables(results: StudyResults) -> dict[str, pd.DataFrame]:
-    """All tables of a study by title."""
-    found: dict[str, pd.DataFrame] = {}
-    if results.grid_families:
-        found |= {
-            "One step: VRMSE, mean over channels, test samples and seeds": _one_step_table(results),
-            "Rollouts: VRMSE in the windows of The Well, medians over trajectories": _rollout_table(
-                results
-            ),
-            "What it cost": _cost_table(results),
-        }
-    if results.sample_families:
-        found |= {
-            "Every way of imposing the symmetry: mean over test samples and seeds, with its "
-            "standard deviation over seeds, and what it cost": _matrix_table(results),
-        }
-    return {**found, "Audit of the declared symmetries": _audit_table(results)}
+    """All tables of a study by title; those that would be empty are left out."""
+    found = {
+        "Every way of imposing the symmetry: mean over test samples and seeds, with its standard "
+        "deviation over seeds, and what it cost": _matrix_table(results),
+        "Averaging at evaluation: change of the score with its 95 % interval": _gain_table(results),
+        "Rollouts: VRMSE in the windows of The Well, medians over trajectories": _rollout_table(
+            results
+        ),
+        "What averaging cost, over the plain evaluation": _cost_table(results),
+        "Predictions that were not finite": _diverged_table(results),
+        "Audit of the declared symmetries": _audit_table(results),
+    }
+    return {title: table for title, table in found.items() if len(table)}
 
 
-def _one_step_table(results: StudyResults) -> pd.DataFrame:
+def _names(group: RunGroup) -> dict[str, object]:
+    return {"task": group.task, "model": group.model, "trained": group.treatment}
+
+
+def _matrix_table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group; columns for each evaluation."""
     rows = []
-    for family in results.grid_families:
-        estimates = {
-            name: family.one_step(Selection(evaluation=name))
-            for name in ("none", "orbit_mean", "average")
-        }
-        change = relative_change(estimates["average"], estimates["none"])
-        low, high = change.interval
-        error = results.metrics.query(
-            "task == @family.task and model == @family.model and treatment == @family.treatment"
-            " and metric == 'equivariance_error'"
-        ).value.mean()
-        row: dict[str, Any] = {
-            "task": family.task,
-            "model": family.model,
-            "trained": family.treatment,
-            "plain": estimates["none"].value,
-            "orbit mean": estimates["orbit_mean"].value,
-            "averaged": estimates["average"].value,
-        }
-        if "frame" in family.evaluations:
-            row["canonical shift"] = family.one_step(Selection(evaluation="frame")).value
-        row |= {
-            "change %": f"{100 * change.value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]",
-            "equivariance error": error,
-            "samples improved": _improved(family),
-        }
-        rows.append(row)
+    for group in results.groups:
+        parameters = _training(results, group, "parameters")
+        row = {**_names(group), "parameters": f"{parameters:.0f}", "metric": group.score.name}
+        for evaluation in group.evaluations:
+            values = results.per_seed(group, evaluation, group.score.name)
+            row[evaluation] = spread(values)
+        for evaluation in group.evaluations:
+            error = results.value(group, evaluation, "equivariance_error")
+            if not math.isnan(error):
+                row[f"equivariance error, {evaluation}"] = f"{error:.1e}"
+            seconds = results.value(group, evaluation, "seconds_per_sample")
+            row[f"ms, {evaluation}"] = 1e3 * seconds
+        rows.append({**row, "training (s)": _training(results, group, "seconds")})
     return pd.DataFrame(rows)
 
 
-def _improved(family: GridFamily) -> str:
-    plain = family.open("none").vrmse.mean("channel").values
-    averaged = family.open("average").vrmse.mean("channel").values
-    return f"{int((averaged < plain).sum())} of {plain.size}"
+def spread(values: np.ndarray) -> str:
+    """Mean and standard deviation over seeds, in words."""
+    if not len(values):
+        return ""
+    if len(values) == 1:
+        return f"{values[0]:.3g} (one seed)"
+    return f"{values.mean():.3g} ± {values.std():.2g}"
+
+
+def _training(results: StudyResults, group: RunGroup, key: str) -> float:
+    """Mean over seeds of what the provenance of trainings says; NaN where it says nothing."""
+    paths = [
+        results.layout.trained("provenance.json", run.study, *run.key, run.seed)
+        for run in group.runs
+    ]
+    records = [read_record(path) for path in paths]
+    known = [value for record in records if isinstance(value := record.get(key), int | float)]
+    return sum(known) / len(known) if known else float("nan")
+
+
+def _gain_table(results: StudyResults) -> pd.DataFrame:
+    """Plain, mean over the orbit and average, of what has both evaluations."""
+    rows = []
+    for group in results.groups:
+        estimates = {
+            name: group.estimate(score(name)) for name in ("plain", "orbit_mean", "average")
+        }
+        plain, averaged, orbit = (estimates[name] for name in ("plain", "average", "orbit_mean"))
+        if plain is None or averaged is None:
+            continue
+        change = relative_change(averaged, plain)
+        percent = (100 * number for number in (change.value, *change.interval))
+        rows.append(
+            {
+                **_names(group),
+                "metric": group.score.name,
+                "plain": plain.value,
+                "orbit mean": float("nan") if orbit is None else orbit.value,
+                "averaged": averaged.value,
+                "change %": interval(*percent),
+                "samples improved": _improved(group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _improved(group: RunGroup) -> str:
+    """How many samples have a better score after averaging."""
+    name = group.score.name
+    plain, averaged = (
+        _per_sample(group.open(evaluation)[name]) for evaluation in ("plain", "average")
+    )
+    better = averaged < plain if group.score.better == "lower" else averaged > plain
+    return f"{int(better.sum())} of {plain.size}"
+
+
+def _per_sample(values: xr.DataArray) -> np.ndarray:
+    mean = values.mean("channel", skipna=False) if "channel" in values.dims else values
+    return mean.to_numpy()
+
+
+def _cost_table(results: StudyResults) -> pd.DataFrame:
+    """Time of a pass by the number of elements, and peak memory of rollouts."""
+    rows = []
+    for group in results.groups:
+        if not {"plain", "average"} <= set(group.evaluations):
+            continue
+        seconds = {
+            name: results.value(group, name, "seconds_per_sample") for name in ("plain", "average")
+        }
+        ratio = seconds["average"] / seconds["plain"]
+        averaged = group.open("average")
+        by_elements = "elements" in averaged.coords
+        elements = int(averaged.elements.max()) if by_elements else averaged.sizes["element"]
+        rows.append(
+            {
+                **_names(group),
+                "one pass (ms)": 1e3 * seconds["plain"],
+                "averaged (ms)": 1e3 * seconds["average"],
+                "elements": elements,
+                "ratio / elements": ratio / elements,
+                "memory, averaged / plain": _memory_ratio(results, group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _memory_ratio(results: StudyResults, group: RunGroup) -> float:
+    rows = results.rows(group)
+    peak = rows[rows.metric == "peak_memory"].groupby("evaluation").value.mean()
+    names = ("average_rollout_stepwise", "plain_rollout_plain")
+    averaged, plain = (float(peak.get(name, float("nan"))) for name in names)
+    return averaged / plain
 
 
 def _rollout_table(results: StudyResults) -> pd.DataFrame:
-    chosen = results.metrics.query(
-        "metric == 'vrmse_median' and lead_time in ('1', '6:12', '13:30')"
-        " and evaluation in ('none_rollout_plain', 'average_rollout_stepwise',"
-        " 'average_rollout_trajectory')"
-    )
-    names = {
-        "none_rollout_plain": "plain",
-        "average_rollout_stepwise": "each step",
-        "average_rollout_trajectory": "at the end",
-    }
-    table = chosen.assign(evaluation=chosen.evaluation.map(names)).pivot_table(
+    metrics = results.metrics
+    chosen = metrics[
+        (metrics.metric == "vrmse_median")
+        & metrics.lead_time.isin(LEADS)
+        & metrics.evaluation.isin(list(ROLLOUTS))
+    ]
+    if chosen.empty:
+        return pd.DataFrame()
+    wide = chosen.assign(evaluation=chosen.evaluation.map(ROLLOUTS)).pivot_table(
         index=["task", "model", "treatment"],
         columns=["lead_time", "evaluation"],
         values="value",
         sort=False,
     )
-    table = table.reindex(
-        columns=[
-            (lead, name)
-            for lead in ("1", "6:12", "13:30")
-            for name in names.values()
-            if (lead, name) in table.columns
-        ]
-    )
-    table.columns = [", ".join(column) for column in table.columns]
-    return table.reset_index()
+    order = [(lead, name) for lead in LEADS for name in ROLLOUTS.values()]
+    wide = wide[[column for column in order if column in wide.columns]]
+    wide.columns = pd.Index([", ".join(column) for column in wide.columns])
+    return wide.reset_index()
+
+
+def _diverged_table(results: StudyResults) -> pd.DataFrame:
+    """A row for each run group, evaluation and test set, of which something diverged."""
+    metrics = results.metrics
+    rows = []
+    lost = metrics[metrics.metric.str.contains(DIVERGED, regex=False) & (metrics.value > 0)]
+    for group in results.groups:
+        mine = results.rows(group)
+        mine = mine[mine.index.isin(lost.index)]
+        for (evaluation, metric), counts in mine.groupby(["evaluation", "metric"], sort=False):
+            total = _total(group, str(evaluation), str(metric))
+            rows.append(
+                {
+                    **_names(group),
+                    "evaluation": evaluation,
+                    "what": str(metric).replace("_", " "),
+                    "diverged": f"{int(counts.value.sum())} of {total}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _total(group: RunGroup, evaluation: str, metric: str) -> int:
+    """Number of predictions of all seeds that a count of what diverged is a part of."""
+    sizes = {str(name): size for name, size in group.open(evaluation).sizes.items()}
+    if metric.startswith("rollouts"):
+        return sizes["seed"] * sizes["trajectory"] * sizes["operator"]
+    return sizes["seed"] * sizes[f"sample{metric.removeprefix(DIVERGED)}"]
 
 
 def _audit_table(results: StudyResults) -> pd.DataFrame:
     rows = []
-    for task in results.study.tasks:
-        audit = pd.read_csv(results.directory / "audits" / f"{task}.csv")
-        settings = results.study.settings.tasks[task]
-        failed = audit[~audit.passed]
+    for task in results.study.tasks.values():
+        path = results.layout.audit(results.study.name, task.name)
+        if not path.is_file():
+            continue
+        refuse_damaged(path)
+        audit = pd.read_csv(path)
+        failed = list(audit.element[~audit.passed])
+        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
         rows.append(
             {
-                "task": task,
-                "group": settings.group,
-                "declared": "exact" if settings.exact else "broken",
+                "task": task.name,
+                "group": task.settings.group,
+                "declared": "exact" if task.settings.exact else "broken",
                 "elements that pass": f"{int(audit.passed.sum())} of {len(audit)}",
-                "failing": "; ".join(failed.element.head(7)) or "none",
-                "largest dynamics error": f"{audit.dynamics_error.max():.1e}",
-                "smallest p-value": f"{audit.p_value.min():.1e}",
+                "failing": ("; ".join(map(str, failed[:NAMED])) or "none") + more,
+                "largest dynamics error": _told(audit.dynamics_error.max()),
+                "smallest p-value": _told(audit.p_value.min()),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _cost_table(results: StudyResults) -> pd.DataFrame:
-    rows = []
-    for family in results.grid_families:
-        records = _training_records(results, family)
-        plain, averaged = family.open("none"), family.open("average")
-        memory = averaged.rollout_peak_memory.sel(operator="stepwise").mean()
-        rows.append(
-            {
-                "task": family.task,
-                "model": family.model,
-                "trained": family.treatment,
-                "parameters": records[0]["parameters"],
-                "training (s)": sum(r.get("seconds", 0) for r in records) / len(records),
-                "one pass (ms)": 1e3 * float(plain.one_step_seconds.mean()),
-                "averaged (ms)": 1e3 * float(averaged.one_step_seconds.mean()),
-                "elements": family.group.order,
-                "ratio / elements": float(
-                    averaged.one_step_seconds.mean() / plain.one_step_seconds.mean()
-                )
-                / family.group.order,
-                "memory, averaged / plain": float(
-                    memory / plain.rollout_peak_memory.sel(operator="plain").mean()
-                ),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _training_records(results: StudyResults, family: CellFamily) -> list[dict[str, Any]]:
-    """Provenance of the training of each seed."""
-    folder = results.directory / "models" / family.task / family.model / family.treatment
-    return [
-        json.loads((folder / f"seed{seed}" / "provenance.json").read_text())
-        for seed in family.seeds
-    ]
-
-
-def _matrix_table(results: StudyResults) -> pd.DataFrame:
-    """A row for each model and treatment; columns for each evaluation."""
-    rows = []
-    for family in results.sample_families:
-        records = _training_records(results, family)
-        mine = results.metrics.query(
-            "task == @family.task and model == @family.model and treatment == @family.treatment"
-        )
-        score = family.score
-        row: dict[str, Any] = {
-            "task": family.task,
-            "model": family.model,
-            "trained": family.treatment,
-            "parameters": records[0]["parameters"],
-            "metric": score,
-        }
-        for evaluation in family.evaluations:
-            values = mine.query("evaluation == @evaluation and metric == @score").value
-            row[evaluation] = f"{values.mean():.3g} ± {values.std(ddof=0):.2g}"
-        for evaluation in family.evaluations:
-            chosen = mine.query("evaluation == @evaluation")
-            error = chosen[chosen.metric == "equivariance_error"].value.mean()
-            seconds = chosen[chosen.metric == "seconds_per_sample"].value.mean()
-            row[f"equivariance error, {evaluation}"] = f"{error:.1e}"
-            row[f"ms, {evaluation}"] = 1e3 * seconds
-        row["training (s)"] = sum(r.get("seconds", 0) for r in records) / len(records)
-        rows.append(row)
-    return pd.DataFrame(rows)
+def _told(value: float) -> str:
+    return "not audited" if math.isnan(value) else f"{value:.1e}"

@@ -129,8 +129,13 @@ class Trainer(Generic[V]):
         try:
             self.state.resume(state_path)
         except UnusableStateError as error:
-            if not self.processes.rank:
+            if not self.rank:
                 print(f"{error}: training starts anew.", flush=True)
+
+    @property
+    def rank(self) -> int:
+        """Number of this process; what is written is written by that of rank 0."""
+        return self.processes.rank
 
     @property
     def progress(self) -> Progress:
@@ -194,11 +199,11 @@ class Trainer(Generic[V]):
         size = self.settings.batch_size
         for step in range(skip, self.steps_per_epoch):
             batch = order[step * size : (step + 1) * size]
-            yield self.train_split.samples[batch[self.processes.rank :: self.processes.count]]
+            yield self.train_split.samples[batch[self.rank :: self.processes.count]]
 
     def _step(self, rows: np.ndarray) -> float:
         step = self.progress.step
-        seed = np.random.SeedSequence([self.seed, step, self.processes.rank]).generate_state(1)[0]
+        seed = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0]
         generator = torch.Generator().manual_seed(int(seed))
         first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
         for module in self.phased:
@@ -307,5 +312,5 @@ class Trainer(Generic[V]):
             raise Interrupted
 
     def _save(self) -> None:
-        if not self.processes.rank:
+        if not self.rank:
             self.state.save(self.state_path)

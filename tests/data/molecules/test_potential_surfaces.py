@@ -1,7 +1,6 @@
-"""Potential-energy surfaces: units, symmetry, forces, folds, what is kept, bad settings."""
+"""Potential-energy surfaces: units, ranges, symmetry, folds, losses and scores, bad settings."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +13,12 @@ from symbench.data.molecules import electronic_structure
 from symbench.data.molecules.electronic_structure import (
     Level,
     energy_and_forces,
-    normal_modes,
-    surface,
 )
 from symbench.data.molecules.molecule import AMMONIA, LITHIUM_HYDRIDE
 from symbench.data.molecules.potential_surfaces import (
     Ammonia,
     LithiumHydride,
     ammonia,
-    lithium_hydride,
 )
 from symbench.data.molecules.surface_data import SurfaceData
 from symbench.errors import ConfigError, DataError, SymmetryError
@@ -52,66 +48,6 @@ def data(folder):
 def fold(folder, number, **changed):
     """One fold of the data, opened."""
     return Ammonia(**SETTINGS, **changed).open(folder, TaskOptions(), number)
-
-
-@pytest.mark.parametrize("level", [Level("hf", "sto-3g"), Level("b3lyp", "sto-3g", grid=2)])
-def test_forces_are_minus_the_gradient_of_the_energy(level):
-    positions = ammonia([1.0, 1.05, 0.95], 1.2)
-    _, forces = energy_and_forces(["N", "H", "H", "H"], level, positions)
-    step = 1e-3
-    for atom, axis in ((0, 2), (1, 0), (2, 1)):
-        moved = np.zeros_like(positions)
-        moved[atom, axis] = step * BOHR
-        ends = [
-            energy_and_forces(["N", "H", "H", "H"], level, positions + sign * moved)[0]
-            for sign in (1, -1)
-        ]
-        # Integration grids move with the atoms: a functional's forces leave that out.
-        tolerance = 1e-5 if level.method == "hf" else 1e-3
-        assert forces[atom, axis] == pytest.approx(-(ends[0] - ends[1]) / (2 * step), abs=tolerance)
-
-
-def test_energies_do_not_depend_on_the_pose():
-    """The reason why geometries may be rotated after their energies were computed."""
-    positions = ammonia([1.0, 1.05, 0.95], 1.2)
-    symbols = ["N", "H", "H", "H"]
-    energy, forces = energy_and_forces(symbols, Level(**HF), positions)
-    order = [0, 2, 3, 1]
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
-    other, moved = energy_and_forces(symbols, Level(**HF), positions[order] @ turn.T)
-    assert other == pytest.approx(energy, abs=1e-8)
-    np.testing.assert_allclose(moved, forces[order] @ turn.T, atol=1e-6)
-
-
-def test_known_energies():
-    """Hartree-Fock of LiH near its equilibrium, in a minimal basis: -7.8620 Hartree."""
-    energy, forces = energy_and_forces(["Li", "H"], Level(**HF), lithium_hydride(1.5949))
-    assert energy == pytest.approx(-7.8620, abs=2e-4)
-    np.testing.assert_allclose(forces.sum(axis=0), 0, atol=1e-8)
-
-
-def test_coupled_cluster_is_below_hartree_fock():
-    positions = lithium_hydride(1.6)
-    levels = [Level(method, "sto-3g") for method in ("hf", "ccsd")]
-    low, high = (energy_and_forces(["Li", "H"], level, positions)[0] for level in levels)
-    assert high < low - 0.01
-
-
-def test_normal_modes_are_the_vibrations_of_a_pyramid():
-    task = Ammonia(samples={"inside": 5, "outside": 1}, level=HF)
-    equilibrium = task.equilibrium
-    _, forces = energy_and_forces(["N", "H", "H", "H"], Level(**HF), equilibrium)
-    assert np.abs(forces).max() < 2e-3
-    modes = normal_modes(["N", "H", "H", "H"], "sto-3g", equilibrium)
-    assert modes.stiffness.shape == (6,)
-    # Three stretches and two of three bends come as one and a degenerate pair.
-    stiffness = np.sort(modes.stiffness)
-    assert stiffness[1] == pytest.approx(stiffness[2], rel=1e-2)
-    assert stiffness[4] == pytest.approx(stiffness[5], rel=1e-2)
-    drawn = modes.thermal(np.random.default_rng(0), 4000, 300.0)
-    double = modes.thermal(np.random.default_rng(0), 4000, 1200.0)
-    np.testing.assert_allclose(double, 2 * drawn)
-    assert 0.01 < drawn[:, 1:].std() < 0.08
 
 
 def test_files_hold_both_units_and_the_heavy_atom_at_the_origin(folder):
@@ -281,35 +217,6 @@ def test_a_prediction_that_is_not_finite_has_no_finite_error(data):
     scores = split.scores(prediction, batch)
     for name in ("energy_mae", "force_mae", "energy_mse", "force_mse"):
         assert torch.isfinite(scores[name]).tolist() == [False, True, True, True]
-
-
-def test_what_was_computed_is_not_computed_again(tmp_path, monkeypatch):
-    calls = []
-    compute = energy_and_forces
-
-    def counted(*arguments):
-        calls.append(1)
-        return compute(*arguments)
-
-    monkeypatch.setattr(electronic_structure, "energy_and_forces", counted)
-    geometries = np.stack([lithium_hydride(r) for r in np.linspace(1.4, 2.0, 20)])
-    first = surface(["Li", "H"], Level(**HF), geometries, tmp_path)
-    assert len(calls) == 20
-    # One part was lost: killed before it was written.
-    next(Path(tmp_path).glob("[!.]*")).unlink()
-    again = surface(["Li", "H"], Level(**HF), geometries, tmp_path)
-    assert 20 < len(calls) < 40
-    np.testing.assert_array_equal(first.energies, again.energies)
-    surface(["Li", "H"], Level("hf", "6-31g"), geometries[:1], tmp_path)
-    assert len(calls) > 20
-
-
-def test_processes_give_the_same_numbers(tmp_path):
-    geometries = np.stack([lithium_hydride(r) for r in np.linspace(1.4, 2.0, 20)])
-    one = surface(["Li", "H"], Level(**HF), geometries, tmp_path / "one")
-    two = surface(["Li", "H"], Level(**HF), geometries, tmp_path / "two", workers=2)
-    np.testing.assert_array_equal(one.energies, two.energies)
-    np.testing.assert_array_equal(one.forces, two.forces)
 
 
 @pytest.mark.parametrize(

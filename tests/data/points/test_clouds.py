@@ -77,9 +77,9 @@ def test_corruptions_do_what_they_say_and_always_the_same(clouds):
     assert all(torch.equal(*pair) for pair in again.values())
     assert again["drop_half"][0].shape == (4, 20, 3)
     assert 0.03 < float((again["noise_005"][0] - clean).std()) < 0.07
-    upright = again["turned_upright"][0]
+    upright = again["rotated_upright"][0]
     torch.testing.assert_close(upright[..., 2], clean[..., 2])
-    free = again["turned_freely"][0]
+    free = again["rotated_freely"][0]
     torch.testing.assert_close(free.norm(dim=2), clean.norm(dim=2))
     assert float((free[..., 2] - clean[..., 2]).abs().max()) > 0.1
 

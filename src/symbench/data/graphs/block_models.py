@@ -16,10 +16,11 @@ import numpy as np
 from symbench.data.arrays import Array, write_arrays
 from symbench.data.dataset import Dataset, Score, TaskOptions, check_counts
 from symbench.data.graphs.parameters import probability
-from symbench.data.graphs.spectrum import check_signs, refuse_repeated
+from symbench.data.graphs.spectrum import refuse_repeated
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import keys_and_values, whole_number
 from symbench.errors import ConfigError
+from symbench.symmetry.group_names import check_signs
 
 if TYPE_CHECKING:
     from symbench.data.graphs.clusters import ClusterData

@@ -7,8 +7,8 @@ from typing import TypeVar
 from torch import Tensor
 
 from symbench.data.batch import Inputs
-from symbench.data.graphs.spectrum import check_signs
 from symbench.symmetry.audit import ElementAudit
+from symbench.symmetry.group_names import check_signs
 from symbench.symmetry.points.actions import flip_columns
 from symbench.symmetry.points.canonical_signs import largest_entry_signs
 from symbench.symmetry.points.matrix_groups import SignGroup

@@ -16,10 +16,10 @@ import numpy as np
 from symbench.data.arrays import Array, write_arrays
 from symbench.data.dataset import Dataset, Score, TaskOptions
 from symbench.data.graphs.parameters import probability
-from symbench.data.graphs.spectrum import check_signs
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import text, whole_number
 from symbench.errors import ConfigError, choose
+from symbench.symmetry.group_names import check_signs
 
 if TYPE_CHECKING:
     from symbench.data.graphs.links import LinkData

@@ -3,18 +3,10 @@
 import numpy as np
 
 from symbench.data.arrays import Array
-from symbench.errors import DataError, SymmetryError
+from symbench.errors import DataError
 
 # Solvers leave errors of about 1e-14; divided by this gap, they still leave vectors alone.
 SMALLEST_GAP = 1e-8
-
-
-def check_signs(group: str, columns: int) -> None:
-    """Raise `SymmetryError` unless a group is `signs(k)` with a sign for each eigenvector."""
-    if group != f"signs({columns})":
-        raise SymmetryError(
-            f"Group '{group}' does not act on {columns} eigenvectors; signs({columns}) does."
-        )
 
 
 def refuse_repeated(eigenvalues: Array, what: str) -> None:

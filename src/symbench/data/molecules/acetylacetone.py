@@ -18,8 +18,8 @@ from symbench.data.dataset import Dataset, Score, TaskOptions, check_counts
 from symbench.data.manifest import Manifest
 from symbench.data.molecules.extended_xyz import read_extended_xyz
 from symbench.data.parameters import keys_and_values, text
-from symbench.data.points.rotation_names import check_rotations
 from symbench.errors import DataError
+from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.molecules.configurations import MoleculeData

@@ -20,8 +20,8 @@ from symbench.data.arrays import Array, write_arrays
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import keys_and_values, text, whole_number
-from symbench.data.points.rotation_names import check_rotations
 from symbench.errors import ConfigError, DataError, choose
+from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.molecules.properties import PropertyData

@@ -19,9 +19,9 @@ from symbench.data.arrays import write_arrays
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import keys_and_values, number, whole_number
-from symbench.data.points.rotation_names import check_rotations
 from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError
+from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.points.particle_data import ParticleData

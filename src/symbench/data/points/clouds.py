@@ -18,10 +18,10 @@ import numpy as np
 from symbench.data.arrays import read_arrays
 from symbench.data.dataset import TaskOptions
 from symbench.data.parameters import whole_number
-from symbench.data.points.rotation_names import check_rotations
 from symbench.data.raw_files import RawFiles
 from symbench.data.shapes import Shapes, read_voxels, voxels_origin
 from symbench.errors import ConfigError, DataError
+from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.points.cloud_data import CloudData
@@ -100,8 +100,8 @@ class Clouds(Shapes):
             "drop_half",
             "noise_002",
             "noise_005",
-            "turned_upright",
-            "turned_freely",
+            "rotated_upright",
+            "rotated_freely",
         )
 
     def check_group(self, name: str) -> None:

@@ -51,8 +51,8 @@ CORRUPTIONS: dict[str, Corruption] = {
     "drop_half": partial(drop, 0.5),
     "noise_002": partial(jitter, 0.02),
     "noise_005": partial(jitter, 0.05),
-    "turned_upright": rotate_upright,
-    "turned_freely": rotate_freely,
+    "rotated_upright": rotate_upright,
+    "rotated_freely": rotate_freely,
 }
 
 

@@ -18,9 +18,9 @@ from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_cou
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import keys_and_values, text, whole_number
 from symbench.data.points.motion_trials import Trials, read_trials
-from symbench.data.points.rotation_names import check_rotations
 from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError, DataError
+from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.points.motion_data import MotionData

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from symbench.data.batch import Inputs
-from symbench.data.points.rotation_names import check_rotations
+from symbench.symmetry.group_names import check_rotations
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points.principal_axes import sign_patterns

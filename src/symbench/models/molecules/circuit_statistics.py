@@ -11,7 +11,8 @@ from torch import nn
 from symbench.config import registry
 from symbench.config.study import Study
 from symbench.data.molecules.molecule import AMMONIA, Molecule
-from symbench.models.molecules.quantum_circuits import BLOCKS, Circuit, QuantumPotential
+from symbench.models.molecules.circuit import Circuit
+from symbench.models.molecules.quantum_circuits import BLOCKS, QuantumPotential
 
 # Distances of the active atoms of random molecules from the heavy one, Å.
 _DISTANCES = (0.5, 1.5)

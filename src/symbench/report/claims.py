@@ -1,0 +1,81 @@
+"""Claims as the report shows them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symbench.config.schema import Claim
+from symbench.figures.results import StudyResults
+from symbench.statistics import NOT_RUN
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found for a claim, or for one of its cases.
+
+    Attributes:
+        case: task, model and so on; empty for the claim as a whole.
+        value: with its interval and unit, in words.
+        counts: of seeds and samples, in words.
+        verdict: such as "not run".
+        style: the verdict as a class of the style sheet.
+
+    """
+
+    case: str
+    value: str
+    counts: str
+    verdict: str
+
+    @property
+    def style(self) -> str:
+        """The verdict as a class of the style sheet."""
+        return self.verdict.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with what was found."""
+
+    claim: Claim
+    whole: Outcome
+    cases: tuple[Outcome, ...]
+
+
+def judged_claims(results: StudyResults) -> list[Judged]:
+    """Each claim of the config with its overall row and its cases."""
+    rows = results.claims.to_dict("records")
+    found = []
+    for claim in results.study.settings.claims:
+        outcomes = [_outcome(row, claim.unit) for row in rows if row["claim"] == claim.name]
+        whole = [outcome for outcome in outcomes if not outcome.case]
+        cases = [outcome for outcome in outcomes if outcome.case]
+        nothing = Outcome("", "no data", "", NOT_RUN)
+        found.append(Judged(claim, whole[0] if whole else nothing, tuple(cases)))
+    return found
+
+
+def _outcome(row: Mapping[object, object], unit: str) -> Outcome:
+    counts = {name: int(_number(row[f"{name}s"])) for name in ("seed", "sample")}
+    told = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count]
+    value = interval(*(_number(row[key]) for key in ("value", "low", "high")))
+    if row["verdict"] == NOT_RUN:
+        value, unit = "no data", ""
+    return Outcome(
+        str(row["case"]), f"{value} {unit}".strip(), ", ".join(told), str(row["verdict"])
+    )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """A value with its 95 % interval, in words."""
+    if not math.isfinite(value):
+        return f"{value} (not finite)"
+    if math.isnan(low) or math.isnan(high):
+        return f"{value:.3g} (no interval)"
+    if low == high:
+        return f"{value:.3g}"
+    return f"{value:.3g} [{low:.3g}, {high:.3g}]"

@@ -1,0 +1,142 @@
+"""From data to claims by the stages: what training and evaluation leave is what is compared."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from symbench import stages
+from symbench.comparison import compare_study
+from symbench.config.read import read_configuration
+from symbench.config.schema import Selection
+from symbench.data.fields.grid_data import FieldData
+from symbench.errors import DataError
+from symbench.evaluation.results import run_groups
+from symbench.models.weights import load_weights
+from tests.evaluation.test_fields import Network
+
+SIZES = Path(__file__).parents[2] / "config" / "sizes"
+
+
+def configured(tmp_path, study, content):
+    overlay = tmp_path / "mine.yaml"
+    folders = {"data": str(tmp_path / "data"), "results": str(tmp_path / "results")}
+    overlay.write_text(yaml.safe_dump({**folders, "studies": {study: content}}))
+    return read_configuration([SIZES / "smoke.yaml", overlay])
+
+
+def made(configuration, study, only=""):
+    """Run all stages up to evaluation."""
+    for task in configuration.study(study).tasks.values():
+        stages.fetch(configuration, task)
+        stages.audit(configuration, task)
+    for run in configuration.study(study).runs:
+        if only in str(run):
+            stages.train(configuration, run, threads=1)
+            stages.evaluate(configuration, run, threads=1)
+
+
+def compared(configuration, study):
+    layout = configuration.layout
+    compare_study(configuration.study(study), layout)
+    metrics = pd.read_csv(layout.table(study, "metrics"), dtype={"lead_time": str})
+    claims = pd.read_csv(layout.table(study, "claims"), keep_default_na=False)
+    return metrics, claims.set_index(["claim", "case"])
+
+
+def test_fields_from_training_to_claims(tmp_path):
+    content = {
+        "models": {"mine": {"architecture": "tests.evaluation.test_fields:Network"}},
+        "training": {"epochs": 1, "samples_per_epoch": 8, "validation_samples": 2},
+        "evaluation": {"samples_per_trajectory": 2, "rollout_steps": 6},
+        "runs": [
+            {
+                "tasks": ["decaying_turbulence"],
+                "models": ["mine"],
+                "treatments": ["none", "augment"],
+            }
+        ],
+    }
+    configuration = configured(tmp_path, "group_averaging", content)
+    made(configuration, "group_averaging", only="seed0")
+    table, judged = compared(configuration, "group_averaging")
+    assert table.value.notna().all()
+    chosen = table.query("treatment == 'none' and metric == 'nmse'").set_index("evaluation").value
+    assert chosen["subset8"] == pytest.approx(chosen["subgroup9_order8"])
+    assert chosen["subset1"] > chosen["subset4"] > chosen["subset8"]
+    assert chosen["subgroup0_order1"] > chosen["subgroup9_order8"]
+    jensen = judged.loc["averaged_at_most_orbit_mean"]
+    assert (jensen.verdict == "supported").all()
+    assert len(jensen) == 3
+
+
+def test_particles_from_training_to_claims(tmp_path):
+    content = {
+        "models": {"gnn": {"settings": {"hidden": 8, "layers": 1}}},
+        "runs": [{"tasks": ["charged_3d"], "models": ["gnn"], "seeds": [0, 1]}],
+    }
+    configuration = configured(tmp_path, "sign_equivariant", content)
+    made(configuration, "sign_equivariant")
+    table, judged = compared(configuration, "sign_equivariant")
+    assert table.value.notna().all()
+    assert {"mse", "equivariance_error", "seconds_per_sample", "seconds_per_epoch"} <= set(
+        table.metric
+    )
+    study = configuration.study("sign_equivariant")
+    (group,), missing = run_groups(study, configuration.layout)
+    assert not missing
+    before, after = (group.open(name).mse.values.mean() for name in ("plain", "average"))
+    gain = judged.loc["averaging_helps_particles", ""]
+    assert float(gain.value) == pytest.approx(after / before - 1, rel=1e-5)
+    assert float(gain.low) <= float(gain.value) <= float(gain.high)
+    # Nothing to compare with.
+    assert judged.loc["one_pass_as_good_as_frames", ""].verdict == "not run"
+    assert group.estimate(Selection(metric="auc")) is None
+    # Weights of other settings are not compared with these.
+    more = configured(tmp_path, "sign_equivariant", {**content, "evaluation": {"elements": 3}})
+    with pytest.raises(DataError, match="other settings"):
+        compared(more, "sign_equivariant")
+
+
+def test_published_weights_are_evaluated_without_training(tmp_path):
+    folder = tmp_path / "published"
+    folder.mkdir()
+    content = {
+        "models": {
+            "mine": {
+                "architecture": "tests.evaluation.test_fields:Network",
+                "checkpoints": {"decaying_turbulence": {"repository": str(folder)}},
+            }
+        },
+        "evaluations": ["plain"],
+        "evaluation": {"samples_per_trajectory": 1, "rollout_trajectories": 0},
+        "runs": [{"tasks": ["decaying_turbulence"], "models": ["mine"]}],
+    }
+    configuration = configured(tmp_path, "group_averaging", content)
+    study = configuration.study("group_averaging")
+    (run,) = study.runs
+    assert run.seed == 0
+    stages.fetch(configuration, run.task)
+    data = FieldData(configuration.data_folder(run.task))
+    torch.manual_seed(3)
+    arguments = {**data.model_arguments(), "width": 9}
+    theirs = Network(**arguments)
+    save_file(theirs.state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(arguments))
+    configuration = configured(tmp_path, "group_averaging", content)
+    (run,) = configuration.study("group_averaging").runs
+    stages.audit(configuration, run.task)
+    stages.train(configuration, run, threads=1)
+    stages.evaluate(configuration, run, threads=1)
+    model, _ = stages.build_model(run, data, data.symmetry("D4"))
+    weights = configuration.layout.trained("weights.safetensors", run.study, *run.key, run.seed)
+    load_weights(model, weights)
+    inputs = torch.randn(1, 12, 32, 32)
+    assert torch.equal(model(inputs), theirs(inputs))
+    table, _ = compared(configuration, "group_averaging")
+    assert set(table.evaluation) == {"plain"}
+    assert "seconds_per_epoch" not in set(table.metric)

@@ -1,0 +1,183 @@
+"""Evaluations, read: what is there, whether it is what it should be, and estimates of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from symbench.config.schema import Selection
+from symbench.errors import ConfigError, DataError
+from symbench.evaluation.results import run_groups
+from symbench.evaluation.rows import metric_rows
+from symbench.files import write_whole
+from symbench.layout import Layout
+from tests.evaluation.vectors import VECTORS, a_study, evaluate, write_history
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path / "data", tmp_path / "results")
+
+
+@pytest.fixture
+def groups(layout):
+    study = a_study()
+    evaluate(study, layout)
+    found, missing = run_groups(study, layout)
+    assert not missing
+    return {group.model: group for group in found}
+
+
+def selected(group, **selection):
+    return group.estimate(Selection.model_validate(selection))
+
+
+def test_estimates_are_means_over_samples_and_seeds(groups):
+    group = groups["network"]
+    assert (group.task, group.treatment, group.seeds) == ("v", "none", (0, 1))
+    assert (group.score.name, group.exact, str(group)) == ("mse", True, "v/network/none")
+    plain, averaged = group.open("plain"), group.open("average")
+    found = selected(group)
+    assert found.value == pytest.approx(float(plain.mse.mean()), rel=1e-5)
+    assert (found.seeds, found.samples) == (2, 12)
+    assert found.interval[0] < found.value < found.interval[1]
+    for selection, values in (
+        ({"evaluation": "average"}, averaged.mse),
+        ({"evaluation": "orbit_mean"}, averaged.element_mse),
+        ({"evaluation": "orbit_mean", "metric": "hit"}, averaged.element_hit),
+        ({"metric": "mse_far"}, plain.mse_far),
+        ({"metric": "sensitivity"}, plain.sensitivity),
+    ):
+        assert selected(group, **selection).value == pytest.approx(float(values.mean()), rel=1e-5)
+    over = selected(group, metric="mse_far", over="mse")
+    assert over.value == pytest.approx(float(plain.mse_far.mean() / plain.mse.mean()), rel=1e-5)
+    assert selected(group, metric="seconds_per_epoch").value == pytest.approx(0.6)
+    for nothing in ({"evaluation": "frame"}, {"horizon": "6:12"}, {"subgroup": "C2"}):
+        assert selected(group, **nothing) is None
+    assert selected(group, metric="gamma") is None
+    with pytest.raises(ConfigError, match="'frame' of v/network/none is needed"):
+        group.open("frame")
+
+
+def test_squared_errors_decompose(groups):
+    errors = groups["network"].squared_errors()
+    assert set(errors) == {"plain", "averaged", "orbit_variance", "orbit_distance"}
+    assert errors["plain"].shape == (2, 12)
+    plain = groups["network"].open("plain").mse.transpose("seed", "sample").values
+    np.testing.assert_allclose(4 * errors["plain"], plain, rtol=1e-5)
+
+
+def test_rows_hold_scores_orbits_and_cost_with_units(groups):
+    table = pd.DataFrame(metric_rows(groups["network"]))
+    assert table.value.notna().all()
+    units = table.groupby("metric").unit.unique().map(list)
+    assert units["mse"] == ["length squared"]
+    assert units["orbit_variance"] == ["variance of the training targets"]
+    assert units["seconds_per_epoch"] == ["s"]
+    names = set(table.evaluation)
+    assert {"plain", "average", "orbit_mean", "element(x,y)", "subset4"} <= names
+    assert {"subgroup0_order1", "subgroup2_order4"} <= names
+    kept = table[(table.metric == "nmse") & (table.seed == 0)].set_index("evaluation").value
+    assert kept["subset4"] == pytest.approx(kept["subgroup2_order4"])
+    assert kept["subset1"] > kept["subset2"] > kept["subset4"]
+    assert not table.duplicated(["evaluation", "metric", "seed", "field", "lead_time"]).any()
+
+
+def test_runs_that_are_not_there_are_listed_and_left_out(layout):
+    study = a_study()
+    evaluate(study, layout, only="network/none/seed1")
+    evaluate(study, layout, only="double")
+    layout.evaluation("s", "v", "double", "none", "average", 0).unlink()
+    found, missing = run_groups(study, layout)
+    assert {group.model: group.seeds for group in found} == {"network": (1,), "double": (1,)}
+    assert [str(run) for run in missing] == ["v/network/none/seed0", "v/double/none/seed0"]
+
+
+def test_evaluations_with_other_settings_are_refused(layout):
+    evaluate(a_study(), layout)
+    others = a_study(evaluation={"batch_size": 6})
+    found, _ = run_groups(others, layout)
+    with pytest.raises(DataError, match=r"made with other settings \(or other code\)"):
+        found[0].open("plain")
+
+
+def test_damaged_evaluations_and_histories_are_refused(groups, layout):
+    path = layout.trained("history.csv", "s", "v", "network", "none", 0)
+    path.write_text("epoch\n0\n")
+    with pytest.raises(DataError, match="damaged"):
+        _ = groups["network"].history
+    layout.evaluation("s", "v", "double", "none", "plain", 0).write_bytes(b"")
+    with pytest.raises(DataError, match="damaged"):
+        groups["double"].open("plain")
+
+
+def test_test_sets_of_different_lengths_are_refused(layout):
+    parameters = {"samples_of_seed": {"1": 9}}
+    study = a_study(tasks={"v": {"dataset": VECTORS, "group": "C4", "parameters": parameters}})
+    evaluate(study, layout)
+    found, _ = run_groups(study, layout)
+    with pytest.raises(DataError, match=r"12 test samples .* seed 0 and 9 for seed 1"):
+        found[0].open("plain")
+
+
+def test_whole_blocks_are_drawn(layout):
+    parameters = {"blocks": 3}
+    study = a_study(tasks={"v": {"dataset": VECTORS, "group": "C4", "parameters": parameters}})
+    evaluate(study, layout)
+    found, _ = run_groups(study, layout)
+    estimate = selected(found[0])
+    assert estimate.samples == 3
+    assert estimate.value == pytest.approx(float(found[0].open("plain").mse.mean()), rel=1e-5)
+
+
+def test_seeds_may_have_blocks_of_their_own(groups, layout):
+    for run in groups["network"].runs[1:]:
+        path = layout.evaluation("s", *run.key, "plain", run.seed)
+        dataset = xr.load_dataset(path, engine="h5netcdf")
+        shifted = dataset.assign_coords(block=dataset.block.roll(sample=5) + 100)
+        with write_whole(path) as temporary:
+            shifted.to_netcdf(temporary, engine="h5netcdf")
+    assert selected(groups["network"]).samples == 12
+
+
+def test_what_is_not_finite_stays_in_every_mean(layout):
+    runs = [{"tasks": ["v"], "models": ["network"], "treatments": ["none"]}]
+    models = {
+        "network": {"architecture": "tests.evaluation.vectors:Network", "settings": {"beyond": 1.5}}
+    }
+    study = a_study(runs, models=models)
+    evaluate(study, layout)
+    (group,), _ = run_groups(study, layout)
+    estimate = selected(group)
+    assert np.isposinf(estimate.value)
+    assert np.isnan(estimate.interval).all()
+    table = pd.DataFrame(metric_rows(group)).set_index(["evaluation", "metric", "seed"]).value
+    assert np.isposinf(table["plain", "mse", 0])
+    assert np.isposinf(table["average", "orbit_variance", 0])
+    assert table["plain", "diverged", 0] > 0
+
+
+def test_published_weights_have_no_history(groups, layout):
+    for run in groups["network"].runs:
+        write_history(layout, run, "epoch,train_loss,valid_loss\n")
+    assert groups["network"].history.empty
+    assert "gamma" not in groups["network"].multipliers
+    assert groups["network"].gamma() is None
+    assert not pd.DataFrame(metric_rows(groups["network"])).metric.eq("seconds_per_epoch").any()
+
+
+def test_multipliers_are_opened_by_seed_epoch_and_layer(groups, layout):
+    first = "epoch,valid_loss,gamma:late,gamma:early,lambda:late\n0,2,0.9,0.8,1\n"
+    for run, rest in zip(groups["network"].runs, ("1,1,-0.2,0.1,2\n", ""), strict=True):
+        write_history(layout, run, first + rest)
+    gamma = groups["network"].multipliers.gamma
+    assert gamma.layer.values.tolist() == ["late", "early"]
+    assert gamma.sel(seed=0, epoch=1).values.tolist() == [-0.2, 0.1]
+    assert gamma.sel(seed=1, epoch=1).isnull().all()
+    multipliers = groups["network"].multipliers["lambda"]
+    assert float(multipliers.sel(seed=0, epoch=1, layer="late")) == 2.0
+    # A run is a unit, and its layers are not.
+    estimate = groups["network"].gamma()
+    assert estimate.value == pytest.approx(((0.2 + 0.1) / 2 + (0.9 + 0.8) / 2) / 2)
+    assert (estimate.seeds, estimate.samples) == (2, 0)
+    np.testing.assert_allclose(np.unique(estimate.draws.round(9)), [0.15, 0.5, 0.85])
