@@ -40,11 +40,10 @@ repair: $(VENV)/installed
 		for stage in fetch audit train; do $(REPRODUCE) --until $$stage -- all $$gone || exit; done
 	$(REPRODUCE)
 
-# How the smoke size of all studies is run: here, or through Slurm (test-slurm).
-SMOKE ?= smoke
+test: lint unit smoke
+
 # Faults of `make test-slurm`; `make test-faults` has its own.
 STRIKES ?= 0
-test: lint unit $(SMOKE)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -59,8 +58,8 @@ unit: $(VENV)/installed
 	$(BIN)/pytest -n auto
 
 smoke: $(VENV)/installed
-	$(SNAKEMAKE) --config size=smoke
-	$(BIN)/symbench check-results --config config/sizes/smoke.yaml
+	$(SNAKEMAKE) --config size=smoke $(if $(STUDIES),studies="$(STUDIES)")
+	$(BIN)/symbench check-results --config config/sizes/smoke.yaml $(addprefix --study ,$(STUDIES))
 
 test-slurm: $(VENV)/installed
 	STUDIES="$(STUDIES)" STRIKES="$(STRIKES)" tests/slurm/run.sh

@@ -4,46 +4,58 @@ from pathlib import Path
 
 import pytest
 
-from symbench.artifacts import MANIFEST, damaged_artifacts, remove_artifacts
+from symbench.artifacts import (
+    damaged_artifacts,
+    expected,
+    outdated_artifacts,
+    remove_artifacts,
+    unfinished,
+)
+from symbench.config.read import read_configuration
+from symbench.data.manifest import NAME, Manifest, write_manifest
 from symbench.files import sha256, write_json, write_whole
-from symbench.config.study import read_configuration
 
 ROOT = Path(__file__).parents[1]
-TASK = "decaying_turbulence"
+STUDY = "group_averaging"
 
 
 @pytest.fixture
 def run(tmp_path):
     """A configuration, and folders with data of one task and a table of results."""
-    overlay = tmp_path / "overlay.yaml"
-    overlay.write_text(f"data: {tmp_path / 'data'}\nresults: {tmp_path / 'results'}\n")
-    configuration = read_configuration([ROOT / "config/smoke.yaml", overlay], ["group_averaging"])
-    data = tmp_path / "data" / "smoke" / TASK
-    table = tmp_path / "results" / "smoke" / "group_averaging" / "metrics.csv"
+    configuration = read_configuration(
+        [ROOT / "config" / "sizes" / "smoke.yaml"],
+        [STUDY],
+        overrides=[f"{name}={tmp_path / name}" for name in ("data", "results")],
+    )
+    task = configuration.study(STUDY).task("decaying_turbulence")
+    data = configuration.data_folder(task)
+    table = configuration.layout.table(STUDY, "metrics")
     for path in (data / "train" / "a.hdf5", table):
         with write_whole(path) as temporary:
             temporary.write_text("content")
-    write_json(data / MANIFEST, {"sha256": {"train/a.hdf5": sha256(data / "train" / "a.hdf5")}})
+    manifest = Manifest("a test", "none", {}, (data / "train" / "a.hdf5",))
+    write_manifest(data, manifest, "decaying_turbulence", task.data_fingerprint)
     return configuration, data, table
 
 
 def test_nothing_is_damaged_at_first(run):
     assert damaged_artifacts(run[0]) == []
+    assert outdated_artifacts(run[0]) == []
 
 
 def test_a_damaged_table_goes_alone(run):
     configuration, data, table = run
     table.write_text("contemt")
     assert damaged_artifacts(configuration) == [table]
-    remove_artifacts([table])
+    remove_artifacts(configuration, [table])
     assert not table.exists()
-    assert (data / MANIFEST).exists()
+    assert (data / NAME).exists()
     assert damaged_artifacts(configuration) == []
 
 
 def test_a_damaged_report_is_seen(run):
-    configuration, _, table = run
-    report = table.parents[1] / "report.html"
+    configuration, _, _ = run
+    report = configuration.layout.report
     with write_whole(report) as temporary:
         temporary.write_text("content")
     assert damaged_artifacts(configuration) == []
@@ -51,23 +63,30 @@ def test_a_damaged_report_is_seen(run):
     assert damaged_artifacts(configuration) == [report]
 
 
+def test_what_no_command_of_ours_wrote_is_not_asked_for_a_checksum(run):
+    configuration, _, table = run
+    (table.parent / "notes of mine.csv").write_text("anything")
+    assert damaged_artifacts(configuration) == []
+
+
 def test_damaged_data_take_their_manifest_along(run):
     configuration, data, table = run
     path = data / "train" / "a.hdf5"
     path.write_text("conten")
     assert damaged_artifacts(configuration) == [path]
-    assert remove_artifacts([path]) == [data / MANIFEST]
-    assert not (data / MANIFEST).exists()
+    assert remove_artifacts(configuration, [path]) == [data / NAME]
+    assert not (data / NAME).exists()
     assert table.exists()
 
 
 def test_a_damaged_manifest_does_not_accuse_its_data(run):
     configuration, data, _ = run
-    manifest = data / MANIFEST
+    manifest = data / NAME
     checksum = sha256(data / "train" / "a.hdf5")
     manifest.write_text(manifest.read_text().replace(checksum, "0" * 64))
     assert damaged_artifacts(configuration) == [manifest]
-    assert remove_artifacts([manifest]) == [manifest]
+    assert remove_artifacts(configuration, [manifest]) == [manifest]
+    assert (data / "train" / "a.hdf5").is_file()
 
 
 def test_downloaded_data_are_held_against_their_manifest(run):
@@ -75,5 +94,42 @@ def test_downloaded_data_are_held_against_their_manifest(run):
     configuration, data, _ = run
     path = data / "train" / "a.hdf5"
     (path.parent / ".a.hdf5.sha256").unlink()
-    path.write_text("other")
+    assert damaged_artifacts(configuration) == []
+    path.write_text("others")
     assert damaged_artifacts(configuration) == [path]
+
+
+def test_nothing_outside_of_the_folders_of_a_run_is_removed(run, tmp_path):
+    configuration, data, _ = run
+    kept = tmp_path / "precious.yaml"
+    kept.write_text("mine")
+    of_others = data.parents[1] / "gray_scott" / "0" / "train.hdf5"
+    of_others.parent.mkdir(parents=True)
+    of_others.write_text("of another config")
+    paths = [kept, of_others, configuration.layout.results / ".." / ".." / kept.name]
+    assert remove_artifacts(configuration, paths) == []
+    assert kept.read_text() == "mine"
+    assert of_others.exists()
+
+
+def test_a_run_that_was_not_evaluated_leaves_its_study_unfinished(run):
+    configuration, _, _ = run
+    assert [study.name for study in unfinished(configuration)] == [STUDY]
+    for path in expected(configuration):
+        if path.suffix == ".nc":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert unfinished(configuration) == []
+
+
+def test_other_settings_are_told_by_the_record(run):
+    configuration, _, table = run
+    study = configuration.study(STUDY)
+    record = configuration.layout.table_provenance(STUDY, "metrics")
+    write_json(record, {"config": study.comparison_fingerprint})
+    assert outdated_artifacts(configuration) == []
+    write_json(record, {"config": "of another"})
+    assert outdated_artifacts(configuration) == [table, record]
+    record.write_text("no record")
+    assert outdated_artifacts(configuration) == []
+    assert damaged_artifacts(configuration) == [record]

@@ -85,11 +85,33 @@ def test_a_flipped_bit_does_not_pass(tmp_path, place):
     assert damaged(tmp_path) == [path]
 
 
-def test_a_file_that_was_not_written_here_passes(tmp_path):
-    path = tmp_path / "own.safetensors"
-    path.write_bytes(b"anything")
-    refuse_damaged(path)
+@pytest.mark.parametrize("record", [None, "", "0" * 64])
+def test_a_file_whose_checksum_is_lost_does_not_pass(tmp_path, record):
+    path = tmp_path / "table.csv"
+    with write_whole(path) as temporary:
+        temporary.write_text("content")
+    kept = tmp_path / ".table.csv.sha256"
+    if record is None:
+        kept.unlink()
+    else:
+        kept.write_text(record)
+    what = "not the recorded one" if record else "recorded nowhere"
+    with pytest.raises(DataError, match=f"is damaged .its sha256 is {what}.: `make repair`"):
+        refuse_damaged(path)
+
+
+def test_what_is_not_there_is_not_damaged(tmp_path):
     refuse_damaged(tmp_path / "missing")
+    assert damaged(tmp_path) == []
+
+
+def test_a_new_file_has_the_usual_rights(tmp_path):
+    """Some libraries keep theirs from all others."""
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, {"weight": torch.arange(3.0)})
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
 
 
 def test_a_writer_that_dies_before_the_last_step_leaves_the_earlier_file_valid(

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symbench.errors import ConfigError
-from symbench.plan import Job, jobs, read_benchmarks, simulate, summary
+from symbench.config.read import read_configuration
 from symbench.config.schema import Resources
-from symbench.config.study import evaluation_paths, read_configuration
+from symbench.errors import ConfigError
+from symbench.plan import Job, folder_size, jobs, read_benchmarks, simulate, summary
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def configuration():
-    return read_configuration([ROOT / "config" / "smoke.yaml"])
+    return read_configuration(size="smoke", folder=ROOT / "config")
 
 
 def record(folder, name, seconds, memory):
@@ -30,37 +30,102 @@ def job(name, needs=(), seconds=1.0, **resources):
     return Job(name, tuple(needs), Resources(**resources), seconds, 100.0, True)
 
 
-def test_every_cell_is_trained_and_evaluated_after_its_audit(configuration):
+def test_every_run_is_trained_and_evaluated_after_its_audit(configuration):
     planned = {found.name: found for found in jobs(configuration, {})}
-    cells = [cell for study in configuration.studies.values() for cell in study.cells]
-    assert sum(name.startswith("train/") for name in planned) == len(cells)
-    for cell in cells:
-        place = f"{cell.study}/{cell.family}/seed{cell.seed}"
+    runs = [run for study in configuration.studies.values() for run in study.runs]
+    assert sum(name.startswith("train/") for name in planned) == len(runs)
+    for run in runs:
+        place, task = f"{run.study}/{run}", run.task
         assert planned[f"evaluate/{place}"].needs == (f"train/{place}",)
-        assert planned[f"train/{place}"].needs == (f"audit/{cell.study}/{cell.task}",)
-    evaluated = {
-        path.rsplit("/", 2)[0] for path in evaluation_paths(configuration.study("quantum"))
-    }
-    assert evaluated <= {
-        name.removeprefix("evaluate/quantum/").rsplit("/", 1)[0] for name in planned
-    }
+        assert planned[f"train/{place}"].needs == (f"audit/{run.study}/{task.name}",)
+        fetched = f"fetch/{task.dataset_folder}/{task.data_fingerprint}"
+        assert planned[f"audit/{run.study}/{task.name}"].needs == (fetched,)
+        assert planned[f"evaluate/{place}"].name in planned[f"compare/{run.study}"].needs
     assert all(need in planned for found in planned.values() for need in found.needs)
+    assert len(planned) == len(jobs(configuration, {}))
+
+
+def test_names_of_jobs_are_those_of_their_benchmarks(configuration):
+    """What the workflow records is found again."""
+    layout = configuration.layout
+    run = configuration.study("quantum").runs[0]
+    names = {
+        layout.benchmark("fetch", run.task.dataset_folder, run.task.data_fingerprint),
+        layout.benchmark("audit", run.study, run.task.name),
+        layout.benchmark("train", run.study, *run.key, f"seed{run.seed}"),
+        layout.benchmark("compare", run.study),
+        layout.benchmark("table", run.study, "circuit_gates"),
+    }
+    planned = {found.name for found in jobs(configuration, {})}
+    assert {
+        path.relative_to(layout.benchmarks).with_suffix("").as_posix() for path in names
+    } <= planned
+
+
+def test_the_report_waits_for_every_study(tmp_path):
+    """For those without figures too."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("base: smoke\nstudies: {quantum: {figures: []}}")
+    planned = {job.name: job for job in jobs(read_configuration([path]), {})}
+    assert planned["report"].needs == ("compare/quantum",)
 
 
 def test_records_of_one_seed_serve_the_others_and_limits_the_rest(configuration, tmp_path):
-    record(tmp_path, "fetch/NH3", 90.0, 700.0)
-    cell = configuration.study("quantum").cells[0]
-    record(tmp_path, f"train/quantum/{cell.family}/seed7", 60.0, 1500.0)
-    record(tmp_path, f"train/quantum/{cell.family}/seed8", 120.0, 900.0)
-    planned = {f.name: f for f in jobs(configuration, read_benchmarks([tmp_path]))}
-    assert planned["fetch/NH3"].seconds == 90.0
-    trained = planned[f"train/quantum/{cell.family}/seed{cell.seed}"]
+    run = configuration.study("quantum").runs[0]
+    fetched = f"fetch/{run.task.dataset_folder}/{run.task.data_fingerprint}"
+    record(tmp_path, fetched, 90.0, 700.0)
+    group = f"train/quantum/{'/'.join(run.key)}"
+    record(tmp_path, f"{group}/seed7", 60.0, 1500.0)
+    record(tmp_path, f"{group}/seed8", 120.0, 900.0)
+    planned = {job.name: job for job in jobs(configuration, read_benchmarks([tmp_path]))}
+    assert planned[fetched].seconds == 90.0
+    trained = planned[f"{group}/seed{run.seed}"]
     assert (trained.seconds, trained.memory_mb, trained.recorded) == (120.0, 1500.0, True)
     other = planned["report"]
     assert not other.recorded
     assert other.seconds == 60 * Resources().runtime
+    # Of its own record no other one is looked at.
+    record(tmp_path, f"{group}/seed{run.seed}", 30.0, 100.0)
+    planned = {job.name: job for job in jobs(configuration, read_benchmarks([tmp_path]))}
+    assert planned[f"{group}/seed{run.seed}"].seconds == 30.0
+
+
+def test_benchmarks_that_are_none(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         read_benchmarks([tmp_path / "nowhere"])
+    assert read_benchmarks([tmp_path]) == {}
+    # The memory of a job that was over before it was looked at.
+    record(tmp_path, "fetch/a", 0.3, "-")
+    assert read_benchmarks([tmp_path])["fetch/a"].memory_mb == 0.0
+    path = tmp_path / "report.tsv"
+    for text in (
+        "",
+        "\n",
+        "s\tmax_rss\n",
+        *(f"s\tmax_rss\n{s}\t2\n" for s in ("-", "inf", "long")),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=f"{path} is no benchmark of Snakemake"):
+            read_benchmarks([tmp_path])
+    path.write_text("seconds\tmax_rss\n1\t2\n")
+    with pytest.raises(ConfigError, match="is no benchmark of Snakemake"):
+        read_benchmarks([tmp_path])
+
+
+def test_later_folders_go_before_earlier_ones(tmp_path):
+    for folder, seconds in (("a", 1.0), ("b", 2.0)):
+        record(tmp_path / folder, "train/x/seed0", seconds, 10.0)
+    both = [tmp_path / "a", tmp_path / "b"]
+    assert read_benchmarks(both)["train/x/seed0"].seconds == 2.0
+    assert read_benchmarks(both[::-1])["train/x/seed0"].seconds == 1.0
+
+
+def test_the_size_of_a_folder_counts_files_once(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "below" / "file")
+    assert folder_size(tmp_path) == 5
+    assert folder_size(tmp_path / "nowhere") == 0
 
 
 def test_summary_counts_hours():

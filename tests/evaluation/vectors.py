@@ -1,5 +1,7 @@
 """Small vectors in the plane that the tests of evaluation share, and a study of them."""
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -27,19 +29,21 @@ class Vectors(Dataset):
 
     kind = "points"
 
-    def __init__(self, samples=12, blocks=12, samples_of_seed=()):
-        self.count = samples
-        self.blocks = blocks
-        self.samples_of_seed = dict(samples_of_seed)
-
-    scores = (Score("mse", "length squared"), Score("hit", better="higher"), Score("norm"))
-    test_sets = ("far",)
+    samples: int = 12
+    blocks: int = 12
+    samples_of_seed: dict[str, int] = {}
+    scores: ClassVar = (
+        Score("mse", "length squared"),
+        Score("hit", better="higher"),
+        Score("norm"),
+    )
+    test_sets: ClassVar = ("far",)
 
     def fetch(self, directory, raw_files, threads=1):
         raise NotImplementedError
 
     def open(self, directory=None, options=None, seed=0):
-        return VectorData(self.samples_of_seed.get(str(seed), self.count), self.blocks)
+        return VectorData(self.samples_of_seed.get(str(seed), self.samples), self.blocks)
 
     def check_group(self, name):
         named_group(name, 2)

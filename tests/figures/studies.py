@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import Field
 
 from symbench.comparison import compare_study
 from symbench.config.resolve import build_study
@@ -26,16 +27,10 @@ class Made(Dataset):
 
     kind = "points"
 
-    def __init__(
-        self,
-        scores: Sequence[str] = ("mse",),
-        test_sets: Sequence[str] = (),
-        dimension: int = 3,
-        samples: Mapping[str, int] | None = None,
-    ) -> None:
-        """Name the scores; those called auc or accuracy are better when they are higher."""
-        self.names = scores
-        self.further = tuple(test_sets)
+    names: list[str] = Field(["mse"], alias="scores")
+    further: list[str] = Field([], alias="test_sets")
+    dimension: int = 3
+    samples: dict[str, int] | None = None
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -46,7 +41,7 @@ class Made(Dataset):
 
     @property
     def test_sets(self) -> tuple[str, ...]:
-        return self.further
+        return tuple(self.further)
 
     def check_group(self, name):
         return None

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from symbench.data.molecules.molecule import AMMONIA, LITHIUM_HYDRIDE, Molecule
 from symbench.data.points.point_graph import PointGraph, complete_edges
 from symbench.errors import ConfigError
-from symbench.models.molecules.circuit_statistics import expressibility, gradient_variance
+from symbench.evaluation.circuits import expressibility, gradient_variance
 from symbench.models.molecules.distances import length
 from symbench.models.molecules.gates import (
     PAULI,

@@ -11,10 +11,10 @@ tests/slurm/cluster.sh start "$folder"
 
 # Of more jobs than cores some end between two looks, which keeps looks frequent.
 snakemake --profile tests/slurm --workflow-profile profiles/slurm --jobs 6 --latency-wait 10 \
-    --config size=smoke ${STUDIES:+studies="$STUDIES"} --configfile tests/slurm/overlay.yaml
+    ${STUDIES:+--config studies="$STUDIES"} --configfile tests/slurm/overlay.yaml
 
 # shellcheck disable=SC2086
-symbench check-results --config config/smoke.yaml --config tests/slurm/overlay.yaml \
+symbench check-results --config tests/slurm/overlay.yaml \
     ${STUDIES:+$(printf -- '--study %s ' $STUDIES)}
 
 squeue --states all --noheader --format %T | sort | uniq -c

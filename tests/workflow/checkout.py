@@ -12,6 +12,9 @@ import yaml
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 STUDIES = ("first", "second")
+# Folders whose names a shell would misread, for every run here.
+DATA = "the data; touch hacked"
+RESULTS = "results'; touch hacked"
 STUDY = {
     "title": "A study of a test",
     "paper": "None.",
@@ -90,9 +93,9 @@ class Checkout:
         made = cls(folder)
         made.write("config/studies/first.yaml", STUDY)
         made.write("config/studies/second.yaml", SECOND)
-        sizes = {"size": "laptop", "studies": {name: {} for name in STUDIES}}
-        made.write("config/sizes/laptop.yaml", sizes)
-        made.write("config/sizes/other.yaml", {**sizes, "size": "other"})
+        size = {"data": DATA, "results": RESULTS, "studies": {name: {} for name in STUDIES}}
+        for name in ("laptop", "other"):
+            made.write(f"config/sizes/{name}.yaml", {"size": name, **size})
         for name in ("requirements.lock", "pyproject.toml"):
             (folder / name).touch()
         (folder / ".venv").mkdir()
@@ -163,13 +166,13 @@ class Checkout:
 
     def results(self, name: str = "") -> Path:
         """A path below the results."""
-        return self.folder / "results" / "laptop" / name
+        return self.folder / RESULTS / "laptop" / name
 
     def data(self, train: int) -> Path:
         """The folder of the data with so many trajectories to train on."""
         (found,) = (
             path.parent
-            for path in self.folder.glob("data/*/*/manifest.json")
+            for path in (self.folder / DATA).glob("*/*/manifest.json")
             if yaml.safe_load(path.read_text())["parameters"]["trajectories"]["train"] == train
         )
         return found

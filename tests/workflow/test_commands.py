@@ -1,171 +1,166 @@
 """Commands and workflow as a user starts them: good runs, and one sentence for each bad input."""
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import yaml
 
+from symbench.config.read import read_configuration
+from symbench.data.manifest import Manifest, write_manifest
 from symbench.files import write_whole
+from tests.workflow.checkout import BIN, ROOT, Checkout, sentence
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-
-
-def run(*arguments, timeout=300, **options):
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [str(BIN / arguments[0]), *map(str, arguments[1:])],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        cwd=options.pop("cwd", ROOT),
-        env=environment,
-        check=False,
-        **options,
-    )
+STUDY = "group_averaging"
+TURBULENCE = "decaying_turbulence"
 
 
-def overlay(tmp_path, content):
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump({"studies": {"group_averaging": content}}))
-    return path
+class Run:
+    """The smoke size of a study with folders of its own, and a command on one of its tasks."""
+
+    def __init__(self, folder: Path, command) -> None:
+        self.folder = folder
+        self.command = command
+
+    def overlay(self, **content) -> None:
+        """Lay something upon the study."""
+        (self.folder / "mine.yaml").write_text(
+            yaml.safe_dump({"base": "smoke", "studies": {STUDY: content}})
+        )
+
+    @property
+    def options(self) -> list[str]:
+        """Those of every command."""
+        folders = [f"--set={name}={self.folder / name}" for name in ("data", "results")]
+        own = self.folder / "mine.yaml"
+        size = own if own.is_file() else ROOT / "config" / "sizes" / "smoke.yaml"
+        return [f"--config={size}", *folders]
+
+    def place(self, source: Path, task: str = TURBULENCE, damage=lambda folder: None) -> Path:
+        """Put data where those of a task belong, as if they had been fetched; damaged first."""
+        configuration = read_configuration(
+            [ROOT / "config" / "sizes" / "smoke.yaml"],
+            [STUDY],
+            overrides=[f"data={self.folder / 'data'}"],
+        )
+        chosen = configuration.study(STUDY).task(task)
+        folder = configuration.data_folder(chosen)
+        for path in source.rglob("[!.]*"):
+            if path.is_file() and path.name != "manifest.json":
+                target = folder / path.relative_to(source)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(path.read_bytes())
+        damage(folder)
+        files = tuple(path for path in folder.rglob("[!.]*") if path.is_file())
+        manifest = Manifest("a test", "none", {}, files)
+        write_manifest(folder, manifest, task, chosen.data_fingerprint)
+        return folder
+
+    def names(self, **names) -> list[str]:
+        """A run of the study."""
+        chosen = {
+            "study": STUDY,
+            "task": TURBULENCE,
+            "model": "fno",
+            "treatment": "none",
+            "seed": 0,
+        }
+        return [f"--{key}={value}" for key, value in {**chosen, **names}.items()]
+
+    def __call__(self, stage: str, *words, **names):
+        """Start a command."""
+        named = self.names(**names)[: 2 if stage in ("fetch", "audit") else 5]
+        return self.command(ROOT, stage, *self.options, *named, *words)
+
+    @property
+    def weights(self) -> Path:
+        """Those of the first run."""
+        folder = self.folder / "results" / "smoke" / STUDY / "models" / TURBULENCE
+        return folder / "fno" / "none" / "seed0" / "weights.safetensors"
 
 
-def symbench(command, *arguments, config="config/smoke.yaml"):
-    return run("symbench", command, "--config", config, *arguments)
-
-
-def sentence(result):
-    """The one sentence on standard error of a command that failed."""
-    assert result.returncode == 1, result.stderr
-    lines = [line for line in result.stderr.splitlines() if line.startswith("symbench:")]
-    assert len(lines) == 1, result.stderr
-    assert "Traceback" not in result.stderr
-    return lines[0]
-
-
-def train_arguments(data, output, task="decaying_turbulence", model="fno"):
-    names = {"study": "group_averaging", "task": task, "model": model, "treatment": "none"}
-    options = {**names, "seed": 0, "data": data, "output": output}
-    return [part for key, value in options.items() for part in (f"--{key}", value)]
+@pytest.fixture
+def run(tmp_path, command):
+    return Run(tmp_path, command)
 
 
 def test_dry_run_of_the_paper_size_touches_no_network():
-    result = run("snakemake", "--dry-run", "--config", "size=paper")
-    assert result.returncode == 0, result.stderr
-    assert "fetch" in result.stdout
-    assert "evaluate_group_averaging" in result.stdout
+    planned = Checkout(ROOT).planned("--nolock", "--config", "size=paper")
+    assert any(job.startswith("fetch well/") for job in planned)
+    assert any(job.startswith("evaluate group_averaging/active_matter/") for job in planned)
+
+
+def test_group_that_the_audit_refuses(kolmogorov, run):
+    run.overlay(tasks={"kolmogorov_flow": {"exact": True}})
+    run.place(kolmogorov, "kolmogorov_flow")
+    result = run("audit", task="kolmogorov_flow")
+    assert "D4 is not a symmetry of kolmogorov_flow: under (" in sentence(result)
+    assert not (run.folder / "results").exists()
+
+
+def test_swap_on_a_grid_that_is_not_square(turbulence, run):
+    def stretch(folder: Path) -> None:
+        for path in folder.rglob("*.hdf5"):
+            with h5py.File(path, "a") as file:
+                file["dimensions/y"][...] = 3 * file["dimensions/y"][...]
+
+    run.place(turbulence, damage=stretch)
+    said = sentence(run("audit"))
+    assert "swaps axes" in said
+    assert "not a symmetry of the box" in said
+
+
+def cut(folder: Path) -> None:
+    path = next((folder / "train").glob("*.hdf5"))
+    path.write_bytes(path.read_bytes()[:4000])
+
+
+def without_statistics(folder: Path) -> None:
+    (folder / "stats.yaml").unlink()
+
+
+def with_nan(folder: Path) -> None:
+    with h5py.File(next((folder / "train").glob("*.hdf5")), "a") as file:
+        file["t0_fields/pressure"][0, 0] = np.nan
+
+
+def with_a_foreign_file(folder: Path) -> None:
+    (folder / "valid" / "z.hdf5").write_bytes(b"no HDF5")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("damage", "message"),
     [
-        (["size=huge"], "Unknown size 'huge'; allowed: laptop, paper, smoke"),
-        (["size=smoke", "studies=gravity"], "Unknown study 'gravity'"),
+        (cut, "is truncated, damaged or no HDF5 file"),
+        (without_statistics, "stats.yaml is missing"),
+        (with_nan, "holds values that are not finite"),
+        (with_a_foreign_file, "z.hdf5 is truncated, damaged or no HDF5 file"),
     ],
 )
-def test_workflow_refuses_before_any_job(options, message):
-    result = run("snakemake", "--cores", "1", "--config", *options)
-    assert result.returncode != 0
-    assert message in result.stderr + result.stdout
+def test_data_that_came_damaged(turbulence, run, damage, message):
+    """Before any training where it can be seen; their manifest says that they came so."""
+    run.place(turbulence, damage=damage)
+    assert message in sentence(run("train"))
+    assert not run.weights.exists()
 
 
-def test_workflow_names_a_wrong_key_of_a_user_file(tmp_path):
-    path = overlay(tmp_path, {"tasks": {"gray_scott": {"groop": "D4"}}})
-    result = run("snakemake", "-n", "--config", "size=smoke", "--configfile", path)
-    assert result.returncode != 0
-    assert "tasks.gray_scott.groop': unknown key; allowed here" in result.stderr + result.stdout
+def test_settings_that_a_model_does_not_take(turbulence, run):
+    """They are found by the audit, before anything is trained."""
+    run.overlay(models={"fno": {"settings": {"depth": 3}}})
+    run.place(turbulence)
+    assert "Model 'fno' (fno) does not take these settings" in sentence(run("audit"))
 
 
-def test_group_that_the_audit_refuses(kolmogorov, tmp_path):
-    path = overlay(tmp_path, {"tasks": {"kolmogorov_flow": {"exact": True}}})
-    arguments = ["--study", "group_averaging", "--task", "kolmogorov_flow", "--data", kolmogorov]
-    output = tmp_path / "audit.csv"
-    result = symbench("audit", "--config", path, *arguments, "--output", output)
-    assert "D4 is not a symmetry of kolmogorov_flow: under (" in sentence(result)
-    assert not output.exists()
-
-
-def test_swap_on_a_grid_that_is_not_square(tmp_path):
-    import numpy as np
-
-    from symbench.symmetry.grids.field import Field
-    from symbench.data.fields.well_format import read_header, write_file, write_statistics
-
-    data = tmp_path / "data"
-    path = data / "train" / "x.hdf5"
-    values = np.random.default_rng(0).normal(size=(1, 9, 3, 8, 8)).astype(np.float32)
-    write_file(
-        path,
-        dataset="x",
-        fields=[Field("pressure"), Field("velocity", 1)],
-        values=values,
-        extent=1.0,
-        time=np.arange(9.0),
-        parameters={},
-    )
-    import h5py
-
-    with h5py.File(path, "a") as file:
-        del file["dimensions/y"]
-        file["dimensions/y"] = np.linspace(0, 3, 8)
-        file["dimensions/y"].attrs.update({"sample_varying": False, "time_varying": False})
-    write_statistics(data / "stats.yaml", [read_header(path)])
-    shutil.copytree(data / "train", data / "valid")
-    result = symbench("train", *train_arguments(data, tmp_path / "out"))
-    assert "swaps axes" in sentence(result)
-    assert "not a symmetry of the box" in sentence(result)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "no statistics", "nan"])
-def test_damaged_data(turbulence, tmp_path, damage):
-    data = tmp_path / "data"
-    shutil.copytree(turbulence, data)
-    path = next((data / "train").glob("*.hdf5"))
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:4000])
-    elif damage == "no statistics":
-        (data / "stats.yaml").unlink()
-    else:
-        import h5py
-
-        with h5py.File(path, "a") as file:
-            file["t0_fields/pressure"][0, 0] = float("nan")
-    result = symbench("train", *train_arguments(data, tmp_path / "out"))
-    expected = {
-        "truncated": "is truncated or no HDF5 file",
-        "no statistics": "stats.yaml is missing",
-        "nan": "holds values that are not finite",
-    }
-    assert expected[damage] in sentence(result)
-    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
-
-
-def test_settings_that_a_model_does_not_take(turbulence, tmp_path):
-    path = overlay(tmp_path, {"models": {"fno": {"settings": {"depth": 3}}}})
-    arguments = train_arguments(turbulence, tmp_path / "out")
-    result = symbench("train", "--config", path, *arguments)
-    assert "Model 'fno' (fno) does not take these settings" in sentence(result)
-
-
-def test_parameters_that_a_task_does_not_take(tmp_path):
-    path = overlay(tmp_path, {"tasks": {"gray_scott": {"parameters": {"resolutoin": 16}}}})
-    arguments = [
-        "--study",
-        "group_averaging",
-        "--task",
-        "gray_scott",
-        "--output",
-        tmp_path / "data",
-    ]
-    result = symbench("fetch", "--config", path, *arguments)
-    assert "Task 'gray_scott' (gray_scott) does not take these parameters" in sentence(result)
+def test_parameters_that_a_data_set_does_not_take(run):
+    run.overlay(tasks={"gray_scott": {"parameters": {"resolutoin": 16}}})
+    said = sentence(run("fetch", task="gray_scott"))
+    assert "resolutoin" in said
+    assert "resolution" in said
 
 
 @pytest.mark.parametrize(
@@ -173,45 +168,53 @@ def test_parameters_that_a_task_does_not_take(tmp_path):
     [
         ("study", "gravity", "Unknown study 'gravity'; allowed: ace, group_averaging"),
         ("task", "gray_scot", "Did you mean 'gray_scott'?"),
-        ("model", "unet", "Unknown model 'unet'; allowed: fno, tfno"),
-        ("treatment", "mixup", "Unknown treatment 'mixup'; allowed: architecture, augment"),
+        ("model", "unet", "Unknown model 'unet'; allowed: fno, unet_classic"),
+        ("treatment", "mixup", "Unknown treatment 'mixup'; allowed: augment, none"),
+        ("seed", 7, "Unknown seed '7'; allowed: 0, 1"),
     ],
 )
-def test_unknown_names(tmp_path, option, value, message):
-    arguments = train_arguments(tmp_path, tmp_path / "out")
-    arguments[arguments.index(f"--{option}") + 1] = value
-    assert message in sentence(symbench("train", *arguments))
+def test_unknown_names(run, option, value, message):
+    assert message in sentence(run("train", **{option: value}))
 
 
-def test_checkpoint_of_another_width(turbulence, tmp_path):
-    first = symbench("train", *train_arguments(turbulence, tmp_path / "out"))
-    assert first.returncode == 0, first.stderr
-    path = overlay(tmp_path, {"models": {"fno": {"settings": {"hidden_channels": 6}}}})
-    arguments = train_arguments(turbulence, tmp_path / "evaluations")
-    arguments += ["--weights", tmp_path / "out" / "weights.safetensors"]
-    result = symbench("evaluate", "--config", path, *arguments)
-    assert "the model has" in sentence(result)
-    assert not (tmp_path / "evaluations").exists()
+def test_data_by_their_folder(run):
+    """As the rule names them."""
+    said = sentence(run.command(ROOT, "fetch", *run.options, "--data", "gray_scott/0000"))
+    assert "Unknown folder of data 'gray_scott/0000'; allowed: " in said
+    said = sentence(run.command(ROOT, "fetch", *run.options))
+    assert "fetch needs --study and --task, or --data" in said
 
 
-def test_killed_training_resumes_to_the_same_weights(turbulence, tmp_path):
+def test_weights_of_another_width(turbulence, run):
+    run.place(turbulence)
+    assert run("train").returncode == 0
+    run.overlay(models={"fno": {"settings": {"hidden_channels": 6}}})
+    assert "was trained with other settings or other code" in sentence(run("evaluate"))
+    assert not list(run.folder.rglob("*.nc"))
+
+
+def test_killed_training_resumes_to_the_same_weights(turbulence, run, tmp_path):
     """kill -9 in the middle, then the same command again."""
-    slow = overlay(tmp_path, {"training": {"epochs": 8, "samples_per_epoch": 48, "save_every": 2}})
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    command = ["train", "--config", "config/smoke.yaml", "--config", str(slow)]
-    assert run("symbench", *command, *train_arguments(turbulence, whole)).returncode == 0
-    full = [str(BIN / "symbench"), *command, *map(str, train_arguments(turbulence, broken))]
-    process = subprocess.Popen(full, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    training = {"epochs": 8, "samples_per_epoch": 48, "save_every": 2}
+    run.overlay(training=training)
+    run.place(turbulence)
+    assert run("train").returncode == 0
+    whole = run.weights.rename(tmp_path / "whole")
+    words = [str(BIN / "symbench"), "train", *run.options, *run.names()]
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
-    while not (broken / "state.pt").exists() and time.monotonic() < deadline:
+    state = run.weights.with_name("state.pt")
+    while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (broken / "weights.safetensors").exists()
-    assert run("symbench", *command, *train_arguments(turbulence, broken)).returncode == 0
-    name = "weights.safetensors"
-    assert (whole / name).read_bytes() == (broken / name).read_bytes()
-    assert not (broken / "state.pt").exists()
+    assert state.exists()
+    assert not run.weights.exists()
+    assert run("train").returncode == 0
+    assert whole.read_bytes() == run.weights.read_bytes()
+    assert not state.exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")

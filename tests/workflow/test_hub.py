@@ -4,29 +4,29 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 import yaml
 
+from symbench.config.settings import TrainingSettings
+from symbench.data.fields.grid_data import FieldData
 from symbench.files import sha256
 from symbench.models.fields.the_well import unet_classic
 from symbench.models.weights import save_weights
-from symbench.config.settings import TrainingSettings
 from symbench.symmetry.grids.isometries import named_group
-from symbench.training.treatments.treatment import Treatment
-from symbench.data.fields.grid_data import GridData
 from symbench.training.loop import Trainer
+from symbench.training.treatments.treatment import Treatment
+from tests.workflow.checkout import BIN, ROOT, sentence
 from tests.workflow.hub import COMMIT, Hub, serve
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-TASK, MODEL = "published_turbulence", "unet_published"
+STUDY, TASK, MODEL = "group_averaging", "published_turbulence", "unet_published"
+NAMES = ["--study", STUDY, "--task", TASK, "--model", MODEL, "--treatment", "none", "--seed", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def hub(turbulence, tmp_path_factory):
         "init_features": 4,
     }
     torch.manual_seed(0)
-    data = GridData(turbulence)
+    data = FieldData(turbulence)
     trainer = Trainer(
         unet_classic(**arguments),
         data.split("train"),
@@ -91,146 +91,169 @@ def address(hub):
         yield found
 
 
-def symbench(address, tmp_path, command, *arguments, revision="main", vrmse=None):
-    config = tmp_path / "mine.yaml"
-    checkpoint = {"repository": "polymathic-ai/UNet-turbulence", "revision": "main"}
-    if vrmse is not None:
-        checkpoint["vrmse"] = vrmse
-    task = {
-        "dataset": "well",
-        "group": "D4",
-        "parameters": {"dataset": "turbulence", "revision": revision, "splits": ["test"]},
-        "evaluation": {"samples_per_trajectory": None, "rollout_trajectories": 1},
-    }
-    model = {"architecture": "unet_classic", "checkpoints": {TASK: checkpoint}}
-    content = {
-        "tasks": {TASK: task},
-        "models": {MODEL: model},
-        "runs": [{"tasks": [TASK], "models": [MODEL]}],
-    }
-    config.write_text(yaml.safe_dump({"studies": {"group_averaging": content}}))
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("HF_")},
-        "HF_ENDPOINT": address,
-        "HF_HOME": str(tmp_path / "hub_cache"),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
-    names = ["--study", "group_averaging", *([] if command == "pin" else ["--task", TASK])]
-    return subprocess.run(
-        [BIN / "symbench", command, "--config", ROOT / "config" / "smoke.yaml", "--config", config]
-        + names
-        + [str(argument) for argument in arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env=environment,
-        check=False,
-    )
+class Run:
+    """One published network on published data, in folders of its own."""
 
+    def __init__(self, folder: Path, command) -> None:
+        self.folder = folder
+        self.command = command
 
-def fetched(address, tmp_path, revision="main"):
-    data = tmp_path / f"data_{revision}"
-    result = symbench(address, tmp_path, "fetch", "--output", data, revision=revision)
-    assert result.returncode == 0, result.stderr
-    return data, result.stdout
+    def __call__(self, command, *arguments, **published):
+        """A command of ours, within the process of the tests."""
+        return self.command(ROOT, *self.words(command, *arguments, **published))
 
+    def words(self, command, *arguments, revision="main", vrmse=None) -> list[str]:
+        """A command on the config that is written for it."""
+        checkpoint = {"repository": "polymathic-ai/UNet-turbulence", "revision": "main"}
+        if vrmse is not None:
+            checkpoint["vrmse"] = vrmse
+        task = {
+            "dataset": "well",
+            "group": "D4",
+            "parameters": {"dataset": "turbulence", "revision": revision, "splits": ["test"]},
+            "evaluation": {"samples_per_trajectory": None, "rollout_trajectories": 1},
+        }
+        study = {
+            "tasks": {TASK: task},
+            "models": {MODEL: {"architecture": "unet_classic", "checkpoints": {TASK: checkpoint}}},
+            "runs": [{"tasks": [TASK], "models": [MODEL]}],
+        }
+        content = {
+            "base": "smoke",
+            "data": str(self.folder / "data"),
+            "results": str(self.folder / "results"),
+            "studies": {STUDY: study},
+        }
+        config = self.folder / "mine.yaml"
+        config.write_text(yaml.safe_dump(content))
+        names = {"pin": [], "fetch": NAMES[:4], "audit": NAMES[:4]}.get(command, NAMES)
+        return [command, "--config", str(config), *names, *map(str, arguments)]
 
-CELL = ["--model", MODEL, "--treatment", "none", "--seed", 0]
+    def data(self) -> set[Path]:
+        """All folders of data that there are."""
+        return {path.parent for path in self.folder.glob("data/well/*/manifest.json")}
 
-
-def evaluate(address, tmp_path, data, **published):
-    weights = tmp_path / "weights"
-    if not weights.is_dir():
-        result = symbench(
-            address, tmp_path, "train", *CELL, "--data", data, "--output", weights, **published
-        )
+    def fetched(self, revision="main", *arguments) -> tuple[Path, str]:
+        """The folder of the data of a revision, and what was said."""
+        before = self.data()
+        result = self("fetch", *arguments, revision=revision)
         assert result.returncode == 0, result.stderr
-    output = tmp_path / "evaluations"
-    shutil.rmtree(output, ignore_errors=True)
-    options = ["--data", data, "--weights", weights / "weights.safetensors", "--output", output]
-    return symbench(address, tmp_path, "evaluate", *CELL, *options, **published), output
+        return next(iter(self.data() - before or self.data())), result.stdout
+
+    @property
+    def outputs(self) -> Path:
+        """The folder of the evaluations."""
+        return self.folder / "results/smoke" / STUDY / "evaluations" / TASK / MODEL / "none"
+
+    def evaluated(self, **published) -> subprocess.CompletedProcess[str]:
+        """Take the published weights, and evaluate them."""
+        result = self("train", **published)
+        assert result.returncode == 0, result.stderr
+        shutil.rmtree(self.outputs, ignore_errors=True)
+        return self("evaluate", **published)
 
 
-def test_only_what_was_asked_for_comes_with_its_size_and_checksums(
-    hub, address, turbulence, tmp_path
-):
-    data, said = fetched(address, tmp_path)
+@pytest.fixture
+def run(address, tmp_path, command, monkeypatch):
+    constants = huggingface_hub.constants
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return Run(tmp_path, command)
+
+
+def test_only_what_was_asked_for_comes_with_its_size_and_checksums(hub, turbulence, run):
+    data, said = run.fetched()
     assert "polymathic-ai/turbulence: 2 files," in said
     assert "GB to fetch" in said
     assert not (data / "train").exists()
-    manifest = json.loads((data / "manifest.json").read_text())
-    for name, checksum in manifest["sha256"].items():
-        assert sha256(data / name) == sha256(turbulence / name) == checksum
+    files = json.loads((data / "manifest.json").read_text())["files"]
+    assert len(files) == 2
+    for name, about in files.items():
+        assert sha256(data / name) == sha256(turbulence / name) == about["sha256"]
     before = hub.sent
-    fetched(address, tmp_path)
+    run.fetched()
     # What is there is not sent again, but for the small statistics.
     assert hub.sent - before < 10_000
 
 
-def test_a_download_that_was_cut_goes_on(hub, address, tmp_path):
-    data = tmp_path / "data_large"
+def test_a_download_that_was_cut_goes_on(hub, run):
     published = next(
         (hub.root / "datasets/polymathic-ai/turbulence/large/data/test").glob("*.hdf5")
     )
     hub.cut = 0.5
-    result = symbench(address, tmp_path, "fetch", "--output", data, revision="large")
+    result = run("fetch", revision="large")
     hub.cut = None
-    assert not (data / "manifest.json").exists()
-    assert not list(data.rglob("*.hdf5"))
-    assert result.returncode == 1
-    lines = [line for line in result.stderr.splitlines() if line.startswith("symbench:")]
-    assert len(lines) == 1
-    assert "The Hub does not give data/test/" in lines[0]
+    assert not run.data()
+    assert not list(run.folder.rglob("*.hdf5"))
+    assert "The Hub does not give data/test/" in sentence(result)
     before = hub.sent
-    fetched(address, tmp_path, "large")
+    data, _ = run.fetched("large")
     assert 0 < hub.sent - before < 0.5 * published.stat().st_size
     assert sha256(data / "test" / published.name) == sha256(published)
     assert not list(data.rglob("*.partial"))
 
 
-def test_a_revision_that_does_not_exist_is_one_sentence(address, tmp_path):
-    result = symbench(address, tmp_path, "fetch", "--output", tmp_path / "data", revision="nowhere")
-    assert result.returncode == 1
-    assert "does not list polymathic-ai/turbulence at revision nowhere" in result.stderr
-    assert "Traceback" not in result.stderr
+def test_a_revision_that_does_not_exist_is_one_sentence(run, address):
+    """Started as a user does, with the address in the environment."""
+    result = subprocess.run(
+        [BIN / "symbench", *run.words("fetch", revision="nowhere")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={
+            **{key: value for key, value in os.environ.items() if not key.startswith("HF_")},
+            "HF_ENDPOINT": address,
+            "HF_HOME": str(run.folder / "hub_cache"),
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+        },
+        check=False,
+    )
+    said = sentence(result)
+    assert "does not list polymathic-ai/turbulence at revision nowhere" in said
 
 
-def test_pins_are_the_commits_behind_revisions_and_are_used(hub, address, tmp_path):
-    pins = tmp_path / "pins.yaml"
-    result = symbench(address, tmp_path, "pin", "--output", pins)
+def test_pins_are_the_commits_behind_revisions_and_are_used(hub, run):
+    pins = run.folder / "pins.yaml"
+    result = run("pin", "--output", pins)
     assert result.returncode == 0, result.stderr
-    assert yaml.safe_load(pins.read_text())["studies"]["group_averaging"] == {
+    assert yaml.safe_load(pins.read_text())["studies"][STUDY] == {
         "tasks": {TASK: {"parameters": {"revision": COMMIT}}},
         "models": {MODEL: {"checkpoints": {TASK: {"revision": COMMIT}}}},
     }
     dataset = hub.root / "datasets" / "polymathic-ai" / "turbulence"
     (dataset / COMMIT).symlink_to(dataset / "main")
-    data = tmp_path / "data"
-    result = symbench(address, tmp_path, "fetch", "--config", pins, "--output", data)
-    assert result.returncode == 0, result.stderr
+    data, _ = run.fetched("main", "--config", pins)
     assert f"@{COMMIT}" in json.loads((data / "manifest.json").read_text())["source"]
-    result = symbench(address, tmp_path, "pin", "--output", pins, revision="nowhere")
-    assert result.returncode == 1
-    assert "does not know polymathic-ai/turbulence" in result.stderr
+    assert "does not know polymathic-ai/turbulence" in sentence(
+        run("pin", "--output", pins, revision="nowhere")
+    )
 
 
-def test_the_raw_value_is_held_against_the_published_one(address, tmp_path):
+def test_pins_of_a_size_lie_upon_it(run):
+    """So that the file alone is enough for CONFIG."""
+    pins = run.folder / "pins.yaml"
+    size = ROOT / "config" / "sizes" / "smoke.yaml"
+    assert run.command(ROOT, "pin", "--config", size, "--output", pins).returncode == 0
+    assert yaml.safe_load(pins.read_text()) == {"base": "smoke", "studies": {}}
+
+
+def test_the_raw_value_is_held_against_the_published_one(run):
     """Right data pass; another normalisation, revision or order of axes stops the evaluation."""
-    data, _ = fetched(address, tmp_path)
-    result, output = evaluate(address, tmp_path, data)
+    run.fetched()
+    result = run.evaluated()
     assert result.returncode == 0, result.stderr
-    plain = xr.load_dataset(output / "none" / "seed0.nc", engine="h5netcdf")
+    plain = xr.load_dataset(run.outputs / "plain" / "seed0.nc", engine="h5netcdf")
     published = float(plain.vrmse.mean())
-    assert (output / "average" / "seed0.nc").is_file()
-    result, _ = evaluate(address, tmp_path, data, vrmse=1.01 * published)
+    assert (run.outputs / "average" / "seed0.nc").is_file()
+    result = run.evaluated(vrmse=1.01 * published)
     assert result.returncode == 0, result.stderr
     for revision in ("rescaled", "old", "swapped"):
-        data, _ = fetched(address, tmp_path, revision)
-        result, output = evaluate(address, tmp_path, data, vrmse=published, revision=revision)
-        assert result.returncode == 1, revision
-        lines = [line for line in result.stderr.splitlines() if line.startswith("symbench:")]
-        assert len(lines) == 1
-        assert "has a raw VRMSE of" in lines[0]
-        assert "nothing was averaged" in lines[0]
-        assert "Traceback" not in result.stderr
-        assert not list(output.rglob("*.nc"))
+        run.fetched(revision)
+        said = sentence(run.evaluated(vrmse=published, revision=revision))
+        assert "has a raw VRMSE of" in said
+        assert "nothing was averaged" in said
+        assert not list(run.outputs.rglob("*.nc"))

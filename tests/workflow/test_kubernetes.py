@@ -1,37 +1,28 @@
 """The profile for Kubernetes, against its interface on loopback: pods are processes here."""
 
-import os
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import yaml
 
+from tests.workflow.checkout import BIN, ROOT, Checkout
 from tests.workflow.kubernetes import Cluster, serve
-
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 
 
 def test_a_study_runs_in_pods_on_one_volume(tmp_path):
     """One training is lost with its node, and starts again with more memory."""
-    overlay, site = tmp_path / "mine.yaml", tmp_path / "site.yaml"
-    study = {
-        "resources": {"train": {"gpus": 1, "mem_mb": 3000}},
-        "runs": [{"tasks": ["charged_6d"], "models": ["sign_equivariant_particles"]}],
-    }
-    content = {
-        "data": str(tmp_path / "data"),
-        "results": str(tmp_path / "results"),
-        "studies": {"sign_equivariant": study},
-    }
-    overlay.write_text(yaml.safe_dump(content))
+    checkout = Checkout.make(tmp_path / "check out")
+    overlay = checkout.write(
+        "mine.yaml",
+        {
+            "base": "laptop",
+            "studies": {"second": {"resources": {"train": {"gpus": 1, "mem_mb": 3000}}}},
+        },
+    )
+    site = tmp_path / "site.yaml"
     settings = yaml.safe_load((ROOT / "profiles/kubernetes/site.yaml").read_text())
     site.write_text(yaml.safe_dump({**settings, "mount": str(tmp_path)}))
-    environment = {
-        **os.environ,
-        "PATH": f"{BIN}:{os.environ['PATH']}",
+    environment = checkout.environment | {
         "SYMBENCH_SITE": str(site),
         "KUBECONFIG": str(tmp_path / "kubeconfig"),
     }
@@ -40,11 +31,12 @@ def test_a_study_runs_in_pods_on_one_volume(tmp_path):
         str(BIN / "snakemake"),
         *("--workflow-profile", "profiles/kubernetes"),
         *("--seconds-between-status-checks", "1", "--latency-wait", "5", "--jobs", "2"),
-        *("--configfile", str(overlay), "--nolock"),
-        *("--config", "size=smoke", "studies=sign_equivariant"),
+        *("--configfile", str(overlay)),
     ]
     with serve(cluster, tmp_path / "kubeconfig"), (tmp_path / "log").open("w") as log:
-        run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        run = subprocess.Popen(
+            command, cwd=checkout.folder, env=environment, stdout=log, stderr=log
+        )
         deadline = time.monotonic() + 600
         lost: list[str] = []
         while run.poll() is None and time.monotonic() < deadline:
@@ -53,7 +45,8 @@ def test_a_study_runs_in_pods_on_one_volume(tmp_path):
                 cluster.delete(lost[0])
         run.kill()
     assert run.returncode == 0, (tmp_path / "log").read_text()[-3000:]
-    assert (tmp_path / "results" / "smoke" / "report.html").is_file()
+    assert checkout.results("report.html").is_file()
+    assert not list(tmp_path.rglob("hacked*"))
     trainings = [container(job) for job in cluster.jobs.values() if gpus(job)]
     memory = [training["resources"]["requests"]["memory"] for training in trainings]
     assert memory == ["3000M", "6000M"]

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tests.workflow.checkout import Checkout, jobs
+from tests.workflow.checkout import DATA, RESULTS, Checkout, jobs
 
 TASK = "particles"
 RUN = "particles/gnn/none/0"
@@ -33,7 +33,7 @@ def test_another_working_folder_and_a_space_in_the_path(checkout, tmp_path):
     at = ("--snakefile", moved / "Snakefile", "--directory", moved)
     assert Checkout(moved).planned(*at, cwd=elsewhere) == set()
     # Seen from a folder that holds the results, and has no config.
-    for name in ("results", "data", ".snakemake"):
+    for name in (RESULTS, DATA, ".snakemake"):
         shutil.move(moved / name, elsewhere / name)
     assert Checkout(moved).planned("--snakefile", moved / "Snakefile", cwd=elsewhere) == set()
 
@@ -236,4 +236,4 @@ def test_make_and_snakemake_plan_the_same(checkout):
         planned = checkout.planned("--configfile", overlay)
         assert jobs(by_make) == planned
         assert planned == of_run("first", "particles/gnn/none/1") | AFTER
-    assert "results/laptop/report.html" in by_make.stdout
+    assert f"{RESULTS}/laptop/report.html" in by_make.stdout

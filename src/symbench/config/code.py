@@ -99,5 +99,9 @@ def _named(node: ast.AST) -> Iterator[str]:
         names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     for name in names:
         parts = name.split(".")
-        if parts[0] == "symbench" and len(parts) > 1 and parts[1] in FOLLOWED and _path(name):
-            yield name
+        if parts[0] != "symbench" or len(parts) < 2 or parts[1] not in FOLLOWED:
+            continue
+        # The packages around a module are imported with it.
+        for length in range(2, len(parts) + 1):
+            if _path(found := ".".join(parts[:length])):
+                yield found

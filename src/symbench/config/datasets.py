@@ -6,7 +6,7 @@ from symbench.config import registry
 from symbench.config.mistakes import at
 from symbench.config.schema import TaskSettings
 from symbench.data.dataset import Dataset
-from symbench.errors import ConfigError, choose
+from symbench.errors import ConfigError
 
 
 def build_dataset(settings: TaskSettings) -> tuple[Dataset, dict[str, object]]:
@@ -19,7 +19,12 @@ def build_dataset(settings: TaskSettings) -> tuple[Dataset, dict[str, object]]:
     with at("dataset"):
         found = _dataset_class(settings.dataset)
     with at("parameters"):
-        return _built(found, settings)
+        try:
+            dataset = found(**settings.parameters)
+        # Whatever code of a user raises for a value that it does not expect.
+        except (TypeError, ValueError, KeyError) as error:
+            raise ConfigError(f"{settings.dataset}: {error!r}.") from error
+    return dataset, dataset.model_dump(mode="json", by_alias=True)
 
 
 def _dataset_class(name: str) -> type[Dataset]:
@@ -30,21 +35,3 @@ def _dataset_class(name: str) -> type[Dataset]:
         lacking = ", ".join(sorted(found.__abstractmethods__))
         raise ConfigError(f"'{name}' does not define {lacking}.")
     return found
-
-
-def _built(found: type[Dataset], settings: TaskSettings) -> tuple[Dataset, dict[str, object]]:
-    signature = inspect.signature(found)
-    accepts_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    for key in settings.parameters:
-        if not accepts_any:
-            choose(key, signature.parameters, f"parameter of {settings.dataset}")
-    try:
-        bound = signature.bind(**settings.parameters)
-    except TypeError as error:
-        raise ConfigError(f"{settings.dataset}: {error}.") from None
-    bound.apply_defaults()
-    try:
-        return found(**settings.parameters), dict(bound.arguments)
-    # Whatever code of a user raises for a value that it does not expect.
-    except (TypeError, ValueError, KeyError) as error:
-        raise ConfigError(f"{settings.dataset}: {error!r}.") from error

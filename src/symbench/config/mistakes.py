@@ -10,6 +10,7 @@ from symbench.config.schema import WORDS, Configured
 from symbench.config.yaml_files import Content, Layer, listed, mapping, one_line
 from symbench.errors import ConfigError, SymBenchError, nearest
 
+EXTRA = "extra_forbidden"
 # What pydantic says in the words of Python, in those of YAML.
 _PLAIN = {
     "missing": "is missing",
@@ -23,8 +24,8 @@ _PLAIN = {
     "float_type": "give a number",
     "bool_type": "give true or false",
     "finite_number": "give a finite number",
-    "greater_than_equal": "give at least {ge}",
-    "greater_than": "give more than {gt}",
+    "greater_than_equal": "give at least {ge:g}",
+    "greater_than": "give more than {gt:g}",
     "less_than": "give less than {lt}",
 }
 
@@ -66,15 +67,19 @@ def validated(content: Content) -> Configured:
         # Of a value that may have several types, what is wrong with the one that it has.
         same = [each for each, place in zip(problems, places, strict=True) if place == places[0]]
         problem = next((each for each in same if not each["type"].endswith("_type")), problems[0])
-        missing = problem["type"] == "missing"
-        place = [str(part) for part in problem["loc"]] if missing else places[0]
+        if problem["type"] == "missing":
+            # What is missing may be there under a name that is misspelt.
+            beside = [each for each in problems if each["loc"][:-1] == problem["loc"][:-1]]
+            problem = next((each for each in beside if each["type"] == EXTRA), problem)
+        named = problem["type"] in ("missing", EXTRA)
+        place = [str(part) for part in problem["loc"]] if named else places[0]
         raise MisplacedError(place, said(problem)) from None
 
 
 def said(problem: ErrorDetails) -> str:
     """A problem that pydantic found, as a part of a sentence and its full stop."""
     kind, value = problem["type"], problem["input"]
-    if kind == "extra_forbidden":
+    if kind == EXTRA:
         allowed = _allowed(problem["loc"][:-1])
         name = str(problem["loc"][-1])
         return f"unknown key; allowed here: {', '.join(allowed)}.{nearest(name, allowed)}"

@@ -149,7 +149,7 @@ def _checked(
         studies=built,
         files=tuple(chain),
         overrides=tuple(overrides),
-        raw_files=tuple(folder.parent / path for path in parsed.raw_files),
+        raw_files=tuple(folder.parent / Path(path).expanduser() for path in parsed.raw_files),
         scratch=parsed.scratch,
     )
 
@@ -242,7 +242,7 @@ def _chosen_studies(
     known = mapping(together.get("studies"))
     for name in known:
         _study_file(name, folder)
-    if asked:
+    if asked and known:
         return [choose(name, known, "study") for name in dict.fromkeys(asked)]
     named = {name for _, content in overlays for name in mapping(content.get("studies"))}
     return [name for name in known if name in named] if named else list(known)

@@ -12,6 +12,8 @@ def schema() -> Content:
     full = Configured.model_json_schema()
     for node in _nodes(full):
         node.pop("required", None)
+        if "patternProperties" in node:
+            node["additionalProperties"] = False
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **full}
 
 

@@ -19,17 +19,24 @@ class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoad
 
 
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
-    seen: set[str] = set()
-    for key_node, _ in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            continue
-        if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
-            raise yaml.YAMLError(f"a key is no text, and not in quotes{key_node.start_mark}")
-        if key_node.value in seen:
-            raise yaml.YAMLError(f"key '{key_node.value}' stands twice{key_node.start_mark}")
-        seen.add(key_node.value)
+    _check_keys(node)
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
+
+
+def _check_keys(node: yaml.Node) -> None:
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(merged, yaml.MappingNode):
+                    _check_keys(merged)
+            continue
+        if key.tag != "tag:yaml.org,2002:str":
+            raise yaml.YAMLError(f"a key is no text, and not in quotes{key.start_mark}")
+        if key.value in seen:
+            raise yaml.YAMLError(f"key '{key.value}' stands twice{key.start_mark}")
+        seen.add(key.value)
 
 
 Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)

@@ -1,6 +1,6 @@
 """Files of plain arrays, for data that are not fields on a grid."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,16 +21,26 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
             file.create_dataset(key, data=value, compression=compression)
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
+def write_files(directory: Path, files: Mapping[str, Mapping[str, Array]]) -> tuple[Path, ...]:
+    """Write <name>.hdf5 for each name, such as a split, and return where they are."""
+    paths = {name: directory / f"{name}.hdf5" for name in files}
+    for name, arrays in files.items():
+        write_arrays(paths[name], arrays)
+    return tuple(paths.values())
+
+
+def read_arrays(path: Path, needed: Collection[str] = ()) -> dict[str, Array]:
     """All arrays of an HDF5 file.
 
     Raises:
-        DataError: if the file is not there, cannot be read, refers to other files, or holds values
-            that are not finite.
+        DataError: if the file is not there, cannot be read, refers to other files, lacks one of
+            some needed arrays, or holds values that are not finite.
 
     """
     with open_hdf5(path) as file:
         arrays = {key: np.asarray(value[()]) for key, value in file.items()}
+    if missing := [name for name in needed if name not in arrays]:
+        raise DataError(f"{path} holds no {', '.join(missing)}.")
     for key, value in arrays.items():
         if not np.isfinite(value).all():
             raise DataError(f"{path}: {key} holds values that are not finite.")

@@ -1,9 +1,9 @@
 """What a data set offers: the contract between data and everything that uses them.
 
 A data set is described by a `Dataset`: a class that `dataset:` in the config names and that is
-built from the task's `parameters`. It makes the files (`fetch`) and opens them (`open`) as `Data`,
-whose splits (`Split`) give batches, losses and scores. Every method is documented here; abstract
-ones each data set must answer, the others have the default that suits most.
+built from the task's `parameters`, its fields. It makes the files (`fetch`) and opens them (`open`)
+as `Data`, whose splits (`Split`) give batches, losses and scores. Abstract methods each data set
+must answer; the others have the default that suits most.
 
 A module that defines a `Dataset` must be imported in milliseconds: the whole config is checked
 through it before any job starts. What needs torch, JAX or PySCF is imported inside `fetch` and
@@ -13,13 +13,16 @@ through it before any job starts. What needs torch, JAX or PySCF is imported ins
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from symbench.data.parameters import SPLITS as SPLITS
+from symbench.data.parameters import first_problem
 from symbench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
 else:
     V = TypeVar("V")
 
-SPLITS = ("train", "valid", "test")
 Kind = Literal["fields", "points", "molecules", "graphs"]
 
 
@@ -76,11 +78,12 @@ class TaskOptions:
     parity: Mapping[str, int] | None = None
 
 
-class Dataset(ABC):
+class Dataset(BaseModel, ABC):
     """Where the data of a task come from: a simulator, a download, raw files at hand.
 
-    Subclasses take the task's `parameters` as keyword arguments of their constructor, check them
-    there, and raise `ConfigError` for values that make no sense: nothing but the config is needed.
+    The task's `parameters` are the fields of the subclass; `symbench.data.parameters` has types
+    with bounds. What they refuse, and a `ValueError` of a validator, is a `ConfigError`: nothing
+    but the config is needed to find it.
 
     Class attributes:
         kind: which models, groups and settings suit the data.
@@ -89,19 +92,23 @@ class Dataset(ABC):
         training_samples: the parameter that holds the number of training samples, for sweeps.
     """
 
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
     kind: ClassVar[Kind]
     has_trajectories: ClassVar[bool] = False
     training_samples: ClassVar[str] = "samples.train"
+
+    def __init__(self, **parameters: object) -> None:
+        """Check the parameters; raises `ConfigError` for the first that makes no sense."""
+        try:
+            super().__init__(**parameters)
+        except ValidationError as error:
+            raise ConfigError(first_problem(error, type(self))) from None
 
     @abstractmethod
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Make or download all files of the data set, and say what they are.
 
-        Args:
-            directory: where to; it exists and is this data set's own.
-            raw_files: finds and downloads files of others.
-            threads: processes or threads that may be used.
-
+        The directory exists and is this data set's own; so many processes or threads may be used.
         """
 
     @abstractmethod
@@ -129,13 +136,8 @@ class Dataset(ABC):
     def dynamics_errors(self, group: str, elements: Elements) -> list[float] | None:
         """Relative differences between the solution of the moved start and the moved solution.
 
-        Args:
-            group: name of the group.
-            elements: of the group: indices or arrays.
-
-        Returns:
-            One number for each element; None where nothing can be solved again, as for most data.
-
+        One number for each of some elements of a group, given as indices or arrays; None where
+        nothing can be solved again, as for most data.
         """
         return None
 
@@ -159,9 +161,7 @@ class Data(ABC, Generic[V]):
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[V]:
         """The symmetry of the map from inputs to targets.
 
-        Raises:
-            SymmetryError: if the group does not act on these data.
-
+        Raises `SymmetryError` if the group does not act on these data.
         """
 
     @abstractmethod
@@ -170,7 +170,16 @@ class Data(ABC, Generic[V]):
 
 
 class Split(ABC, Generic[V]):
-    """Samples of one split: rows that name them, batches, losses and scores."""
+    """Samples of one split: rows that name them, batches, losses and scores.
+
+    Attributes:
+        quantities: names of what is predicted, in whose units squared errors make sense; see
+            `values_of`. Data with quantities get the analysis of orbits: error by element, subsets,
+            predicted gain.
+
+    """
+
+    quantities: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -205,14 +214,6 @@ class Split(ABC, Generic[V]):
     def scores(self, prediction: Tensor, batch: Batch[V]) -> dict[str, Tensor]:
         """The scores of the data set by name, shape (sample,) or (sample, channel)."""
 
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """Names of what is predicted, in whose units squared errors make sense; see `values_of`.
-
-        Data with quantities get the analysis of orbits: error by element, subsets, predicted gain.
-        """
-        return ()
-
     def values_of(self, outputs: Tensor, batch: Batch[V]) -> dict[str, Tensor]:
         """Predictions or targets in physical units by quantity, each of shape (sample, component).
 
@@ -240,32 +241,3 @@ class Split(ABC, Generic[V]):
     def disturbed(self, batch: Batch[V], generator: torch.Generator) -> tuple[V, float] | None:
         """Inputs after a small random change, and its size (RMS); None where no change is small."""
         return None
-
-
-def check_counts(
-    counts: Mapping[str, int | None], what: str, rest: Sequence[str] = ()
-) -> dict[str, int | None]:
-    """Return the number of samples for each split, in order.
-
-    Args:
-        counts: by split; None for all that remain, where `rest` names the split.
-        what: the data set, for messages.
-        rest: splits that may be None.
-
-    Raises:
-        ConfigError: unless there is a positive number for each of train, valid and test.
-
-    """
-    if not isinstance(counts, Mapping):
-        raise ConfigError(f"{what} is {counts!r}; give a number for each of {', '.join(SPLITS)}.")
-    for split in SPLITS:
-        if split not in counts:
-            raise ConfigError(f"{what}: '{split}' is missing; give {', '.join(SPLITS)}.")
-    if unknown := sorted(set(counts) - set(SPLITS)):
-        raise ConfigError(f"{what}: unknown split '{unknown[0]}'; allowed: {', '.join(SPLITS)}.")
-    for split, count in counts.items():
-        if count is None and split in rest:
-            continue
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ConfigError(f"{what}: {split} is {count!r}; give a whole number of at least 1.")
-    return {split: counts[split] for split in SPLITS}

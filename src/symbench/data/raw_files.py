@@ -53,29 +53,17 @@ class RawFiles:
             DataError: if a file cannot be had or arrives damaged.
 
         """
-        found = {name: path for name in urls if (path := self.find(name))}
-        missing = {name: url for name, url in urls.items() if name not in found}
-        return found | download(missing, checksums, directory)
+        import pooch
 
-
-def download(
-    urls: Mapping[str, str], checksums: Mapping[str, str | None], directory: Path
-) -> dict[str, Path]:
-    """Fetch files that are not there yet; see `RawFiles.find_or_download`."""
-    import pooch
-
-    paths = {}
-    for name, url in urls.items():
-        expected = checksums.get(name)
-        try:
-            path = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{expected}" if expected else None,
-                fname=name,
-                path=directory,
-                progressbar=False,
-            )
-        except (OSError, ValueError) as error:
-            raise DataError(f"{name} cannot be fetched from {url}: {error}") from None
-        paths[name] = Path(path)
-    return paths
+        paths = {}
+        for name, url in urls.items():
+            if (found := self.find(name)) is not None:
+                paths[name] = found
+                continue
+            known = f"sha256:{checksums[name]}" if checksums.get(name) else None
+            try:
+                path = pooch.retrieve(url, known, name, directory, progressbar=False)
+            except (OSError, ValueError) as error:
+                raise DataError(f"{name} cannot be fetched from {url}: {error}") from None
+            paths[name] = Path(path)
+        return paths

@@ -76,15 +76,12 @@ def test_uniform_state_of_gray_scott_follows_the_reaction():
     from scipy.integrate import solve_ivp
 
     task = GrayScott(**{**SMALL, "frame_interval": 20.0, "steps_per_frame": 200})
-    physics = task.physics["gliders"]
+    physics = task.physics_of("gliders")
     start = np.array([0.6, 0.3])
 
     def reaction(_, state):
         a, b = state
-        return [
-            physics["f"] * (1 - a) - a * b**2,
-            a * b**2 - (physics["f"] + physics["k"]) * b,
-        ]
+        return [physics["f"] * (1 - a) - a * b**2, a * b**2 - (physics["f"] + physics["k"]) * b]
 
     expected = solve_ivp(reaction, (0, 20), start, rtol=1e-10, atol=1e-12).y[:, -1]
     states = np.broadcast_to(start[None, :, None, None], (1, 2, 16, 16))
@@ -150,26 +147,23 @@ def test_simulation_that_blows_up_names_regime_split_and_trajectories(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"resolution": 3},
-            "resolution of kolmogorov_flow is 3; give a whole number of at least 4",
-        ),
-        ({"resolution": 16.0}, "resolution of kolmogorov_flow is 16.0"),
-        ({"frames": 0}, "frames of kolmogorov_flow is 0; .* at least 1"),
-        ({"frames": True}, "frames of kolmogorov_flow is True"),
-        ({"frame_interval": 0}, "frame_interval of kolmogorov_flow is 0; give a number above 0"),
-        ({"frame_interval": "0.2"}, "frame_interval of kolmogorov_flow is '0.2'"),
-        ({"steps_per_frame": 0}, "steps_per_frame of kolmogorov_flow is 0; .* at least 1"),
-        ({"warm_up": -1}, "warm_up of kolmogorov_flow is -1; .* at least 0"),
-        ({"seed": -1}, "seed of kolmogorov_flow is -1"),
-        ({"seed": False}, "seed of kolmogorov_flow is False"),
-        ({"trajectories": {"train": 1}}, "trajectories of kolmogorov_flow: 'valid' is missing"),
-        ({"trajectories": {"train": 0, "valid": 1, "test": 1}}, "train is 0"),
-        ({"trajectories": 5}, "trajectories of kolmogorov_flow is 5; give keys and values"),
+        ({"resolution": 3}, "resolution of KolmogorovFlow is 3: .* equal to 4"),
+        ({"resolution": 16.0}, "resolution of KolmogorovFlow is 16.0"),
+        ({"frames": 0}, "frames of KolmogorovFlow is 0: .* equal to 1"),
+        ({"frames": True}, "frames of KolmogorovFlow is True"),
+        ({"frame_interval": 0}, "frame_interval of KolmogorovFlow is 0: .* greater than 0"),
+        ({"frame_interval": "0.2"}, "frame_interval of KolmogorovFlow is '0.2'"),
+        ({"steps_per_frame": 0}, "steps_per_frame of KolmogorovFlow is 0: .* equal to 1"),
+        ({"warm_up": -1}, "warm_up of KolmogorovFlow is -1: .* equal to 0"),
+        ({"seed": -1}, "seed of KolmogorovFlow is -1"),
+        ({"seed": False}, "seed of KolmogorovFlow is False"),
+        ({"trajectories": {"train": 1}}, "trajectories of KolmogorovFlow: 'valid' is missing"),
+        ({"trajectories": {"train": 0, "valid": 1, "test": 1}}, r"train of \w+ is 0"),
+        ({"trajectories": 5}, "trajectories of KolmogorovFlow is 5: .* dictionary"),
         ({"physics": {"viscosty": 1.0}}, "'viscosty'.*Did you mean 'viscosity'"),
-        ({"physics": {"viscosity": True}}, "viscosity in the physics of kolmogorov_flow is True"),
-        ({"physics": {"forcing_waves": 2.5}}, "forcing_waves in the physics .* whole number"),
-        ({"physics": 0}, "physics of kolmogorov_flow is 0"),
+        ({"physics": {"viscosity": True}}, "physics.viscosity of KolmogorovFlow is True"),
+        ({"physics": {"forcing_waves": 2.5}}, r"physics.forcing_waves is 2\.5; .* whole number"),
+        ({"physics": 0}, "physics of KolmogorovFlow is 0"),
     ],
 )
 def test_bad_parameters_are_named(change, message):
@@ -213,7 +207,7 @@ def test_compiled_solver_of_burgers_agrees_with_the_interpreter():
     states = task.audit_starts(1)
     compiled = task.solve(states, 2)[0, 1]
     with jax.enable_x64(True):
-        stepper = task.stepper(0.05, task.physics["decay"])
+        stepper = task.stepper(0.05, task.physics_of("decay"))
         interpreted = stepper(stepper(jnp.asarray(states[0])))
     np.testing.assert_allclose(compiled, interpreted, atol=1e-10)
 

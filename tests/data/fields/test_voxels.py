@@ -9,7 +9,8 @@ import torch
 
 from symbench.data.arrays import read_arrays
 from symbench.data.dataset import TaskOptions
-from symbench.data.fields.voxels import VoxelData, VoxelShapes
+from symbench.data.fields.voxel_data import VoxelData
+from symbench.data.fields.voxels import VoxelShapes
 from symbench.errors import ConfigError, DataError, SymmetryError
 from tests.conftest import fetched
 
@@ -91,11 +92,11 @@ def test_all_shapes_where_the_number_is_null(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"samples": {"train": 1, "valid": 1}}, "samples of shapes: 'test' is missing"),
-        ({"samples": {**COUNTS, "train": 0}}, "samples of shapes: train is 0"),
-        ({"samples": None}, "samples of shapes is None; give keys and values"),
-        ({"file": ""}, "file of shapes is ''"),
-        ({"seed": -1}, "seed of shapes is -1"),
+        ({"samples": {"train": 1, "valid": 1}}, "samples of VoxelShapes: 'test' is missing"),
+        ({"samples": {**COUNTS, "train": 0}}, "samples.train of VoxelShapes is 0"),
+        ({"samples": None}, "samples of VoxelShapes is None: .* dictionary"),
+        ({"file": ""}, "file of VoxelShapes is ''"),
+        ({"seed": -1}, "seed of VoxelShapes is -1"),
     ],
 )
 def test_bad_parameters_are_named(change, message):

@@ -133,17 +133,17 @@ def test_nothing_is_linked_into_another_folder_of_the_user(own, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"splits": ["validation"]}, "split in the splits of x 'validation'; allowed: test, train"),
-        ({"splits": "test"}, "splits of x are 'test'; give a list"),
-        ({"splits": []}, r"splits of x are \[\]"),
-        ({"files_per_split": 0}, "files_per_split of x is 0; give a whole number of at least 1"),
-        ({"files_per_split": True}, "files_per_split of x is True"),
+        ({"splits": ["validation"]}, "split of The Well 'validation'; allowed: test, train"),
+        ({"splits": "test"}, "splits of Well is 'test': .* list"),
+        ({"splits": []}, r"splits of Well is \[\]"),
+        ({"files_per_split": 0}, "files_per_split of Well is 0: .* equal to 1"),
+        ({"files_per_split": True}, "files_per_split of Well is True"),
         ({"trajectories": {"tests": 1}}, "'tests'.*Did you mean 'test'"),
-        ({"trajectories": {"test": 0}}, "trajectories of x: test is 0"),
-        ({"trajectories": 3}, "trajectories of x is 3; give keys and values"),
-        ({"revision": 1234567}, "revision of x is 1234567; give a text"),
-        ({"source": ""}, "source of x is ''"),
-        ({"dataset": None}, "dataset of The Well is None"),
+        ({"trajectories": {"test": 0}}, "trajectories.test of Well is 0"),
+        ({"trajectories": 3}, "trajectories of Well is 3: .* dictionary"),
+        ({"revision": 1234567}, "revision of Well is 1234567: .* string"),
+        ({"source": ""}, "source of Well is ''"),
+        ({"dataset": None}, "dataset of Well is None"),
     ],
 )
 def test_bad_parameters_are_named(parameters, message):

@@ -7,7 +7,7 @@ import torch
 from symbench.data.arrays import read_arrays, write_arrays
 from symbench.data.dataset import TaskOptions
 from symbench.data.graphs.adjacency import mean_adjacency, symmetric_adjacency
-from symbench.data.graphs.links import LinkData, auc, check_trial, non_links
+from symbench.data.graphs.links import LinkData, auc, non_links
 from symbench.data.graphs.near_copies import NearCopies
 from symbench.errors import ConfigError, DataError, SymmetryError
 from tests.conftest import fetched
@@ -158,23 +158,23 @@ def test_oracle_and_sizes_at_the_paper_size(graph, expected):
     ("settings", "message"),
     [
         ({"graph": "erdos_reny"}, "Did you mean 'erdos_renyi'"),
-        ({"graph": 3}, "graph of near_copies is 3"),
-        ({"trials": 0}, "trials of near_copies is 0"),
-        ({"trials": True}, "trials of near_copies is True"),
-        ({"nodes": 2.0}, r"nodes of near_copies is 2\.0"),
-        ({"nodes": 0}, "nodes of near_copies is 0"),
-        ({"copies": 0}, "copies of near_copies is 0"),
-        ({"parameter": 0.0}, r"parameter of near_copies is 0\.0"),
-        ({"parameter": 0}, "parameter of near_copies is 0"),
-        ({"parameter": True}, "parameter of near_copies is True"),
-        ({"parameter": 1.5}, r"parameter of near_copies is 1\.5; give a probability"),
-        ({"graph": "barabasi_albert", "parameter": 0}, "parameter of near_copies is 0"),
-        ({"graph": "barabasi_albert", "parameter": 2.5}, r"parameter of near_copies is 2\.5"),
+        ({"graph": 3}, "graph of NearCopies is 3"),
+        ({"trials": 0}, "trials of NearCopies is 0"),
+        ({"trials": True}, "trials of NearCopies is True"),
+        ({"nodes": 2.0}, r"nodes of NearCopies is 2\.0"),
+        ({"nodes": 0}, "nodes of NearCopies is 0"),
+        ({"copies": 0}, "copies of NearCopies is 0"),
+        ({"parameter": 0.0}, r"parameter of NearCopies is 0\.0"),
+        ({"parameter": 0}, "parameter of NearCopies is 0"),
+        ({"parameter": True}, "parameter of NearCopies is True"),
+        ({"parameter": 1.5}, r"NearCopies: parameter is 1\.5; give a probability"),
+        ({"graph": "barabasi_albert", "parameter": 0}, "parameter of NearCopies is 0"),
+        ({"graph": "barabasi_albert", "parameter": 2.5}, r"parameter is 2\.5; give a whole number"),
         ({"graph": "barabasi_albert", "parameter": 80}, "fewer edges than the 80 nodes"),
-        ({"extra_edges": -1}, "extra_edges of near_copies is -1"),
-        ({"eigenvectors": 0}, "eigenvectors of near_copies is 0"),
-        ({"nodes": 5}, "eigenvectors of near_copies is 16; graphs of 10 nodes have at most 8"),
-        ({"seed": -1}, "seed of near_copies is -1"),
+        ({"extra_edges": -1}, "extra_edges of NearCopies is -1"),
+        ({"eigenvectors": 0}, "eigenvectors of NearCopies is 0"),
+        ({"nodes": 5}, "eigenvectors is 16; graphs of 10 nodes have at most 8"),
+        ({"seed": -1}, "seed of NearCopies is -1"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
@@ -185,7 +185,7 @@ def test_bad_settings_are_named(settings, message):
 def test_a_whole_number_of_edges_may_be_written_with_a_point():
     settings = {**SMALL, "graph": "barabasi_albert"}
     assert NearCopies(**{**settings, "parameter": 5.0}).parameter == 5
-    assert NearCopies(**{**settings, "parameter": None}).parameter == 20
+    assert NearCopies(graph="barabasi_albert", trials=1).parameter == 20
 
 
 def test_as_many_eigenvectors_as_a_small_graph_has(tmp_path):
@@ -231,8 +231,9 @@ def test_graphs_that_cannot_be_used_are_refused_when_they_are_opened(folder, tmp
         with pytest.raises(DataError, match=message):
             LinkData(path)
     del arrays["copy"]
-    with pytest.raises(DataError, match="a made-up graph holds no copy"):
-        check_trial(arrays, "a made-up graph")
+    write_arrays(path, arrays)
+    with pytest.raises(DataError, match=r"trial0.hdf5 holds no copy"):
+        LinkData(path)
 
 
 def test_no_pair_without_a_link_is_no_endless_search():

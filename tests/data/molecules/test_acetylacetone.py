@@ -124,11 +124,11 @@ def test_foreign_groups_are_named(molecules):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": {"train": 1, "valid": 0, "test": 1}}, "valid is 0"),
-        ({"samples": {"train": 1, "valid": True, "test": 1}}, "valid is True"),
-        ({"samples": [1, 1, 1]}, "samples of acetylacetone is"),
-        ({"file": ""}, "file of acetylacetone is ''"),
-        ({"file": 3}, "file of acetylacetone is 3"),
+        ({"samples": {"train": 1, "valid": 0, "test": 1}}, r"valid of \w+ is 0"),
+        ({"samples": {"train": 1, "valid": True, "test": 1}}, r"valid of \w+ is True"),
+        ({"samples": [1, 1, 1]}, "samples of Acetylacetone is"),
+        ({"file": ""}, "file of Acetylacetone is ''"),
+        ({"file": 3}, "file of Acetylacetone is 3"),
     ],
 )
 def test_bad_settings_are_named(settings, message):

@@ -18,7 +18,9 @@ HF = {"method": "hf", "basis": "sto-3g"}
 BOHR = 0.529177
 
 
-@pytest.mark.parametrize("level", [Level("hf", "sto-3g"), Level("b3lyp", "sto-3g", grid=2)])
+@pytest.mark.parametrize(
+    "level", [Level(method="hf", basis="sto-3g"), Level(method="b3lyp", basis="sto-3g", grid=2)]
+)
 def test_forces_are_minus_the_gradient_of_the_energy(level):
     positions = ammonia([1.0, 1.05, 0.95], 1.2)
     _, forces = energy_and_forces(["N", "H", "H", "H"], level, positions)
@@ -56,7 +58,7 @@ def test_known_energies():
 
 def test_coupled_cluster_is_below_hartree_fock():
     positions = lithium_hydride(1.6)
-    levels = [Level(method, "sto-3g") for method in ("hf", "ccsd")]
+    levels = [Level(method=method, basis="sto-3g") for method in ("hf", "ccsd")]
     low, high = (energy_and_forces(["Li", "H"], level, positions)[0] for level in levels)
     assert high < low - 0.01
 
@@ -95,7 +97,7 @@ def test_what_was_computed_is_not_computed_again(tmp_path, monkeypatch):
     again = surface(["Li", "H"], Level(**HF), geometries, tmp_path)
     assert 20 < len(calls) < 40
     np.testing.assert_array_equal(first.energies, again.energies)
-    surface(["Li", "H"], Level("hf", "6-31g"), geometries[:1], tmp_path)
+    surface(["Li", "H"], Level(method="hf", basis="6-31g"), geometries[:1], tmp_path)
     assert len(calls) > 20
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from symbench.data.molecules.elements import ATOMIC_NUMBERS
-from symbench.data.molecules.extended_xyz import read_extended_xyz
+from symbench.data.molecules.extended_xyz import ATOMIC_NUMBERS, read_extended_xyz
 from symbench.errors import DataError
 
 PROPERTIES = "Properties=species:S:1:pos:R:3:forces:R:3"

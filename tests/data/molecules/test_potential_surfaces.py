@@ -10,16 +10,9 @@ from symbench.config.settings import TrainingSettings
 from symbench.data.arrays import read_arrays, write_arrays
 from symbench.data.dataset import TaskOptions
 from symbench.data.molecules import electronic_structure
-from symbench.data.molecules.electronic_structure import (
-    Level,
-    energy_and_forces,
-)
+from symbench.data.molecules.electronic_structure import Level, energy_and_forces
 from symbench.data.molecules.molecule import AMMONIA, LITHIUM_HYDRIDE
-from symbench.data.molecules.potential_surfaces import (
-    Ammonia,
-    LithiumHydride,
-    ammonia,
-)
+from symbench.data.molecules.potential_surfaces import Ammonia, LithiumHydride, ammonia
 from symbench.data.molecules.surface_data import SurfaceData
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.phased import PhasedModule
@@ -108,9 +101,9 @@ def test_fewer_training_samples_leave_the_test_as_it_is(folder):
     np.testing.assert_array_equal(few.parts["test"]["energies"], full.parts["test"]["energies"])
     with pytest.raises(DataError, match="of 12 in a fold"):
         SurfaceData(folder, AMMONIA, 5, 0, training_samples=13)
-    with pytest.raises(ConfigError, match="training_samples of NH3 is 13; give at most 12"):
+    with pytest.raises(ConfigError, match="training_samples is 13; give at most 12"):
         fold(folder, 0, training_samples=13)
-    with pytest.raises(ConfigError, match="training_samples of NH3 is 0"):
+    with pytest.raises(ConfigError, match="training_samples of Ammonia is 0"):
         fold(folder, 0, training_samples=0)
 
 
@@ -223,20 +216,20 @@ def test_a_prediction_that_is_not_finite_has_no_finite_error(data):
     ("settings", "message"),
     [
         ({"samples": {"inside": 5}}, "inside and outside"),
-        ({"samples": {"inside": 5, "outside": 0}}, "outside, is 0"),
-        ({"samples": {"inside": True, "outside": 1}}, "inside, is True"),
-        ({"samples": 5}, "samples of NH3 is 5"),
-        ({"folds": 2}, "folds of NH3 is 2"),
-        ({"folds": 6}, "folds of NH3 is 6; give at most the 5 samples"),
-        ({"level": {"method": "hf"}}, "level of NH3: 'basis' is missing"),
+        ({"samples": {"inside": 5, "outside": 0}}, "samples.outside of Ammonia is 0"),
+        ({"samples": {"inside": True, "outside": 1}}, "samples.inside of Ammonia is True"),
+        ({"samples": 5}, "samples of Ammonia is 5"),
+        ({"folds": 2}, "folds of Ammonia is 2"),
+        ({"folds": 6}, "folds is 6; give at most the 5 samples"),
+        ({"level": {"method": "hf"}}, "level.basis of Ammonia is missing"),
         ({"level": {**HF, "gird": 3}}, "Did you mean 'grid'"),
-        ({"level": {**HF, "grid": 10}}, "grid in level of NH3 is 10"),
-        ({"level": {**HF, "grid": True}}, "grid in level of NH3 is True"),
-        ({"level": {"method": "hf", "basis": {"N": "sto-3g"}}}, "basis in level of NH3 is"),
-        ({"level": {"method": 3, "basis": "sto-3g"}}, "method in level of NH3 is 3"),
-        ({"level": "hf"}, "level of NH3 is 'hf'"),
-        ({"training_samples": 0}, "training_samples of NH3 is 0"),
-        ({"seed": False}, "seed of NH3 is False"),
+        ({"level": {**HF, "grid": 10}}, "level.grid of Ammonia is 10"),
+        ({"level": {**HF, "grid": True}}, "level.grid of Ammonia is True"),
+        ({"level": {"method": "hf", "basis": {"N": "sto-3g"}}}, "level.basis of Ammonia is"),
+        ({"level": {"method": 3, "basis": "sto-3g"}}, "level.method of Ammonia is 3"),
+        ({"level": "hf"}, "level of Ammonia is 'hf'"),
+        ({"training_samples": 0}, "training_samples of Ammonia is 0"),
+        ({"seed": False}, "seed of Ammonia is False"),
     ],
 )
 def test_bad_settings_are_named(settings, message):

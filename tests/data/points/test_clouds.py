@@ -183,12 +183,12 @@ def test_damaged_archives_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"points": 0}, "points of shapes is 0"),
-        ({"points": True}, "points of shapes is True"),
-        ({"random_poses": 1}, "random_poses of shapes is 1; give true or false"),
-        ({"file": 3}, "file of shapes is 3"),
-        ({"samples": {**COUNTS, "train": 0}}, "train is 0"),
-        ({"seed": -2}, "seed of shapes is -2"),
+        ({"points": 0}, "points of SurfacePoints is 0"),
+        ({"points": True}, "points of SurfacePoints is True"),
+        ({"random_poses": 1}, "random_poses of SurfacePoints is 1: .* valid boolean"),
+        ({"file": 3}, "file of SurfacePoints is 3"),
+        ({"samples": {**COUNTS, "train": 0}}, r"train of \w+ is 0"),
+        ({"seed": -2}, "seed of SurfacePoints is -2"),
     ],
 )
 def test_bad_parameters_are_named(parameters, message):
@@ -198,7 +198,7 @@ def test_bad_parameters_are_named(parameters, message):
 
 def test_modelnet40_has_so_many_points():
     ModelNet40(points=2048, samples=ALL)
-    with pytest.raises(ConfigError, match="points of shapes is 4096; give at most 2048"):
+    with pytest.raises(ConfigError, match=r"points of ModelNet40 is 4096: .* 2048"):
         ModelNet40(points=4096, samples=ALL)
 
 

@@ -8,7 +8,7 @@ Equation and law of the starts are invariant under all 48 isometries of the cube
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from symbench.data.fields.simulation import SimulatedFields, band_limited_noise
 from symbench.symmetry.grids.field import Field
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class Burgers3D(SimulatedFields):
     """A velocity that steepens and decays in a box of side 2π."""
 
-    name: ClassVar[str] = "burgers_3d"
-    dimension: ClassVar[int] = 3
-    fields: ClassVar[tuple[Field, ...]] = (Field("velocity", order=1),)
-    state_fields: ClassVar[tuple[Field, ...]] = fields
+    name = "burgers_3d"
+    dimension = 3
+    fields = (Field("velocity", order=1),)
+    state_fields = fields
 
     @staticmethod
     def regimes() -> dict[str, dict[str, float]]:
@@ -35,13 +35,7 @@ class Burgers3D(SimulatedFields):
         """The convective form, three channels."""
         import exponax as ex
 
-        return ex.stepper.Burgers(
-            self.dimension,
-            self.extent,
-            self.resolution,
-            time_step,
-            diffusivity=physics["viscosity"],
-        )
+        return ex.stepper.Burgers(*self.box, time_step, diffusivity=physics["viscosity"])
 
     def start(self, key: jax.Array, physics: Mapping[str, float]) -> jax.Array:
         """Independent band-limited random components: an isotropic law on the grid."""

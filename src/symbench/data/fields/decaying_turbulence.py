@@ -9,7 +9,7 @@ Equation and law of the starts are invariant under D4 and shifts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from symbench.data.fields.simulation import SimulatedFields, band_limited_noise
 from symbench.symmetry.grids.field import Field
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class DecayingTurbulence(SimulatedFields):
     """Velocity and pressure of freely decaying flow in a box of side 2π."""
 
-    name: ClassVar[str] = "decaying_turbulence"
-    dimension: ClassVar[int] = 2
-    fields: ClassVar[tuple[Field, ...]] = (Field("pressure"), Field("velocity", order=1))
-    state_fields: ClassVar[tuple[Field, ...]] = (Field("vorticity", parity=-1),)
+    name = "decaying_turbulence"
+    dimension = 2
+    fields = (Field("pressure"), Field("velocity", order=1))
+    state_fields = (Field("vorticity", parity=-1),)
 
     @staticmethod
     def regimes() -> dict[str, dict[str, float]]:
@@ -37,12 +37,7 @@ class DecayingTurbulence(SimulatedFields):
         import exponax as ex
 
         return ex.stepper.NavierStokesVorticity(
-            self.dimension,
-            self.extent,
-            self.resolution,
-            time_step,
-            diffusivity=physics["viscosity"],
-            order=4,
+            *self.box, time_step, diffusivity=physics["viscosity"], order=4
         )
 
     def start(self, key: jax.Array, physics: Mapping[str, float]) -> jax.Array:

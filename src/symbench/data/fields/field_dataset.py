@@ -1,16 +1,14 @@
 """What data sets of fields that vary in time share."""
 
-from typing import ClassVar
-
-from symbench.data.dataset import Dataset, Kind, Score
+from symbench.data.dataset import Dataset, Score
 
 
 class FieldDataset(Dataset):
     """Trajectories of fields on a grid; models predict the next frame."""
 
-    kind: ClassVar[Kind] = "fields"
-    has_trajectories: ClassVar[bool] = True
-    training_samples: ClassVar[str] = "trajectories.train"
+    kind = "fields"
+    has_trajectories = True
+    training_samples = "trajectories.train"
 
     @property
     def scores(self) -> tuple[Score, ...]:

@@ -10,7 +10,7 @@ the starts are invariant under D4 and shifts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from symbench.data.fields.simulation import SimulatedFields
 from symbench.symmetry.grids.field import Field
@@ -35,10 +35,10 @@ _CLUSTERS = 8
 class GrayScott(SimulatedFields):
     """Pattern formation in six regimes; The Well tells neither f nor k to the model."""
 
-    name: ClassVar[str] = "gray_scott"
-    dimension: ClassVar[int] = 2
-    fields: ClassVar[tuple[Field, ...]] = (Field("A"), Field("B"))
-    state_fields: ClassVar[tuple[Field, ...]] = fields
+    name = "gray_scott"
+    dimension = 2
+    fields = (Field("A"), Field("B"))
+    state_fields = fields
 
     @staticmethod
     def regimes() -> dict[str, dict[str, float]]:
@@ -65,9 +65,7 @@ class GrayScott(SimulatedFields):
         import exponax as ex
 
         return ex.stepper.reaction.GrayScott(
-            self.dimension,
-            self.extent,
-            self.resolution,
+            *self.box,
             time_step,
             diffusivity_1=physics["diffusivity_A"],
             diffusivity_2=physics["diffusivity_B"],

@@ -50,11 +50,12 @@ class FieldData(Data[Tensor]):
         trajectories: Mapping[str, int] | None = None,
         memory_limit: float = 8e9,
     ) -> None:
-        """Open a folder of data.
+        """Open a folder with stats.yaml and {train,valid,test}/*.hdf5, or data/ with these.
+
+        Where there is a manifest, the files that it lists are read, and no others.
 
         Args:
-            directory: holds stats.yaml and {train,valid,test}/*.hdf5, or data/ with these; where
-                there is a manifest, the files that it lists are read, and no others.
+            directory: the folder.
             input_steps: frames that a model sees.
             parity: names the axial fields (-1).
             trajectories: use only the first so many of a split.
@@ -76,17 +77,14 @@ class FieldData(Data[Tensor]):
         headers = [header for files in self.files.values() for header in files]
         self.header = headers[0]
         for other in headers[1:]:
-            if _content(other) != _content(self.header):
+            if other.content != self.header.content:
                 raise DataError(
                     f"{other.path} has another grid or other fields than {self.header.path}."
                 )
         statistics = directory / "stats.yaml"
         self.normalizer = self._normalizer(statistics, self.header.fields)
-        self.constant_normalizer = (
-            self._normalizer(statistics, self.header.constant_fields)
-            if self.header.constant_fields
-            else None
-        )
+        constant = self.header.constant_fields
+        self.constant_normalizer = self._normalizer(statistics, constant) if constant else None
 
     def _normalizer(self, path: Path, fields: Sequence[Field]) -> Normalizer:
         mean, std = (read_statistics(path, fields, key) for key in ("mean", "std"))
@@ -116,9 +114,8 @@ class FieldData(Data[Tensor]):
     @property
     def channel_names(self) -> list[str]:
         """Names of the components, in channel order."""
-        return [
-            name for field in self.header.fields for name in field.component_names(self.dimension)
-        ]
+        fields, dimension = self.header.fields, self.dimension
+        return [name for field in fields for name in field.component_names(dimension)]
 
     def model_arguments(self) -> dict[str, object]:
         """What The Well's constructors want to know about the data."""
@@ -132,9 +129,7 @@ class FieldData(Data[Tensor]):
     def symmetry(self, group: str | GridGroup, exact: bool = True) -> Symmetry[Tensor]:
         """The symmetry of the next-frame map on normalised tensors.
 
-        Raises:
-            SymmetryError: if the grid, the box or its boundaries cannot carry the group.
-
+        Raises `SymmetryError` if the grid, the box or its boundaries cannot carry the group.
         """
         if isinstance(group, str):
             group = named_group(group, self.dimension)
@@ -162,10 +157,8 @@ class FieldData(Data[Tensor]):
         split = self.split(next(iter(self.files)))
         chosen = range(min(split.trajectories, AUDITED_TRAJECTORIES))
         steps = min(split.steps)
-        picks = torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps)).long()
-        frames = [
-            torch.cat([split.frames(t, int(step), int(step) + 1) for step in picks]) for t in chosen
-        ]
+        picks = [int(step) for step in torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps))]
+        frames = [torch.cat([split.frames(t, k, k + 1) for k in picks]) for t in chosen]
         return self.normalizer.denormalize(torch.stack(frames), channel_axis=2)
 
     def split(self, name: str) -> "FieldSplit":
@@ -188,10 +181,6 @@ def _by_split(directory: Path) -> dict[str, list[Path]]:
     return splits
 
 
-def _content(header: WellFile) -> tuple[object, ...]:
-    return header.shape, header.fields, header.constant_fields
-
-
 class FieldSplit(Split[Tensor]):
     """The trajectories of one split; a sample is input_steps frames and the next one."""
 
@@ -200,11 +189,10 @@ class FieldSplit(Split[Tensor]):
     ) -> None:
         """Index the files; at most so many trajectories, the first ones.
 
-        Raises:
-            DataError: if a trajectory has too few frames.
-
+        Raises `DataError` if a trajectory has too few frames.
         """
         self.data = data
+        self.quantities = tuple(data.channel_names)
         self.sources = [(h, t) for h in headers for t in range(h.trajectories)][:most]
         self.steps = [header.steps for header, _ in self.sources]
         size = 4 * sum(self.steps) * data.channels * int(np.prod(headers[0].shape))
@@ -238,14 +226,6 @@ class FieldSplit(Split[Tensor]):
         header, index = self.sources[trajectory]
         return self._normalised(read_frames(header, index, start, stop), header)
 
-    def constants(self, trajectory: int) -> Tensor | None:
-        """Normalised constant fields of one trajectory, shape (channel, *space), if any."""
-        if self.data.constant_normalizer is None:
-            return None
-        header, index = self.sources[trajectory]
-        values = torch.from_numpy(read_constants(header, index))
-        return self.data.constant_normalizer.normalize(values, channel_axis=0).nan_to_num()
-
     def inputs(self, trajectories: Sequence[int], start: int = 0) -> Tensor:
         """Histories that begin at frame `start`, shape (trajectory, input channel, *space)."""
         stop = start + self.data.input_steps
@@ -262,10 +242,9 @@ class FieldSplit(Split[Tensor]):
             trajectory, start = torch.from_numpy(rows).unbind(1)
             chosen = self._stacked[trajectory[:, None], start[:, None] + torch.arange(span)]
             return Batch(chosen[:, :-1].flatten(1, 2), chosen[:, -1], len(rows))
-        spans = [self.frames(t, s, s + span) for t, s in rows.tolist()]
-        inputs = [self._input(f[:-1], t) for f, t in zip(spans, rows[:, 0].tolist(), strict=True)]
-        targets = torch.stack([frames[-1] for frames in spans])
-        return Batch(torch.stack(inputs), targets, len(rows))
+        spans = [(self.frames(t, s, s + span), t) for t, s in rows.tolist()]
+        inputs = torch.stack([self._input(frames[:-1], t) for frames, t in spans])
+        return Batch(inputs, torch.stack([frames[-1] for frames, _ in spans]), len(rows))
 
     def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
         """Mean squared error of normalised fields, the protocol of The Well."""
@@ -276,15 +255,7 @@ class FieldSplit(Split[Tensor]):
         predicted, target = (
             self.data.normalizer.denormalize(values) for values in (prediction, batch.targets)
         )
-        return {
-            "vrmse": vrmse(predicted, target),
-            "mse": mean_squared_error(predicted, target),
-        }
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """The components of the fields."""
-        return tuple(self.data.channel_names)
+        return {"vrmse": vrmse(predicted, target), "mse": mean_squared_error(predicted, target)}
 
     def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
         """Each component in physical units, shape (sample, cell)."""
@@ -308,9 +279,13 @@ class FieldSplit(Split[Tensor]):
         return scales
 
     def _input(self, frames: Tensor, trajectory: int) -> Tensor:
+        """Frames and the constant fields, all normalised, as channels."""
         history = frames.flatten(0, 1)
-        constants = self.constants(trajectory)
-        return history if constants is None else torch.cat([history, constants])
+        if self.data.constant_normalizer is None:
+            return history
+        constants = torch.from_numpy(read_constants(*self.sources[trajectory]))
+        normalised = self.data.constant_normalizer.normalize(constants, channel_axis=0)
+        return torch.cat([history, normalised.nan_to_num()])
 
     @cached_property
     def _loaded(self) -> Sequence[Tensor]:

@@ -9,10 +9,11 @@ force to itself. The negative control of the study of group averaging.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Self
+
+from pydantic import model_validator
 
 from symbench.data.fields.decaying_turbulence import DecayingTurbulence
-from symbench.data.parameters import whole_number
 
 if TYPE_CHECKING:
     import exponax as ex
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class KolmogorovFlow(DecayingTurbulence):
     """The fields and random starts of decaying turbulence, driven by the force."""
 
-    name: ClassVar[str] = "kolmogorov_flow"
+    name = "kolmogorov_flow"
 
     @staticmethod
     def regimes() -> dict[str, dict[str, float]]:
@@ -37,21 +38,21 @@ class KolmogorovFlow(DecayingTurbulence):
             }
         }
 
-    def checked_physics(self, physics: Mapping[str, float]) -> dict[str, float]:
-        """Overrides of physical parameters; the force has whole waves in the box."""
-        checked = super().checked_physics(physics)
-        if (waves := checked.get("forcing_waves")) is not None:
-            whole_number(waves, f"forcing_waves in the physics of {self.name}", 0)
-        return checked
+    @model_validator(mode="after")
+    def _check_waves(self) -> Self:
+        waves = self.physics.get("forcing_waves", 0)
+        if waves < 0 or not float(waves).is_integer():
+            raise ValueError(
+                f"physics.forcing_waves is {waves}; give a whole number of waves in the box"
+            )
+        return self
 
     def stepper(self, time_step: float, physics: Mapping[str, float]) -> ex.BaseStepper:
         """Vorticity and stream function with the force and linear drag."""
         import exponax as ex
 
         return ex.stepper.KolmogorovFlowVorticity(
-            self.dimension,
-            self.extent,
-            self.resolution,
+            *self.box,
             time_step,
             diffusivity=physics["viscosity"],
             order=4,

@@ -9,16 +9,17 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from symbench.data.dataset import SPLITS, TaskOptions, check_counts
+from symbench.data.dataset import SPLITS, TaskOptions
 from symbench.data.fields.field_dataset import FieldDataset
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import keys_and_values, number, positive_number, whole_number
+from symbench.data.parameters import Count, Positive, Splits, Whole
 from symbench.errors import DataError, choose
-from symbench.symmetry.grids.field import Field
+from symbench.symmetry.grids.field import Field as GridField
 from symbench.symmetry.grids.isometries import named_group
 
 if TYPE_CHECKING:
@@ -44,59 +45,28 @@ class SimulatedFields(FieldDataset):
 
     name: ClassVar[str]
     dimension: ClassVar[int]
-    fields: ClassVar[tuple[Field, ...]]
-    state_fields: ClassVar[tuple[Field, ...]]
+    fields: ClassVar[tuple[GridField, ...]]
+    state_fields: ClassVar[tuple[GridField, ...]]
 
-    def __init__(
-        self,
-        *,
-        resolution: int,
-        trajectories: Mapping[str, int],
-        frames: int,
-        frame_interval: float,
-        steps_per_frame: int,
-        warm_up: int = 0,
-        seed: int = 0,
-        physics: Mapping[str, float] | None = None,
-    ) -> None:
-        """Set the size of the data.
+    resolution: int = Field(ge=4, description="cells along each axis")
+    trajectories: Splits = Field(description="number per split and regime")
+    frames: Count = Field(description="stored in each trajectory")
+    frame_interval: Positive = Field(description="physical time between two frames")
+    steps_per_frame: Count = Field(description="solver steps in that time")
+    warm_up: Whole = Field(0, description="frames simulated before the first that is stored")
+    seed: Whole = Field(0, description="of all starts")
+    physics: dict[str, float] = Field({}, description="overrides of what `regimes` lists")
 
-        Args:
-            resolution: cells along each axis.
-            trajectories: number per split and regime: train, valid, test.
-            frames: frames stored in each trajectory.
-            frame_interval: physical time between two frames.
-            steps_per_frame: solver steps in that time.
-            warm_up: frames simulated before the first that is stored.
-            seed: seed of all starts.
-            physics: overrides of the physical parameters that `regimes` lists.
-
-        Raises:
-            ConfigError: for a parameter that makes no sense, or a split or physical parameter that
-                does not exist.
-
-        """
-        name = self.name
-        keys_and_values(trajectories, f"trajectories of {name}")
-        self.resolution = whole_number(resolution, f"resolution of {name}", 4)
-        check_counts(trajectories, f"trajectories of {name}")
-        self.trajectories = {split: trajectories[split] for split in SPLITS}
-        self.frames = whole_number(frames, f"frames of {name}", 1)
-        self.frame_interval = positive_number(frame_interval, f"frame_interval of {name}")
-        self.steps_per_frame = whole_number(steps_per_frame, f"steps_per_frame of {name}", 1)
-        self.warm_up = whole_number(warm_up, f"warm_up of {name}", 0)
-        self.seed = whole_number(seed, f"seed of {name}", 0)
-        overrides = self.checked_physics({} if physics is None else physics)
-        self.physics = {regime: {**own, **overrides} for regime, own in self.regimes().items()}
-
-    def checked_physics(self, physics: Mapping[str, float]) -> dict[str, float]:
-        """Overrides of physical parameters; raises `ConfigError` for names that no regime has."""
-        known = {key for regime in self.regimes().values() for key in regime}
-        checked = {}
-        for key, value in keys_and_values(physics, f"physics of {self.name}").items():
+    @model_validator(mode="after")
+    def _check_physics(self) -> Self:
+        for key in self.physics:
+            known = {key for regime in self.regimes().values() for key in regime}
             choose(key, known, f"physics of {self.name}")
-            checked[key] = number(value, f"{key} in the physics of {self.name}")
-        return checked
+        return self
+
+    def physics_of(self, regime: str) -> dict[str, float]:
+        """Physical parameters of a regime, with the overrides."""
+        return {**self.regimes()[regime], **self.physics}
 
     @staticmethod
     @abstractmethod
@@ -118,6 +88,11 @@ class SimulatedFields(FieldDataset):
     @abstractmethod
     def observe(self, state: jax.Array) -> jax.Array:
         """The stored fields of a state in the solver's form, shape (channel, *space)."""
+
+    @property
+    def box(self) -> tuple[int, float, int]:
+        """The grid, as exponax's steppers take it: axes, length, and cells of each."""
+        return self.dimension, self.extent, self.resolution
 
     @property
     def extent(self) -> float:
@@ -148,7 +123,7 @@ class SimulatedFields(FieldDataset):
 
         with jax.enable_x64(True):
             time_step = self.frame_interval / self.steps_per_frame
-            stepper = self.stepper(time_step, self.physics[regime])
+            stepper = self.stepper(time_step, self.physics_of(regime))
             step = ex.RepeatedStepper(stepper, self.steps_per_frame)
 
         @eqx.filter_jit
@@ -160,7 +135,9 @@ class SimulatedFields(FieldDataset):
                 states = ex.rollout(step, frames - 1, include_init=True)(state)
                 return jax.vmap(self.observe)(states)
 
-            return jax.lax.map(one, states, batch_size=self._batch)
+            # As many trajectories at once as stay in the cache.
+            together = max(1, 2**16 // self.resolution**self.dimension)
+            return jax.lax.map(one, states, batch_size=together)
 
         def in_double_precision(states: Array) -> Array:
             with jax.enable_x64(True):
@@ -168,16 +145,11 @@ class SimulatedFields(FieldDataset):
 
         return in_double_precision
 
-    @property
-    def _batch(self) -> int:
-        """Trajectories solved at once: few enough to stay in the cache."""
-        return max(1, 2**16 // self.resolution**self.dimension)
-
     def starts(self, regime: str, count: int, *labels: int) -> Array:
         """Random states, shape (count, state channel, *space); the labels pick the stream."""
         import jax
 
-        physics = self.physics[regime]
+        physics = self.physics_of(regime)
         with jax.enable_x64(True):
             key = jax.random.key(self.seed)
             for label in labels:
@@ -187,11 +159,11 @@ class SimulatedFields(FieldDataset):
 
     def audit_starts(self, count: int) -> Array:
         """States of the first regime from a stream that no split uses, shape as `starts`."""
-        return self.starts(next(iter(self.physics)), count, len(SPLITS))
+        return self.starts(next(iter(self.regimes())), count, len(SPLITS))
 
     def solve(self, states: Array, frames: int) -> Array:
         """Solution of the first regime, shape (batch, frame, channel, *space)."""
-        return self.solver(next(iter(self.physics)), frames)(states)
+        return self.solver(next(iter(self.regimes())), frames)(states)
 
     def dynamics_errors(self, group: str, elements: Elements) -> list[float]:
         """Relative differences between the solution of a moved start and the moved solution."""
@@ -205,36 +177,43 @@ class SimulatedFields(FieldDataset):
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Simulate every split, and write the files and the statistics of the training data."""
+        import exponax as ex
+        import jax
+
         from symbench.data.fields.well_format import read_header
         from symbench.data.fields.well_writer import write_file, write_statistics
 
         time = np.arange(self.frames) * self.frame_interval
         counts = self.trajectories
         files: dict[str, list[Path]] = {split: [] for split in SPLITS}
-        for index, regime in enumerate(self.physics):
+        for index, regime in enumerate(self.regimes()):
             starts = [self.starts(regime, n, k, index) for k, n in enumerate(counts.values())]
             values = self.solver(regime, self.frames, self.warm_up)(np.concatenate(starts))
             parts = np.split(values, np.cumsum(list(counts.values()))[:-1])
             for split, part in zip(counts, parts, strict=True):
                 self._refuse_blown_up(regime, split, part)
             for split, part in zip(counts, parts, strict=True):
-                path = directory / split / f"{self.name}_{regime}.hdf5"
+                files[split].append(directory / split / f"{self.name}_{regime}.hdf5")
                 write_file(
-                    path,
+                    files[split][-1],
                     dataset=self.name,
                     fields=self.fields,
                     values=part,
                     extent=self.extent,
                     time=time,
-                    parameters=self.physics[regime],
+                    parameters=self.physics_of(regime),
                 )
-                files[split].append(path)
         statistics = directory / "stats.yaml"
         write_statistics(statistics, [read_header(path) for path in files["train"]])
         return Manifest(
             source="simulated by symbench with exponax",
             licence="CC0-1.0",
-            parameters=self._parameters(),
+            parameters={
+                **self.model_dump(),
+                "physics": {regime: self.physics_of(regime) for regime in self.regimes()},
+                "exponax": ex.__version__,
+                "jax": jax.__version__,
+            },
             files=(statistics, *(path for paths in files.values() for path in paths)),
         )
 
@@ -248,24 +227,6 @@ class SimulatedFields(FieldDataset):
                 f"trajectories {shown} ({len(wrong)} of {len(values)}) of seed {self.seed}; use "
                 f"more steps_per_frame than {self.steps_per_frame}."
             )
-
-    def _parameters(self) -> dict[str, object]:
-        """All that decides the data, for the manifest."""
-        import exponax as ex
-        import jax
-
-        return {
-            "resolution": self.resolution,
-            "trajectories": self.trajectories,
-            "frames": self.frames,
-            "frame_interval": self.frame_interval,
-            "steps_per_frame": self.steps_per_frame,
-            "warm_up": self.warm_up,
-            "seed": self.seed,
-            "physics": self.physics,
-            "exponax": ex.__version__,
-            "jax": jax.__version__,
-        }
 
 
 def band_limited_noise(key: jax.Array, dimension: int, resolution: int, waves: int) -> jax.Array:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from symbench.data.dataset import SPLITS, TaskOptions
 from symbench.data.fields.field_dataset import FieldDataset
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import keys_and_values, text, whole_number
-from symbench.errors import ConfigError, DataError, choose
+from symbench.data.parameters import Count, Text, one_of
+from symbench.errors import DataError
 from symbench.files import sha256
 from symbench.symmetry.grids.isometries import lowest_dimension, named_group
 
@@ -26,55 +28,29 @@ THE_WELL = "polymathic-ai"
 LICENCE = "CC-BY-4.0 (The Well, arXiv 2412.00568)"
 OTHER_LICENCE = "unknown: the licence of the folder's owner"
 _STATISTICS = "stats.yaml"
+SplitName = Annotated[str, one_of(SPLITS, "split of The Well")]
 
 
 class Well(FieldDataset):
     """A data set in The Well's HDF5 schema."""
 
-    def __init__(
-        self,
-        *,
-        dataset: str,
-        source: str = HUB,
-        revision: str = "main",
-        splits: Sequence[str] = SPLITS,
-        files_per_split: int | None = None,
-        trajectories: Mapping[str, int] | None = None,
-        organisation: str = THE_WELL,
-    ) -> None:
-        """Say what to fetch and from where.
-
-        Args:
-            dataset: name, such as "active_matter".
-            source: "hub" (Hugging Face; the endpoint is taken from HF_ENDPOINT), or a folder that
-                holds stats.yaml and data/{train,valid,test}/ or {train,valid,test}/.
-            revision: branch, tag or commit of the Hub repository; pin a commit.
-            splits: which splits.
-            files_per_split: take only the first so many files of each split, by name; 1 is what
-                The Well's own tool calls first-only.
-            trajectories: use only so many trajectories of a split, the first of its files.
-            organisation: owner of the Hub repository.
-
-        Raises:
-            ConfigError: for a parameter that makes no sense, or a split that does not exist.
-
-        """
-        self.dataset = text(dataset, "dataset of The Well")
-        self.source = text(source, f"source of {dataset}")
-        self.revision = text(revision, f"revision of {dataset}")
-        self.organisation = text(organisation, f"organisation of {dataset}")
-        self.splits = _checked_splits(splits, f"splits of {dataset}")
-        self.files_per_split = (
-            None
-            if files_per_split is None
-            else whole_number(files_per_split, f"files_per_split of {dataset}", 1)
-        )
-        what = f"trajectories of {dataset}"
-        self.trajectories: dict[str, int] = {}
-        if trajectories is not None:
-            for split, count in keys_and_values(trajectories, what).items():
-                choose(split, SPLITS, f"split in the {what}")
-                self.trajectories[split] = whole_number(count, f"{what}: {split}", 1)
+    dataset: Text = Field(description='name, such as "active_matter"')
+    source: Text = Field(
+        HUB,
+        description='"hub" (Hugging Face; the endpoint is taken from HF_ENDPOINT), or a folder '
+        "that holds stats.yaml and data/{train,valid,test}/ or {train,valid,test}/",
+    )
+    revision: Text = Field("main", description="branch, tag or commit on the Hub; pin a commit")
+    splits: list[SplitName] = Field(list(SPLITS), min_length=1)
+    files_per_split: Count | None = Field(
+        None,
+        description="only the first so many files of each split, by name; 1 is what The Well's own "
+        "tool calls first-only",
+    )
+    trajectories: dict[SplitName, Count] = Field(
+        {}, description="only so many trajectories of a split, the first of its files"
+    )
+    organisation: Text = Field(THE_WELL, description="owner of the Hub repository")
 
     @property
     def repository(self) -> str:
@@ -109,18 +85,11 @@ class Well(FieldDataset):
         for path in files:
             if path.name != _STATISTICS:
                 read_header(path)
+        hub, folder = f"{self.repository}@{self.revision}", f"folder {Path(self.source).name}"
         return Manifest(
-            source=(
-                f"Hugging Face dataset {self.repository}@{self.revision}"
-                if from_hub
-                else f"folder {Path(self.source).name}"
-            ),
+            source=f"Hugging Face dataset {hub}" if from_hub else folder,
             licence=LICENCE if from_hub and self.organisation == THE_WELL else OTHER_LICENCE,
-            parameters={
-                "dataset": self.dataset,
-                "splits": list(self.splits),
-                "files_per_split": self.files_per_split,
-            },
+            parameters=self.model_dump(include={"dataset", "splits", "files_per_split"}),
             files=tuple(files),
         )
 
@@ -183,14 +152,6 @@ class Well(FieldDataset):
                 f"{file.path} of {self.repository} arrived damaged (sha256 {actual}, expected "
                 f"{expected}); it was removed, fetch it again."
             )
-
-
-def _checked_splits(splits: Sequence[str], what: str) -> tuple[str, ...]:
-    if isinstance(splits, str) or not isinstance(splits, Sequence) or not splits:
-        raise ConfigError(f"{what} are {splits!r}; give a list of {', '.join(SPLITS)}.")
-    for split in splits:
-        choose(text(split, what), SPLITS, f"split in the {what}")
-    return tuple(dict.fromkeys(splits))
 
 
 def _is_data(name: str) -> bool:

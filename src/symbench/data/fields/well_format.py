@@ -53,6 +53,11 @@ class WellFile:
     steps: int
     time_step: float
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What all files of a data set must have in common."""
+        return self.shape, self.fields, self.constant_fields
+
 
 def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile:
     """Read what a file holds; `parity` names the axial fields (-1).

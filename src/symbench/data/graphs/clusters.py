@@ -16,8 +16,12 @@ from symbench.data.arrays import Array, read_arrays
 from symbench.data.batch import Batch
 from symbench.data.dataset import Data, Dataset, Split
 from symbench.data.graphs.block_models import PADDING
-from symbench.data.graphs.eigenvectors import EigenvectorInputs, audit_flips, sign_symmetry
-from symbench.data.graphs.spectrum import refuse_repeated
+from symbench.data.graphs.eigenvectors import (
+    EigenvectorInputs,
+    audit_flips,
+    refuse_repeated,
+    sign_symmetry,
+)
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.symmetry import Symmetry
@@ -57,9 +61,7 @@ class ClusterData(Data[ClusterInputs]):
     def read(self, split: str) -> dict[str, Array]:
         """The arrays of one of train, valid, test; the first axis is the graph."""
         path = self.directory / f"{split}.hdf5"
-        arrays = read_arrays(path)
-        if missing := [name for name in ARRAYS if name not in arrays]:
-            raise DataError(f"{path} holds no {', '.join(missing)}.")
+        arrays = read_arrays(path, ARRAYS)
         communities = np.arange(arrays["seeds"].shape[-1])
         labels = np.take_along_axis(arrays["labels"], arrays["seeds"], axis=1)
         if not (labels == communities).all() or arrays["labels"].max() >= len(communities):

@@ -1,12 +1,15 @@
-"""The sign symmetry of tasks whose inputs hold Laplacian eigenvectors."""
+"""Laplacian eigenvectors as inputs: whether they are determined, and their sign symmetry."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 from torch import Tensor
 
+from symbench.data.arrays import Array
 from symbench.data.batch import Inputs
+from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.group_names import check_signs
 from symbench.symmetry.points.actions import flip_columns
@@ -15,6 +18,8 @@ from symbench.symmetry.points.matrix_groups import SignGroup
 from symbench.symmetry.symmetry import Element, Symmetry
 
 RESIDUAL_TOLERANCE = 1e-8
+# Solvers leave errors of about 1e-14; divided by this gap, they still leave vectors alone.
+SMALLEST_GAP = 1e-8
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,25 @@ def audit_flips(residuals: Iterable[float]) -> list[ElementAudit]:
         )
         for column, residual in enumerate(residuals, start=1)
     ]
+
+
+def refuse_repeated(eigenvalues: Array, what: str) -> None:
+    """Refuse spectra whose eigenvectors are not determined up to their signs.
+
+    Args:
+        eigenvalues: ascending, without the lowest one, which is zero; shape (..., column).
+        what: the graph or the file, for the message.
+
+    Raises:
+        DataError: if an eigenvalue is repeated: any rotation of its eigenvectors serves as well.
+
+    """
+    zero = np.zeros_like(eigenvalues[..., :1])
+    gaps = np.diff(np.concatenate([zero, eigenvalues], axis=-1), axis=-1)
+    if (repeated := np.argwhere(gaps < SMALLEST_GAP)).size:
+        column = int(repeated[0, -1])
+        raise DataError(
+            f"{what}: eigenvalues {column} and {column + 1} of the Laplacian are equal (counted "
+            "from 0), so that their eigenvectors are not determined up to signs; graphs that hang "
+            "together and have no copies in them avoid that."
+        )

@@ -18,8 +18,12 @@ from symbench.data.arrays import Array, read_arrays
 from symbench.data.batch import Batch
 from symbench.data.dataset import Data, Dataset, Split
 from symbench.data.graphs.adjacency import laplacian, mean_adjacency, symmetric_adjacency
-from symbench.data.graphs.eigenvectors import EigenvectorInputs, audit_flips, sign_symmetry
-from symbench.data.graphs.spectrum import refuse_repeated
+from symbench.data.graphs.eigenvectors import (
+    EigenvectorInputs,
+    audit_flips,
+    refuse_repeated,
+    sign_symmetry,
+)
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.symmetry import Symmetry
@@ -83,12 +87,10 @@ def check_trial(arrays: Mapping[str, Array], what: str) -> None:
         what: the trial or its file, for messages.
 
     Raises:
-        DataError: if an array is missing, a split has no links or nothing but links, training could
+        DataError: if a split has no links or nothing but links, training could
             not find as many pairs without a link as with one, or an eigenvalue is repeated.
 
     """
-    if missing := [name for name in ARRAYS if name not in arrays]:
-        raise DataError(f"{what} holds no {', '.join(missing)}.")
     edges, nodes = arrays["train_edges"], len(arrays["eigenvectors"])
     for split in ("valid", "test"):
         links = int((arrays[f"{split}_labels"] > 0).sum())
@@ -114,7 +116,7 @@ class LinkData(Data[LinkInputs]):
 
     def __init__(self, path: Path) -> None:
         """Read a trial; raises `DataError` if it is not there, or is none that can be used."""
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, ARRAYS)
         check_trial(arrays, str(path))
         self.arrays = {key: torch.from_numpy(value) for key, value in arrays.items()}
         self.vectors = self.arrays["eigenvectors"].float()

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from symbench.data.arrays import Array, write_arrays
+from symbench.data.arrays import Array, write_files
 from symbench.data.dataset import Dataset, Score, TaskOptions
-from symbench.data.graphs.parameters import probability
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import text, whole_number
-from symbench.errors import ConfigError, choose
+from symbench.data.parameters import Count, Positive, Whole, one_of
+from symbench.errors import ConfigError
 from symbench.symmetry.group_names import check_signs
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from symbench.data.raw_files import RawFiles
 
 # The probability of an edge, and the edges of a new node: those of the paper.
-PARAMETERS = {"erdos_renyi": 0.05, "barabasi_albert": 20}
+DENSITIES = {"erdos_renyi": 0.05, "barabasi_albert": 20.0}
 # The Laplacian is singular at its eigenvalue zero; the shift keeps the solver away from it.
 SHIFT = 1e-8
 
@@ -36,61 +36,38 @@ class NearCopies(Dataset):
 
     kind = "graphs"
 
-    def __init__(
-        self,
-        *,
-        graph: str,
-        trials: int,
-        nodes: int = 1000,
-        parameter: float | None = None,
-        copies: int = 2,
-        extra_edges: int = 1000,
-        eigenvectors: int = 16,
-        seed: int = 0,
-    ) -> None:
-        """Set the size.
+    graph: Annotated[str, one_of(DENSITIES, "graph of near_copies")]
+    trials: Count = Field(description="graphs, one for each seed of the study")
+    nodes: int = Field(1000, ge=2, description="of one copy")
+    parameter: Positive = Field(
+        default_factory=lambda given: DENSITIES[given["graph"]],
+        description="probability of an edge, or edges of a new node; the paper's by default",
+    )
+    copies: Count = 2
+    extra_edges: Whole = Field(
+        1000, description="between random nodes of all copies; loops and repetitions happen"
+    )
+    eigenvectors: Count = Field(16, description="of the Laplacian, after the constant one")
+    seed: Whole = 0
 
-        Args:
-            graph: "erdos_renyi" or "barabasi_albert".
-            trials: number of graphs, one for each seed of the study.
-            nodes: of one copy.
-            parameter: edge probability (0.05), or edges of a new node (20).
-            copies: number of copies.
-            extra_edges: edges between random nodes of all copies; loops and repetitions happen.
-            eigenvectors: number of eigenvectors, after the constant one.
-            seed: seed of all graphs.
-
-        Raises:
-            ConfigError: for values that make no graph, or graphs too small for the eigenvectors.
-
-        """
-        self.graph = choose(text(graph, "graph of near_copies"), PARAMETERS, "graph of near_copies")
-        self.trials = whole_number(trials, "trials of near_copies", 1)
-        self.nodes = whole_number(nodes, "nodes of near_copies", 2)
-        self.parameter = self._parameter(PARAMETERS[graph] if parameter is None else parameter)
-        self.copies = whole_number(copies, "copies of near_copies", 1)
-        self.extra_edges = whole_number(extra_edges, "extra_edges of near_copies", 0)
-        self.eigenvectors = whole_number(eigenvectors, "eigenvectors of near_copies", 1)
-        self.seed = whole_number(seed, "seed of near_copies", 0)
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if self.graph == "erdos_renyi" and self.parameter > 1:
+            raise ValueError(f"parameter is {self.parameter}; give a probability, at most 1")
+        if self.graph == "barabasi_albert" and not (
+            self.parameter.is_integer() and self.parameter < self.nodes
+        ):
+            raise ValueError(
+                f"parameter is {self.parameter}; give a whole number of edges, fewer edges than "
+                f"the {self.nodes} nodes"
+            )
         # The constant eigenvector is left out, and the solver never finds the last one.
         if self.eigenvectors > (most := self.nodes * self.copies - 2):
-            raise ConfigError(
-                f"eigenvectors of near_copies is {eigenvectors}; graphs of {self.nodes * copies} "
-                f"nodes have at most {most}."
+            raise ValueError(
+                f"eigenvectors is {self.eigenvectors}; graphs of {most + 2} nodes have at most "
+                f"{most}"
             )
-
-    def _parameter(self, value: float) -> float:
-        key = "parameter of near_copies"
-        if self.graph == "erdos_renyi":
-            if (chance := probability(value, key)) == 0:
-                raise ConfigError(f"{key} is {value!r}; without edges there are no links.")
-            return chance
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        edges = whole_number(value, key, 1)
-        if edges >= self.nodes:
-            raise ConfigError(f"{key} is {edges}; give fewer edges than the {self.nodes} nodes.")
-        return edges
+        return self
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -120,19 +97,11 @@ class NearCopies(Dataset):
         """Make one file for each trial."""
         from symbench.data.graphs.links import check_trial
 
-        paths = []
-        for number in range(self.trials):
-            arrays = self.trial(number)
-            check_trial(arrays, f"Trial {number} of near_copies")
-            path = directory / f"trial{number}.hdf5"
-            write_arrays(path, arrays)
-            paths.append(path)
-        return Manifest(
-            source="generated by symbench with networkx, torch-geometric and scipy",
-            licence="CC0-1.0",
-            parameters=vars(self),
-            files=tuple(paths),
-        )
+        trials = {f"trial{number}": self.trial(number) for number in range(self.trials)}
+        for name, arrays in trials.items():
+            check_trial(arrays, f"{name} of near_copies")
+        source = "generated by symbench with networkx, torch-geometric and scipy"
+        return Manifest(source, "CC0-1.0", self.model_dump(), write_files(directory, trials))
 
     def trial(self, number: int) -> dict[str, Array]:
         """Graph, split and eigenvectors of one trial."""
@@ -191,12 +160,7 @@ def _split_links(edges: Array, nodes: int, seed: int) -> dict[str, Array]:
 
 
 def laplacian_eigenvectors(edges: Array, nodes: int, count: int) -> tuple[Array, Array]:
-    """Lowest eigenpairs of 1 - D^-1/2 A D^-1/2 after the first.
-
-    Args:
-        edges: both directions, shape (2, edge).
-        nodes: number of nodes.
-        count: number of eigenvectors.
+    """Lowest eigenpairs of 1 - D^-1/2 A D^-1/2 after the first, of edges (2, edge) both ways.
 
     Returns:
         Eigenvalues, ascending, shape (column,), and unit eigenvectors, shape (node, column). Their

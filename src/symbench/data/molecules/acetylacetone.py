@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+from pydantic import Field
 
-from symbench.data.arrays import Array, open_hdf5, write_arrays
-from symbench.data.dataset import Dataset, Score, TaskOptions, check_counts
+from symbench.data.arrays import Array, open_hdf5, write_files
+from symbench.data.dataset import Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
 from symbench.data.molecules.extended_xyz import read_extended_xyz
-from symbench.data.parameters import keys_and_values, text
+from symbench.data.molecules.molecule import as_nodes
+from symbench.data.parameters import Splits, Text
 from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
 
@@ -37,22 +39,11 @@ class Acetylacetone(Dataset):
 
     kind = "molecules"
 
-    def __init__(self, *, samples: Mapping[str, int], file: str = "acac.hdf5") -> None:
-        """Set the size.
-
-        Args:
-            samples: number per split; validation is the end of the published training set, and
-                every test set is cut to the number of the test split.
-            file: name of the file among the raw files; without one, XYZ files are downloaded.
-
-        Raises:
-            ConfigError: for splits or names that make no sense.
-
-        """
-        keys_and_values(samples, "samples of acetylacetone")
-        counts = check_counts(samples, "samples of acetylacetone")
-        self.samples = {split: count for split, count in counts.items() if count is not None}
-        self.file = text(file, "file of acetylacetone")
+    samples: Splits = Field(
+        description="validation is the end of the published training set, and every test set is "
+        "cut to the number of the test split"
+    )
+    file: Text = Field("acac.hdf5", description="raw file; without it, XYZ files are downloaded")
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -92,14 +83,9 @@ class Acetylacetone(Dataset):
             "test": _cut(sets[TEST], test, zero),
             **{f"test_{name}": _cut(sets[key], test, zero) for name, key in TEST_SETS.items()},
         }
-        for name, arrays in parts.items():
-            write_arrays(directory / f"{name}.hdf5", arrays)
-        return Manifest(
-            source="acetylacetone of BOTNet-datasets (arXiv 2205.06643)",
-            licence="MIT",
-            parameters={**vars(self), "zero_of_energy": zero},
-            files=tuple(directory / f"{name}.hdf5" for name in parts),
-        )
+        source = "acetylacetone of BOTNet-datasets (arXiv 2205.06643)"
+        parameters = {**self.model_dump(), "zero_of_energy": zero}
+        return Manifest(source, "MIT", parameters, write_files(directory, parts))
 
 
 def _read(path: Path) -> dict[str, dict[str, Array]]:
@@ -142,13 +128,12 @@ def _checked(
             )
         count, atoms = len(arrays["energy"]), len(expected)
         shapes = {"position": (count, atoms, 3), "force": (count, atoms, 3), "energy": (count,)}
-        for key, shape in shapes.items():
-            if key in arrays and (
-                arrays[key].shape != shape or not count or not np.isfinite(arrays[key]).all()
-            ):
+        for key in shapes.keys() & arrays.keys():
+            good = count > 0 and arrays[key].shape == shapes[key]
+            if not good or not np.isfinite(arrays[key]).all():
                 raise DataError(
                     f"{place}: {key} of shape {arrays[key].shape} must be finite numbers of shape "
-                    f"{shape}, of at least one configuration."
+                    f"{shapes[key]}, of at least one configuration."
                 )
     if "force" not in sets[TRAINING] or "force" not in sets[TEST]:
         raise DataError(f"{places[TRAINING]} and {places[TEST]} must hold forces.")
@@ -156,17 +141,9 @@ def _checked(
 
 
 def _cut(arrays: Mapping[str, Array], chosen: slice, zero: float) -> dict[str, Array]:
-    """Some configurations as flat arrays of nodes; zeros where there are no forces."""
-    position = arrays["position"][chosen]
-    count, atoms = position.shape[:2]
+    """Some configurations; zeros where there are no forces."""
     forces = arrays.get("force")
-    species = np.unique(arrays["atomic_number"])
-    one_hot = (arrays["atomic_number"][:, None] == species).astype(float)
-    return {
-        "positions": position.reshape(-1, 3),
-        "scalars": np.tile(one_hot, (count, 1)),
-        "nodes": np.full(count, atoms),
-        "energies": arrays["energy"][chosen] - zero,
-        "forces": np.zeros((count * atoms, 3)) if forces is None else forces[chosen].reshape(-1, 3),
-        "has_forces": np.array(forces is not None),
-    }
+    position = arrays["position"][chosen]
+    given = np.zeros_like(position) if forces is None else forces[chosen]
+    flat = as_nodes(arrays["atomic_number"], position, arrays["energy"][chosen] - zero, given)
+    return {**flat, "has_forces": np.array(forces is not None)}

@@ -14,7 +14,7 @@ from symbench.data.points.graph_store import NodeSplit
 from symbench.data.points.point_audit import Moments, audit_rotations
 from symbench.data.points.point_graph import (
     PointGraph,
-    point_symmetry,
+    graph_symmetry,
     rotation_group,
     sample_of_equal_rows,
 )
@@ -32,10 +32,7 @@ class MoleculeData(Data[PointGraph]):
     def __init__(self, directory: Path, further_tests: Sequence[str] = ()) -> None:
         """Open a folder; raises `DataError` if it holds no molecules.
 
-        Args:
-            directory: the folder.
-            further_tests: names of test sets beside the test split, in files test_<name>.hdf5.
-
+        Further test sets, beside the test split, are files test_<name>.hdf5.
         """
         self.directory = directory
         self.further_tests = further_tests
@@ -63,7 +60,7 @@ class MoleculeData(Data[PointGraph]):
             forces = rotate(element, outputs[:, 1:], sample_of_row)
             return torch.cat([outputs[:, :1], forces], dim=1)
 
-        return point_symmetry(group, on_output, exact)
+        return graph_symmetry(group, on_output, exact)
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
         """Audit the law of the training data; energies of isolated molecules are invariant."""
@@ -89,23 +86,17 @@ class MoleculeSplit(NodeSplit):
     def __init__(
         self, arrays: Mapping[str, Array], training: Mapping[str, Array], unit: float
     ) -> None:
-        """Take configurations of one molecule.
+        """Take the arrays of configurations, those of the training split for scales, and a unit.
 
-        Args:
-            arrays: of the split.
-            training: those of the training split, for scales.
-            unit: of the loss: eV for energies, eV/Å for forces.
-
+        The unit is that of the loss: eV for energies, eV/Å for forces.
         """
         share = np.repeat(arrays["energies"] / arrays["nodes"], arrays["nodes"])
         super().__init__(arrays, np.concatenate([share[:, None], arrays["forces"]], axis=1))
         self.atoms = int(arrays["nodes"][0])
         self.has_forces = bool(arrays["has_forces"])
+        self.quantities = ("energy", "force") if self.has_forces else ("energy",)
         self.unit = unit
-        self._variances = {
-            "energy": MILLI**2 * float(training["energies"].var()),
-            "force": MILLI**2 * float(training["forces"].var()),
-        }
+        self._variances = variances(training)
 
     def loss(self, prediction: Tensor, batch: Batch[PointGraph]) -> Tensor:
         """Squared errors of forces and of the energy per atom, in units of the training forces."""
@@ -122,21 +113,22 @@ class MoleculeSplit(NodeSplit):
         scores["energy_mae"] = MILLI * atoms * batch.mean_per_sample(error[:, :1])
         return scores
 
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """The energy in meV and, where the split has them, forces in meV/Å."""
-        return ("energy", "force") if self.has_forces else ("energy",)
-
     def values_of(self, outputs: Tensor, batch: Batch[PointGraph]) -> dict[str, Tensor]:
         """Energy (sample, 1) in meV, and forces (sample, 3·atom) in meV/Å."""
         by_sample = MILLI * outputs.reshape(batch.samples, self.atoms, 4)
-        values = {
-            "energy": by_sample[:, :, 0].sum(dim=1, keepdim=True),
-            "force": by_sample[:, :, 1:].flatten(1),
-        }
-        return {name: values[name] for name in self.quantities}
+        energy = by_sample[:, :, 0].sum(dim=1, keepdim=True)
+        forces = {"force": by_sample[:, :, 1:].flatten(1)} if self.has_forces else {}
+        return {"energy": energy, **forces}
 
     @property
     def scales(self) -> dict[str, float]:
         """Variances of the training targets, meV² and (meV/Å)²; forces of a molecule sum to 0."""
         return {name: self._variances[name] or 1.0 for name in self.quantities}
+
+
+def variances(arrays: Mapping[str, Array]) -> dict[str, float]:
+    """Of energies and forces of some configurations, meV² and (meV/Å)²."""
+    return {
+        "energy": MILLI**2 * float(arrays["energies"].var()),
+        "force": MILLI**2 * float(arrays["forces"].var()),
+    }

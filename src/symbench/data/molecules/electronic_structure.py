@@ -5,74 +5,45 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from symbench.data.arrays import Array, read_arrays, write_arrays
-from symbench.data.parameters import text, whole_number
-from symbench.errors import ConfigError, DataError, choose
+from symbench.data.parameters import Text
+from symbench.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from pyscf.gto import Mole
 
 WAVE_FUNCTIONS = ("hf", "ccsd")
 CONVERGENCE = 1e-10
-FINEST_GRID = 9
 # Geometries between two savings of a long computation.
 _TOGETHER = 16
 
 
 class Surface(NamedTuple):
-    """Some points of a potential-energy surface.
-
-    Attributes:
-        energies: Hartree, shape (geometry,).
-        forces: Hartree/bohr, shape (geometry, atom, axis).
-
-    """
+    """Energies, Hartree, (geometry,), and forces, Hartree/bohr, (geometry, atom, axis)."""
 
     energies: Array
     forces: Array
 
 
-@dataclass(frozen=True)
-class Level:
+class Level(BaseModel):
     """How the electrons are treated.
 
-    Attributes:
-        method: "hf", "ccsd", or the name of a density functional such as "b3lyp".
-        basis: name of a basis set, such as "6-31g*".
-        grid: fineness of the integration grid of functionals, 0 to 9.
-
+    A basis is one name: of bases by element, those that are not named would have no functions.
     """
 
-    method: str
-    basis: str
-    grid: int = 3
-
-    @classmethod
-    def of(cls, settings: Mapping[str, object], molecule: str) -> Level:
-        """The level of some settings; raises `ConfigError` that names the molecule and the key.
-
-        A basis is one name: of bases by element, those that are not named would have no functions.
-        """
-        what = f"level of {molecule}"
-        for key in settings:
-            choose(key, ("method", "basis", "grid"), f"key in {what}")
-        for key in ("method", "basis"):
-            if key not in settings:
-                raise ConfigError(f"{what}: '{key}' is missing; give method and basis.")
-        grid = whole_number(settings.get("grid", cls.grid), f"grid in {what}", 0)
-        if grid > FINEST_GRID:
-            raise ConfigError(f"grid in {what} is {grid}; give at most {FINEST_GRID}.")
-        method, basis = (text(settings[key], f"{key} in {what}") for key in ("method", "basis"))
-        return cls(method, basis, grid)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    method: Text = Field(description='"hf", "ccsd", or a density functional such as "b3lyp"')
+    basis: Text = Field(description='name of a basis set, such as "6-31g*"')
+    grid: int = Field(3, ge=0, le=9, description="fineness of the grid of functionals")
 
     def check(self, symbols: Sequence[str]) -> None:
         """Raise `ConfigError` for a method or basis that PySCF does not have."""
@@ -159,7 +130,7 @@ def surface(
 
 
 def _part(symbols: tuple[str, ...], level: Level, folder: Path, geometries: Array) -> Surface:
-    described = json.dumps([symbols, vars(level)]).encode() + geometries.tobytes()
+    described = json.dumps([symbols, level.model_dump()]).encode() + geometries.tobytes()
     path = folder / f"{hashlib.sha256(described).hexdigest()[:24]}.hdf5"
     if path.is_file():
         arrays = read_arrays(path)
@@ -200,7 +171,7 @@ def normal_modes(symbols: Sequence[str], basis: str, positions: Array) -> Normal
     from pyscf.hessian import thermo
 
     lib.num_threads(1)
-    molecule = Level("hf", basis).molecule(symbols, positions)
+    molecule = Level(method="hf", basis=basis).molecule(symbols, positions)
     hessian = scf.RHF(molecule).run(conv_tol=CONVERGENCE).Hessian().kernel()
     found = thermo.harmonic_analysis(molecule, hessian)
     return NormalModes(found["norm_mode"], np.real(found["freq_au"]) ** 2)

@@ -2,15 +2,29 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from symbench.data.arrays import Array
-from symbench.data.molecules.elements import ATOMIC_NUMBERS
 from symbench.errors import DataError
 
+_PERIODS = (
+    "H He",
+    "Li Be B C N O F Ne",
+    "Na Mg Al Si P S Cl Ar",
+    "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr",
+    "Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe",
+    "Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu",
+    "Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn",
+    "Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr",
+    "Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og",
+)
+
+ATOMIC_NUMBERS = {
+    symbol: number for number, symbol in enumerate(" ".join(_PERIODS).split(), start=1)
+}
 # Names of the same quantity; some codes put REF_ before the reference of a fit.
 ENERGY = ("energy", "REF_energy")
 FORCES = ("forces", "force", "REF_forces", "REF_force")
@@ -21,23 +35,14 @@ _BRACKETED = r"\{[^}]*\}|\[[^\]]*\]"
 _PAIR = re.compile(rf"([\w.:-]+)\s*=\s*({_QUOTED}|{_BRACKETED}|[^\s\"']+)|{_QUOTED}|\S+")
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """One configuration of a file, in its units.
-
-    Attributes:
-        symbols: of the atoms.
-        positions: shape (atom, axis).
-        energy: of all atoms together.
-        forces: shape (atom, axis); None where the file gives none.
-        keys: the names of energy and forces in the file.
-
-    """
+class Configuration(NamedTuple):
+    """One configuration of a file, in its units; no forces where the file gives none."""
 
     symbols: tuple[str, ...]
     positions: Array
     energy: float
     forces: Array | None
+    # The names of energy and forces in the file.
     keys: tuple[str, str | None]
 
 

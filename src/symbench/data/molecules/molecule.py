@@ -1,11 +1,15 @@
-"""A molecule as models see it: atoms with bonds."""
+"""A molecule as models see it: atoms with bonds; its configurations as arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from symbench.data.arrays import Array
     from symbench.symmetry.points.labelled_points import Order
 
 
@@ -34,3 +38,26 @@ class Molecule:
 LITHIUM_HYDRIDE = Molecule(("Li", "H"), ((0, 1),))
 AMMONIA = Molecule(("N", "H", "H", "H"), ((0, 1), (0, 2), (0, 3)))
 MOLECULES = {"LiH": LITHIUM_HYDRIDE, "NH3": AMMONIA}
+
+
+def as_nodes(
+    kinds: Sequence[object] | Array, positions: Array, energies: Array, forces: Array
+) -> dict[str, Array]:
+    """Configurations of one molecule as arrays of nodes; see `GraphStore`.
+
+    Args:
+        kinds: element of each atom, (atom,): one feature for each element, in their order.
+        positions: shape (configuration, atom, axis).
+        energies: shape (configuration,).
+        forces: shape (configuration, atom, axis).
+
+    """
+    elements, numbers = np.unique(np.asarray(kinds), return_inverse=True)
+    count, atoms, _ = positions.shape
+    return {
+        "positions": positions.reshape(-1, 3),
+        "scalars": np.tile(np.eye(len(elements))[numbers], (count, 1)),
+        "nodes": np.full(count, atoms),
+        "energies": energies,
+        "forces": forces.reshape(-1, 3),
+    }

@@ -7,14 +7,15 @@ be read.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from symbench.data.arrays import Array, write_arrays
+from symbench.data.arrays import Array, write_files
 from symbench.data.dataset import Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
 from symbench.data.molecules.electronic_structure import (
@@ -24,13 +25,15 @@ from symbench.data.molecules.electronic_structure import (
     surface,
 )
 from symbench.data.molecules.molecule import MOLECULES, Molecule
-from symbench.data.parameters import keys_and_values, whole_number
+from symbench.data.parameters import Count, Whole
 from symbench.errors import ConfigError, SymmetryError
 
 if TYPE_CHECKING:
     from symbench.data.molecules.surface_data import SurfaceData
     from symbench.data.raw_files import RawFiles
 
+# Of the thermal displacements, in Kelvin.
+TEMPERATURE = 300.0
 # Where geometries lie: in the range of training, or beyond it.
 PARTS = ("inside", "outside")
 GROUPS = ("SO(3) * automorphisms", "O(3) * automorphisms")
@@ -43,52 +46,30 @@ class PotentialSurface(Dataset):
     training_samples = "training_samples"
     name: ClassVar[str]
 
-    def __init__(
-        self,
-        *,
-        samples: Mapping[str, int],
-        level: Mapping[str, object],
-        folds: int = 5,
-        training_samples: int | None = None,
-        seed: int = 0,
-    ) -> None:
-        """Set the size.
+    samples: dict[str, Count] = Field(description="number of geometries: inside, outside")
+    level: Level = Field(description="of the electronic structure")
+    folds: int = Field(5, ge=3, description="of cross-validation; seed k has fold k for its test")
+    fewer: Count | None = Field(
+        None,
+        alias="training_samples",
+        description="fewer geometries for training, for learning curves; null for all",
+    )
+    seed: Whole = Field(0, description="draws geometries, orientations and labels")
 
-        Args:
-            samples: number of geometries: inside, outside.
-            level: method, basis and grid of the electronic structure; see `Level`.
-            folds: parts of cross-validation; seed k has fold k for its test.
-            training_samples: fewer geometries for training, for learning curves; None for all.
-            seed: draws geometries, orientations and labels.
-
-        Raises:
-            ConfigError: for sizes or levels that make no sense.
-
-        """
-        self.samples = self._samples(samples)
-        self.level = Level.of(keys_and_values(level, f"level of {self.name}"), self.name)
-        self.folds = whole_number(folds, f"folds of {self.name}", 3)
-        if self.folds > self.samples["inside"]:
-            raise ConfigError(
-                f"folds of {self.name} is {folds}; give at most the {self.samples['inside']} "
-                "samples inside."
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if set(self.samples) != set(PARTS):
+            raise ValueError(f"samples are {self.samples}; give numbers for inside and outside")
+        inside = self.samples["inside"]
+        if self.folds > inside:
+            raise ValueError(f"folds is {self.folds}; give at most the {inside} samples inside")
+        most = training_count(inside, self.folds)
+        if self.fewer is not None and self.fewer > most:
+            raise ValueError(
+                f"training_samples is {self.fewer}; give at most {most}: {self.folds} folds leave "
+                f"so many of {inside} samples for training"
             )
-        self.fewer = training_samples
-        if training_samples is not None:
-            key = f"training_samples of {self.name}"
-            most = training_count(self.samples["inside"], self.folds)
-            if whole_number(training_samples, key, 1) > most:
-                raise ConfigError(
-                    f"{key} is {training_samples}; give at most {most}: {self.folds} folds leave "
-                    f"so many of {self.samples['inside']} samples for training."
-                )
-        self.seed = whole_number(seed, f"seed of {self.name}", 0)
-
-    def _samples(self, samples: Mapping[str, int]) -> dict[str, int]:
-        key = f"samples of {self.name}"
-        if set(keys_and_values(samples, key)) != set(PARTS):
-            raise ConfigError(f"{key} are {dict(samples)}; give numbers for inside and outside.")
-        return {part: whole_number(samples[part], f"{key}, {part},", 1) for part in PARTS}
+        return self
 
     @property
     def molecule(self) -> Molecule:
@@ -98,13 +79,15 @@ class PotentialSurface(Dataset):
     @property
     def scores(self) -> tuple[Score, ...]:
         """Absolute and squared errors, and variances that the latter are compared with."""
-        return (
-            Score("energy_mae", "meV"),
-            Score("force_mae", "meV/Å"),
-            Score("energy_mse", "meV²"),
-            Score("force_mse", "(meV/Å)²"),
-            Score("energy_spread", "meV²"),
-            Score("force_spread", "(meV/Å)²"),
+        units = {
+            "mae": ("meV", "meV/Å"),
+            "mse": ("meV²", "(meV/Å)²"),
+            "spread": ("meV²", "(meV/Å)²"),
+        }
+        return tuple(
+            Score(f"{kind}_{name}", unit)
+            for name, pair in units.items()
+            for kind, unit in zip(("energy", "force"), pair, strict=True)
         )
 
     @property
@@ -144,6 +127,7 @@ class PotentialSurface(Dataset):
         from pyscf.data import nist
 
         self.level.check(self.molecule.symbols)
+        parts = {}
         for stream, part in enumerate(PARTS):
             rng = np.random.default_rng([self.seed, stream])
             geometries = self.geometries(rng, self.samples[part], part == "inside")
@@ -152,27 +136,18 @@ class PotentialSurface(Dataset):
             found = surface(self.molecule.symbols, self.level, geometries, kept, threads)
             # Rotated and relabelled after the fact: integration grids rotate with the molecule.
             positions, forces = self._scatter(rng, geometries, found.forces)
-            arrays = {
+            parts[part] = {
                 "positions": positions,
                 "energies_hartree": found.energies,
                 "forces_hartree_per_bohr": forces,
                 "energies": (found.energies - self.zero) * nist.HARTREE2EV,
                 "forces": forces * (nist.HARTREE2EV / nist.BOHR),
             }
-            write_arrays(directory / f"{part}.hdf5", arrays)
         return Manifest(
             source=f"generated by symbench with pyscf {pyscf.__version__}",
             licence="CC0-1.0",
-            parameters={
-                "molecule": self.name,
-                "samples": self.samples,
-                "level": vars(self.level),
-                "folds": self.folds,
-                "training_samples": self.fewer,
-                "zero_of_energy_hartree": self.zero,
-                "seed": self.seed,
-            },
-            files=tuple(directory / f"{part}.hdf5" for part in PARTS),
+            parameters={**self.model_dump(by_alias=True), "zero_of_energy_hartree": self.zero},
+            files=write_files(directory, parts),
         )
 
     @cached_property
@@ -230,7 +205,6 @@ class Ammonia(PotentialSurface):
     """
 
     name = "NH3"
-    temperature = 300.0
 
     def geometries(self, rng: np.random.Generator, count: int, inside: bool) -> Array:
         """See `PotentialSurface`."""
@@ -244,7 +218,7 @@ class Ammonia(PotentialSurface):
             angles = np.where(long, angles, bent)
         placed = np.stack([ammonia(*each) for each in zip(bonds, angles, strict=True)])
         modes = normal_modes(self.molecule.symbols, self.level.basis, self.equilibrium)
-        moved = placed + modes.thermal(rng, count, self.temperature)
+        moved = placed + modes.thermal(rng, count, TEMPERATURE)
         return moved - moved[:, :1]
 
 
@@ -279,10 +253,11 @@ def _equilibrium(name: str, basis: str) -> Array:
         "NH3": (ammonia, [1.0, np.radians(68.0)]),
     }
     build, start = builders[name]
+    level = Level(method="hf", basis=basis)
 
     def energy(coordinates: Array) -> float:
         positions = build(*coordinates)
-        return energy_and_forces(MOLECULES[name].symbols, Level("hf", basis), positions)[0]
+        return energy_and_forces(MOLECULES[name].symbols, level, positions)[0]
 
     found = minimize(energy, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7})
     return build(*found.x)

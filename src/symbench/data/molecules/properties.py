@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from symbench.data.arrays import Array, read_arrays
 from symbench.data.batch import Batch
-from symbench.data.dataset import Data, Dataset, Split
-from symbench.data.points.graph_store import GraphStore
+from symbench.data.dataset import Data, Dataset
+from symbench.data.points.graph_store import NodeSplit
 from symbench.data.points.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
-from symbench.data.points.point_graph import PointGraph, point_symmetry, rotation_group
+from symbench.data.points.point_graph import PointGraph, graph_symmetry, rotation_group
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.symmetry import Symmetry
 
@@ -42,7 +42,7 @@ class PropertyData(Data[PointGraph]):
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[PointGraph]:
         """O(3) or SO(3); properties are invariant."""
-        return point_symmetry(group, lambda element, outputs: outputs, exact)
+        return graph_symmetry(group, lambda element, outputs: outputs, exact)
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
         """Audit the law of the training data: second moments of the first molecules."""
@@ -59,20 +59,14 @@ class PropertyData(Data[PointGraph]):
         return PropertySplit(arrays, self.target, self.target_scale)
 
 
-class PropertySplit(Split[PointGraph]):
-    """The molecules of one split, in memory."""
+class PropertySplit(NodeSplit):
+    """The molecules of one split; targets have the shape (sample, 1)."""
 
     def __init__(self, arrays: Mapping[str, Array], target: str, scale: float) -> None:
         """Take the arrays of a file, the name of the property, and the unit of the loss."""
-        self.store = GraphStore(arrays)
-        self.target = target
+        super().__init__(arrays, arrays["targets"][:, None])
+        self.quantities = (target,)
         self.scale = scale
-        self.targets = torch.from_numpy(arrays["targets"]).float()[:, None]
-
-    @property
-    def samples(self) -> Array:
-        """One row for each molecule."""
-        return np.arange(len(self.store.nodes))[:, None]
 
     def batch(self, rows: Array, generator: torch.Generator | None = None) -> Batch[PointGraph]:
         """Some molecules; nothing in them is random."""
@@ -87,16 +81,11 @@ class PropertySplit(Split[PointGraph]):
         """Absolute error; shape (sample,)."""
         return {"mae": (prediction - batch.targets).abs()[:, 0]}
 
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """The property."""
-        return (self.target,)
-
     def values_of(self, outputs: Tensor, batch: Batch[PointGraph]) -> dict[str, Tensor]:
         """The property in its unit, shape (sample, 1)."""
-        return {self.target: outputs}
+        return dict.fromkeys(self.quantities, outputs)
 
     @property
     def scales(self) -> dict[str, float]:
         """Variance of the training targets."""
-        return {self.target: self.scale**2}
+        return dict.fromkeys(self.quantities, self.scale**2)

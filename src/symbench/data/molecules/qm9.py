@@ -12,15 +12,16 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from symbench.data.arrays import Array, write_arrays
-from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
+from symbench.data.arrays import Array, write_files
+from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import keys_and_values, text, whole_number
-from symbench.errors import ConfigError, DataError, choose
+from symbench.data.parameters import OpenSplits, Whole, one_of
+from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
@@ -60,35 +61,20 @@ class QM9(Dataset):
 
     kind = "molecules"
 
-    def __init__(
-        self,
-        *,
-        target: str,
-        samples: Mapping[str, int | None],
-        checksums: Mapping[str, str] | None = None,
-        seed: int = 0,
-    ) -> None:
-        """Set target and split.
+    target: Annotated[str, one_of(TARGETS, "target of QM9")] = Field(description="see `TARGETS`")
+    samples: OpenSplits = Field(description="of one random order; null for the rest, in test only")
+    checksums: dict[
+        Annotated[str, one_of(URLS, "file in checksums of QM9")],
+        Annotated[str, Field(pattern="^[0-9a-f]{64}$")],
+    ] = Field({}, description="sha256 of raw files, where they are known")
+    seed: Whole = Field(0, description="of the order")
 
-        Args:
-            target: one of `TARGETS`.
-            samples: molecules per split, of one random order; None for the rest, in test only.
-            checksums: sha256 of "qm9.zip" and of the list of molecules to leave out ("3195404"),
-                where they are known.
-            seed: of the order.
-
-        Raises:
-            ConfigError: for an unknown target, split or file.
-
-        """
-        self.target = choose(text(target, "target of QM9"), TARGETS, "target of QM9")
-        keys_and_values(samples, "samples of QM9")
-        self.samples = check_counts(samples, "samples of QM9", rest=("test",))
-        self.checksums = {
-            choose(name, URLS, "file in checksums of QM9"): _checked_sum(name, value)
-            for name, value in keys_and_values(checksums or {}, "checksums of QM9").items()
-        }
-        self.seed = whole_number(seed, "seed of QM9", 0)
+    @model_validator(mode="after")
+    def _check_rest(self) -> Self:
+        for split in ("train", "valid"):
+            if self.samples[split] is None:
+                raise ValueError(f"samples.{split} is None; the test split alone may be the rest")
+        return self
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -122,19 +108,17 @@ class QM9(Dataset):
         reference = np.zeros(len(ELEMENTS))
         if self.target in TOTAL_ENERGIES:
             reference = _energy_of_elements(molecules, values, rows)
-        for split in SPLITS:
-            chosen = [molecules[k] for k in rows[split]]
-            write_arrays(directory / f"{split}.hdf5", _flat(chosen, values[rows[split]], reference))
-        return Manifest(
-            source="QM9 (Ramakrishnan et al. 2014), raw files as read by PyG",
-            licence="CC0-1.0",
-            parameters={
-                **vars(self),
-                "unit": unit,
-                "energy_of_elements": dict(zip(ELEMENTS, reference.tolist(), strict=True)),
-            },
-            files=tuple(directory / f"{split}.hdf5" for split in SPLITS),
-        )
+        splits = {
+            split: _flat([molecules[k] for k in chosen], values[chosen], reference)
+            for split, chosen in rows.items()
+        }
+        parameters = {
+            **self.model_dump(),
+            "unit": unit,
+            "energy_of_elements": dict(zip(ELEMENTS, reference.tolist(), strict=True)),
+        }
+        source = "QM9 (Ramakrishnan et al. 2014), raw files as read by PyG"
+        return Manifest(source, "CC0-1.0", parameters, write_files(directory, splits))
 
     def _rows(self, kept: Array) -> dict[str, Array]:
         """The molecules of each split."""
@@ -147,14 +131,6 @@ class QM9(Dataset):
             raise DataError(f"QM9: {asked} molecules are asked, of {len(order)}.")
         rows = dict(zip(SPLITS, np.split(order, [train, train + valid]), strict=True))
         return {**rows, "test": rows["test"][:test]}
-
-
-def _checked_sum(name: str, value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ConfigError(
-            f"checksum of {name} of QM9 is {value!r}; give a sha256, 64 hexadecimal digits."
-        )
-    return value
 
 
 def read_structures(archive: Path) -> list[tuple[Array, Array]]:
@@ -247,10 +223,11 @@ def _energy_of_elements(
             million meV, would be missing from the target.
 
     """
-    counts = {
-        split: np.stack([np.bincount(molecules[k][0], minlength=len(ELEMENTS)) for k in chosen])
-        for split, chosen in rows.items()
-    }
+
+    def count(chosen: Array) -> Array:
+        return np.stack([np.bincount(molecules[k][0], minlength=len(ELEMENTS)) for k in chosen])
+
+    counts = {split: count(chosen) for split, chosen in rows.items()}
     known = counts["train"].any(axis=0)
     for split, found in counts.items():
         if (unknown := np.flatnonzero(found.any(axis=0) & ~known)).size:
@@ -259,10 +236,8 @@ def _energy_of_elements(
                 "molecule does, so that its share of the total energy is not known: raise the "
                 "training samples."
             )
-    solution: Array = np.linalg.lstsq(
-        counts["train"].astype(float), values[rows["train"]], rcond=None
-    )[0]
-    return solution
+    of_training: Array = counts["train"].astype(float)
+    return np.asarray(np.linalg.lstsq(of_training, values[rows["train"]], rcond=None)[0])
 
 
 def _flat(

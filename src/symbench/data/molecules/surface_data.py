@@ -11,8 +11,8 @@ from torch import Tensor
 from symbench.data.arrays import Array, read_arrays
 from symbench.data.batch import Batch
 from symbench.data.dataset import Dataset
-from symbench.data.molecules.configurations import MILLI, MoleculeData, MoleculeSplit
-from symbench.data.molecules.molecule import Molecule
+from symbench.data.molecules.configurations import MILLI, MoleculeData, MoleculeSplit, variances
+from symbench.data.molecules.molecule import Molecule, as_nodes
 from symbench.data.points.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
 from symbench.data.points.point_graph import PointGraph, rotation_group
 from symbench.errors import DataError, SymmetryError
@@ -34,13 +34,13 @@ class SurfaceData(MoleculeData):
         fold: int,
         training_samples: int | None = None,
     ) -> None:
-        """Open a fold of a folder.
+        """Open a fold of a folder: its test; the next one validates, and the rest trains.
 
         Args:
             directory: the folder.
             molecule: whose surface it is.
             folds: number of folds.
-            fold: whose geometries are the test; those of the next validate.
+            fold: whose geometries are the test.
             training_samples: so many of the rest for training; None for all.
 
         Raises:
@@ -53,49 +53,29 @@ class SurfaceData(MoleculeData):
         inside, outside = (self._read(directory / f"{part}.hdf5") for part in ("inside", "outside"))
         count = len(inside["energies"])
         place = np.arange(count) // (count // folds)
-        test = place == fold
-        valid = place == (fold + 1) % folds
+        test, valid = place == fold, place == (fold + 1) % folds
         training = np.flatnonzero(~test & ~valid)
-        if training_samples is not None:
-            if not 0 < training_samples <= len(training):
-                raise DataError(
-                    f"{training_samples} training samples are asked, of {len(training)} in a fold."
-                )
-            training = training[:training_samples]
+        if training_samples is not None and not 0 < training_samples <= len(training):
+            raise DataError(
+                f"{training_samples} training samples are asked, of {len(training)} in a fold."
+            )
         self.parts = {
-            "train": self._chosen(inside, training),
+            "train": self._chosen(inside, training[:training_samples]),
             "valid": self._chosen(inside, np.flatnonzero(valid)),
             "test": self._chosen(inside, np.flatnonzero(test)),
-            "outside": outside,
+            "outside": self._chosen(outside, np.arange(len(outside["energies"]))),
         }
         self.training = self.parts["train"]
 
     def _read(self, path: Path) -> dict[str, Array]:
-        """Arrays of nodes as `GraphStore` takes them, beside those of samples."""
-        arrays = read_arrays(path)
-        if missing := {"positions", "energies", "forces"} - set(arrays):
-            raise DataError(f"{path} holds no {', '.join(sorted(missing))}.")
+        arrays = read_arrays(path, ("positions", "energies", "forces"))
         if arrays["positions"].shape[1:] != (self.atoms, 3):
             raise DataError(f"{path} holds no geometries of {self.atoms} atoms.")
-        count = len(arrays["energies"])
-        kinds = sorted(set(self.molecule.symbols))
-        one_hot = np.array([[symbol == kind for kind in kinds] for symbol in self.molecule.symbols])
-        return {
-            "positions": arrays["positions"].reshape(-1, 3),
-            "scalars": np.tile(one_hot.astype(float), (count, 1)),
-            "nodes": np.full(count, self.atoms),
-            "energies": arrays["energies"],
-            "forces": arrays["forces"].reshape(-1, 3),
-            "has_forces": np.array(True),
-        }
+        return arrays
 
     def _chosen(self, arrays: Mapping[str, Array], samples: Array) -> dict[str, Array]:
-        nodes = (samples[:, None] * self.atoms + np.arange(self.atoms)).flatten()
-        of_nodes = ("positions", "scalars", "forces")
-        return {
-            key: value[nodes] if key in of_nodes else value[samples] if value.ndim else value
-            for key, value in arrays.items()
-        }
+        chosen = (arrays[key][samples] for key in ("positions", "energies", "forces"))
+        return {**as_nodes(self.molecule.symbols, *chosen), "has_forces": np.array(True)}
 
     def model_arguments(self) -> dict[str, object]:
         """The molecule, widths of the inputs, and the range of the training energies."""
@@ -161,9 +141,7 @@ class SurfaceData(MoleculeData):
             powers = [np.arange(len(places))]
             while (following := powers[-1][places]).tolist() != powers[0].tolist():
                 powers.append(following)
-            features = np.stack(
-                [np.concatenate([lengths[:, p], strengths[:, p]], axis=1) for p in powers]
-            )
+            features = np.stack([np.hstack([lengths[:, p], strengths[:, p]]) for p in powers])
             asymmetry, p_value = audit_moved_features(features, len(chosen.orders))
             name = "atoms " + " ".join(map(str, order))
             audits.append(
@@ -188,10 +166,7 @@ class SurfaceSplit(MoleculeSplit):
     ) -> None:
         """Take geometries and the unit of the losses; see `MoleculeSplit`."""
         super().__init__(arrays, training, unit)
-        self.spread = {
-            "energy": MILLI**2 * float(arrays["energies"].var()),
-            "force": MILLI**2 * float(arrays["forces"].var()),
-        }
+        self.spread = variances(arrays)
 
     def first_phase_loss(self, prediction: Tensor, batch: Batch[PointGraph]) -> Tensor:
         """Mean squared error of energies that are scaled to [-1, 1]."""
@@ -209,13 +184,10 @@ class SurfaceSplit(MoleculeSplit):
         The variances are those of the targets of the part, whatever the prediction is.
         """
         error = MILLI * (prediction - batch.targets)
-        energy, force = self.atoms * error[:, :1], error[:, 1:]
-        known = {
-            "energy_mae": batch.mean_per_sample(energy.abs()),
-            "force_mae": batch.mean_per_sample(force.abs()),
-            "energy_mse": batch.mean_per_sample(energy.square()),
-            "force_mse": batch.mean_per_sample(force.square()),
-        }
-        for kind, variance in self.spread.items():
-            known[f"{kind}_spread"] = torch.full_like(known["energy_mae"], variance)
-        return known
+        errors = {"energy": self.atoms * error[:, :1], "force": error[:, 1:]}
+        mean = batch.mean_per_sample
+        absolute = {f"{kind}_mae": mean(each.abs()) for kind, each in errors.items()}
+        squared = {f"{kind}_mse": mean(each.square()) for kind, each in errors.items()}
+        like = absolute["energy_mae"]
+        spread = {f"{kind}_spread": torch.full_like(like, v) for kind, v in self.spread.items()}
+        return {**absolute, **squared, **spread}

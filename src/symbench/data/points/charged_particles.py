@@ -8,26 +8,23 @@ protocol, with its integrator and its clipped forces, is that of the "charged5" 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from symbench.data.arrays import write_arrays
-from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
+from symbench.data.arrays import Array, write_files
+from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import keys_and_values, number, whole_number
+from symbench.data.parameters import Count, Splits, Whole
 from symbench.data.raw_files import RawFiles
-from symbench.errors import ConfigError
 from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.points.particle_data import ParticleData
     from symbench.symmetry.groups import Elements
-
-Array = np.ndarray
 
 TIME_STEP = 1e-3
 LARGEST_FORCE = 100.0
@@ -42,11 +39,7 @@ _AUDITED_STEPS = 50
 class Start(NamedTuple):
     """Where particles start.
 
-    Attributes:
-        positions: shape (trajectory, particle, axis).
-        velocities: the same.
-        charges: ±1, shape (trajectory, particle).
-
+    Positions and velocities (trajectory, particle, axis), and charges ±1 (trajectory, particle).
     """
 
     positions: Array
@@ -58,7 +51,7 @@ def random_start(rng: np.random.Generator, count: int, particles: int, dimension
     """Normal positions, velocities of fixed norm, random charges.
 
     Positions have the standard deviation (n/5)^(1/3) and are reflected at the walls of a box that
-    they seldom reach; velocities have random directions and norm 0.5.
+    they seldom reach.
     """
     charges = rng.choice([-1.0, 1.0], size=(count, particles))
     positions = rng.normal(size=(count, particles, dimension)) * (particles / 5) ** (1 / 3)
@@ -77,8 +70,7 @@ def forces(positions: Array, charge_products: Array, external: Array | float = 0
     Args:
         positions: shape (trajectory, particle, axis).
         charge_products: q_i q_j, zero for i = j, shape (trajectory, particle, particle).
-        external: a force that does not depend on positions, along the last axis, broadcast to
-            shape (trajectory, particle).
+        external: a further force along the last axis, broadcast to (trajectory, particle).
 
     """
     difference = positions[:, :, None] - positions[:, None]
@@ -169,89 +161,53 @@ class ChargedParticles(Dataset):
     kind = "points"
     training_samples = "trajectories.train"
 
-    def __init__(
-        self,
-        *,
-        trajectories: Mapping[str, int],
-        dimension: int = 3,
-        particles: int | None = None,
-        input_step: int = 3100,
-        target_step: int = 4100,
-        field: float = 0.0,
-        gravity: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        """Set the size.
+    trajectories: Splits
+    dimension: int = Field(3, ge=2, description="of space")
+    particles: int = Field(
+        default_factory=lambda given: max(5, given["dimension"] + 2),
+        ge=2,
+        description="five, or two more than axes if that is more, by default",
+    )
+    input_step: Count = Field(3100, description="whose positions and velocities a model sees")
+    target_step: Count = Field(4100, description="whose positions it predicts")
+    field: float = Field(0.0, description="electric, along the last axis; see `Background`")
+    gravity: float = Field(0.0, description="pull against the last axis; see `Background`")
+    seed: Whole = Field(0, description="of all starts")
 
-        Args:
-            trajectories: number per split: train, valid, test.
-            dimension: of space, two at least.
-            particles: two at least; five, or two more than axes if that is more, by default.
-            input_step: step whose positions and velocities a model sees.
-            target_step: step whose positions it predicts.
-            field: strength of a uniform electric field along the last axis, switched on at the
-                input step; see `Background`.
-            gravity: strength of a uniform pull against the last axis, likewise.
-            seed: seed of all starts.
-
-        Raises:
-            ConfigError: for values that make no sense.
-
-        """
-        keys_and_values(trajectories, _named("trajectories"))
-        self.trajectories = check_counts(trajectories, _named("trajectories"))
-        self.dimension = whole_number(dimension, _named("dimension"), 2)
-        if particles is None:
-            particles = max(5, self.dimension + 2)
-        self.particles = whole_number(particles, _named("particles"), 2)
-        first = whole_number(input_step, _named("input_step"), 1)
-        last = whole_number(target_step, _named("target_step"), 1)
-        if not first < last:
-            raise ConfigError(
-                f"{_named('input_step')} is {first} and target_step is {last}; the target must "
-                "come after the input."
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if self.input_step >= self.target_step:
+            raise ValueError(
+                f"input_step is {self.input_step} and target_step is {self.target_step}; the "
+                "target must come after the input"
             )
-        self.steps = (first, last)
-        self.background = Background(
-            number(field, _named("field")), number(gravity, _named("gravity")), since=first
-        )
-        self.seed = whole_number(seed, _named("seed"), 0)
+        return self
+
+    @property
+    def background(self) -> Background:
+        """Forces that are switched on at the input step."""
+        return Background(self.field, self.gravity, since=self.input_step)
 
     def _starts(self, stream: int, count: int) -> Start:
-        """Random starts of a stream; see `random_start`."""
         rng = np.random.default_rng([self.seed, stream])
         return random_start(rng, count, self.particles, self.dimension)
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Simulate every split and write its file."""
-        paths = []
+        splits = {}
         for stream, (split, count) in enumerate(self.trajectories.items()):
-            assert count is not None
             start = self._starts(stream, count)
-            positions, velocities = simulate(start, self.steps, self.background)
-            path = directory / f"{split}.hdf5"
-            arrays = {
+            steps = (self.input_step, self.target_step)
+            positions, velocities = simulate(start, steps, self.background)
+            splits[split] = {
                 "positions": positions[0],
                 "velocities": velocities[0],
                 "targets": positions[1],
                 "charges": start.charges,
             }
-            write_arrays(path, arrays)
-            paths.append(path)
-        return Manifest(
-            source="generated by symbench with numpy",
-            licence="CC0-1.0",
-            parameters={
-                "trajectories": self.trajectories,
-                "dimension": self.dimension,
-                "particles": self.particles,
-                "steps": self.steps,
-                "time_step": TIME_STEP,
-                **asdict(self.background),
-                "seed": self.seed,
-            },
-            files=tuple(paths),
-        )
+        parameters = {**self.model_dump(), "time_step": TIME_STEP}
+        files = write_files(directory, splits)
+        return Manifest("generated by symbench with numpy", "CC0-1.0", parameters, files)
 
     def open(self, directory: Path, options: TaskOptions, seed: int) -> ParticleData:
         """Open the files; all seeds share the data."""
@@ -269,16 +225,7 @@ class ChargedParticles(Dataset):
         check_rotations(name, self.dimension)
 
     def dynamics_errors(self, group: str, elements: Elements) -> list[float]:
-        """Solve some starts anew, each moved by every element.
-
-        Args:
-            group: name of a group of these data.
-            elements: orthogonal matrices, shape (element, axis, axis).
-
-        Raises:
-            SymmetryError: if they are no elements of the group.
-
-        """
+        """Solve some starts anew, each moved by every element, shape (element, axis, axis)."""
         from symbench.data.points.point_graph import rotation_group
 
         checked = rotation_group(group, self.dimension).check(elements)
@@ -287,15 +234,8 @@ class ChargedParticles(Dataset):
         solution = simulate(start, (_AUDITED_STEPS,), background)[0]
         errors = []
         for element in checked.double().numpy():
-            moved_start = Start(
-                start.positions @ element.T, start.velocities @ element.T, start.charges
-            )
-            moved = simulate(moved_start, (_AUDITED_STEPS,), background)[0]
+            vectors = (start.positions @ element.T, start.velocities @ element.T)
+            moved = simulate(Start(*vectors, start.charges), (_AUDITED_STEPS,), background)[0]
             expected = solution @ element.T
             errors.append(float(np.linalg.norm(moved - expected) / np.linalg.norm(expected)))
         return errors
-
-
-def _named(key: str) -> str:
-    """A parameter, for messages."""
-    return f"{key} of charged_particles"

@@ -1,46 +1,32 @@
-"""Data of point clouds, opened: batches, symmetry, and corrupted test sets."""
+"""Data of point clouds, opened: symmetry, audit, and corrupted test sets."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from symbench.data.arrays import Array
 from symbench.data.batch import Batch
-from symbench.data.dataset import Dataset, Split
-from symbench.data.points.corruptions import CORRUPTIONS, Corrupted
+from symbench.data.dataset import Dataset
+from symbench.data.points.corruptions import CORRUPTIONS, Corruption
 from symbench.data.points.point_audit import Moments, audit_rotations
-from symbench.data.points.point_graph import rotation_group
-from symbench.data.shapes import ShapeData, ShapeSplit
+from symbench.data.points.point_graph import rotation_group, rotation_symmetry
+from symbench.data.shape_data import ShapeData, ShapeSplit
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.principal_axes import principal_frame
 from symbench.symmetry.symmetry import Symmetry
 
-Array = np.ndarray
-
 
 class CloudData(ShapeData):
     """Shapes as points: O(3) acts."""
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[Tensor]:
-        """O(3) or SO(3) on points; logits are invariant.
-
-        Frames are principal axes, which reflect half of the time: there is none for SO(3).
-
-        Raises:
-            SymmetryError: for any other group.
-
-        """
+        """O(3) or SO(3) on points; logits are invariant."""
         chosen = rotation_group(group)
-        return Symmetry(
-            chosen,
-            act_on_input=rotate,
-            act_on_output=lambda element, logits: logits,
-            exact=exact,
-            frame=None if chosen.proper else principal_frame,
-        )
+        return rotation_symmetry(chosen, rotate, lambda g, logits: logits, principal_frame, exact)
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
         """Audit the law: second moments. Upright objects let most elements fail."""
@@ -48,6 +34,13 @@ class CloudData(ShapeData):
 
     def split(self, name: str) -> "CloudSplit":
         """One of train, valid, test; shapes of (sample, point, axis)."""
+        return self._split(name)
+
+    def test_sets(self) -> Mapping[str, "CloudSplit"]:
+        """The test split, corrupted."""
+        return {name: self._split("test", change) for name, change in CORRUPTIONS.items()}
+
+    def _split(self, name: str, corruption: Corruption | None = None) -> "CloudSplit":
         arrays = self.arrays(name)
         shapes = arrays["shapes"]
         if shapes.ndim != 3 or shapes.shape[2] != 3:
@@ -55,29 +48,24 @@ class CloudData(ShapeData):
                 f"{self.directory / name}.hdf5 holds shapes of shape {shapes.shape}; points must "
                 "have the shape (sample, point, 3)."
             )
-        return CloudSplit(torch.from_numpy(shapes).float(), arrays["labels"], self.classes)
-
-    def test_sets(self) -> Mapping[str, Split[Tensor]]:
-        """The test split, corrupted."""
-        test = self.split("test")
-        return {name: Corrupted(test, change) for name, change in CORRUPTIONS.items()}
+        points = torch.from_numpy(shapes).float()
+        return CloudSplit(points, arrays["labels"], self.classes, corruption)
 
 
 class CloudSplit(ShapeSplit):
-    """The clouds of one split, in memory."""
+    """The clouds of one split, perhaps corrupted: the same samples always in the same way."""
 
-    def __init__(self, shapes: Tensor, labels: Array, classes: int) -> None:
-        """Take points, (sample, point, axis), labels, (sample,), and the number of classes."""
-        super().__init__(shapes, labels)
-        self.classes = classes
+    def __init__(
+        self, shapes: Tensor, labels: Array, classes: int, corruption: Corruption | None = None
+    ) -> None:
+        """Take points, (sample, point, axis), and how they are corrupted; see `ShapeSplit`."""
+        super().__init__(shapes, labels, classes)
+        self.corruption = corruption
 
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """Probabilities of the classes are what is predicted."""
-        return ("probability",)
-
-    def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Probabilities of the classes, shape (sample, class): of logits, or of labels."""
-        if outputs.is_floating_point():
-            return {"probability": outputs.softmax(dim=1)}
-        return {"probability": nn.functional.one_hot(outputs, self.classes).float()}
+    def batch(self, rows: Array, generator: torch.Generator | None = None) -> Batch[Tensor]:
+        """Some clouds."""
+        batch = super().batch(rows)
+        if self.corruption is None:
+            return batch
+        chosen = torch.Generator().manual_seed(int(rows[0, 0]))
+        return replace(batch, inputs=self.corruption(batch.inputs, chosen))

@@ -9,28 +9,25 @@ import tempfile
 import zipfile
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
-from symbench.data.arrays import read_arrays
+from symbench.data.arrays import Array, read_arrays
 from symbench.data.dataset import TaskOptions
-from symbench.data.parameters import whole_number
+from symbench.data.parameters import Text
 from symbench.data.raw_files import RawFiles
 from symbench.data.shapes import Shapes, read_voxels, voxels_origin
-from symbench.errors import ConfigError, DataError
+from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.points.cloud_data import CloudData
 
-Array = np.ndarray
-
 MODELNET40 = "modelnet40_ply_hdf5_2048.zip"
 MODELNET40_ADDRESS = f"https://shapenet.cs.stanford.edu/media/{MODELNET40}"
-MODELNET40_POINTS = 2048
 
 
 class Clouds(Shapes):
@@ -38,39 +35,12 @@ class Clouds(Shapes):
 
     kind = "points"
 
-    def __init__(
-        self,
-        *,
-        samples: Mapping[str, int | None],
-        file: str,
-        seed: int = 0,
-        points: int = 1024,
-        random_poses: bool = False,
-    ) -> None:
-        """Set the size.
-
-        Args:
-            samples: at most so many shapes per split, drawn at random; None for all.
-            file: name of the raw file.
-            seed: of what is drawn: shapes, points, poses, the validation split.
-            points: of each shape, two at least.
-            random_poses: whether every shape gets its own random rotation, as the published
-                protocol has it: then the law of the data is symmetric.
-
-        Raises:
-            ConfigError: for values that make no sense.
-
-        """
-        super().__init__(samples=samples, file=file, seed=seed)
-        self.points = whole_number(points, "points of shapes", 2)
-        if not isinstance(random_poses, bool):
-            raise ConfigError(f"random_poses of shapes is {random_poses!r}; give true or false.")
-        self.random_poses = random_poses
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """All that decides the data, for the manifest."""
-        return {**super().parameters, "points": self.points, "random_poses": self.random_poses}
+    points: int = Field(1024, ge=2, description="of each shape")
+    random_poses: bool = Field(
+        False,
+        description="whether every shape gets its own random rotation, as the published protocol "
+        "has it: then the law of the data is symmetric",
+    )
 
     @abstractmethod
     def points_of(self, shape: Array, rng: np.random.Generator) -> Array:
@@ -95,14 +65,8 @@ class Clouds(Shapes):
     @property
     def test_sets(self) -> tuple[str, ...]:
         """The test split, corrupted; see `corruptions.CORRUPTIONS`."""
-        return (
-            "drop_quarter",
-            "drop_half",
-            "noise_002",
-            "noise_005",
-            "rotated_upright",
-            "rotated_freely",
-        )
+        dropped, noisy = ("drop_quarter", "drop_half"), ("noise_002", "noise_005")
+        return (*dropped, *noisy, "rotated_upright", "rotated_freely")
 
     def check_group(self, name: str) -> None:
         """O(3) and SO(3) act on points."""
@@ -132,26 +96,12 @@ class SurfacePoints(Clouds):
 class ModelNet40(Clouds):
     """`modelnet40_points`: the first points of the 2,048 that are published for each shape."""
 
-    source = "Princeton ModelNet40, points as published with PointNet (modelnet40_ply_hdf5_2048)"
+    file: Text = MODELNET40
+    points: int = Field(1024, ge=2, le=2048, description="of the 2,048 published for each shape")
 
-    def __init__(
-        self,
-        *,
-        samples: Mapping[str, int | None],
-        file: str = MODELNET40,
-        seed: int = 0,
-        points: int = 1024,
-        random_poses: bool = False,
-    ) -> None:
-        """Take the published archive; see `Clouds`."""
-        super().__init__(
-            samples=samples, file=file, seed=seed, points=points, random_poses=random_poses
-        )
-        if points > MODELNET40_POINTS:
-            raise ConfigError(
-                f"points of shapes is {points}; give at most {MODELNET40_POINTS}, which are "
-                "published for each shape of ModelNet40."
-            )
+    def origin(self, raw_files: RawFiles) -> str:
+        """The points that were published with PointNet."""
+        return "Princeton ModelNet40, points as published with PointNet (modelnet40_ply_hdf5_2048)"
 
     def read(self, raw_files: RawFiles, directory: Path) -> dict[str, tuple[Array, Array]]:
         """Points and labels from the files that the archive holds."""
@@ -172,35 +122,36 @@ class ModelNet40(Clouds):
         self, archive: Path, content: zipfile.ZipFile, split: str, folder: Path
     ) -> tuple[Array, Array]:
         """Points and labels of one split, from all files of the archive that hold some."""
-        names = [PurePosixPath(name) for name in content.namelist()]
         parts = sorted(
             name
-            for name in names
-            if name.name.startswith(f"ply_data_{split}") and name.suffix == ".h5"
+            for name in map(PurePosixPath, content.namelist())
+            if name.match(f"ply_data_{split}*.h5")
         )
         if not parts:
             raise DataError(f"{archive} holds no ply_data_{split}*.h5.")
-        shapes, labels = [], []
-        for part in parts:
-            try:
-                arrays = read_arrays(Path(content.extract(str(part), folder)))
-            except DataError as error:
-                raise DataError(f"{archive}: {part} cannot be read: {error}") from None
-            points = arrays.get("data", np.zeros(0))
-            classes = arrays.get("label", np.zeros(0)).ravel()
-            if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(classes):
-                raise DataError(
-                    f"{archive}: {part} must hold 'data' of shape (shape, point, 3) and as many "
-                    "labels, 'label'."
-                )
-            if points.shape[1] < self.points:
-                raise DataError(
-                    f"{archive}: {part} has {points.shape[1]} points of each shape, and "
-                    f"{self.points} are asked for."
-                )
-            shapes.append(points)
-            labels.append(classes)
+        read = [self._read_part(archive, str(part), content, folder) for part in parts]
+        shapes, labels = zip(*read, strict=True)
         return np.concatenate(shapes), np.concatenate(labels)
+
+    def _read_part(
+        self, archive: Path, part: str, content: zipfile.ZipFile, folder: Path
+    ) -> tuple[Array, Array]:
+        try:
+            arrays = read_arrays(Path(content.extract(part, folder)), ("data", "label"))
+        except DataError as error:
+            raise DataError(f"{archive}: {part} cannot be read: {error}") from None
+        points, classes = arrays["data"], arrays["label"].ravel()
+        if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(classes):
+            raise DataError(
+                f"{archive}: {part} must hold 'data' of shape (shape, point, 3) and as many "
+                "labels, 'label'."
+            )
+        if points.shape[1] < self.points:
+            raise DataError(
+                f"{archive}: {part} has {points.shape[1]} points of each shape, and "
+                f"{self.points} are asked for."
+            )
+        return points, classes
 
     def points_of(self, shape: Array, rng: np.random.Generator) -> Array:
         """The first points."""
@@ -208,13 +159,9 @@ class ModelNet40(Clouds):
 
 
 def surface_points(occupied: Array, count: int, rng: np.random.Generator) -> Array:
-    """Random points of the cells that have an empty neighbour, shape (point, axis), in cells.
+    """Random points, (point, axis), in the cells of (x, y, z) that have an empty neighbour.
 
-    Args:
-        occupied: booleans of shape (x, y, z).
-        count: how many points; cells are drawn again only if there are fewer.
-        rng: draws cells and the places within.
-
+    Cells are drawn again only if there are fewer than points.
     """
     padded = np.pad(occupied, 1)
     core = (slice(1, -1),) * 3

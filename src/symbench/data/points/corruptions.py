@@ -2,19 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from symbench.data.batch import Batch
-from symbench.data.dataset import Split
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 
-Array = np.ndarray
 Corruption = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -54,49 +49,3 @@ CORRUPTIONS: dict[str, Corruption] = {
     "rotated_upright": rotate_upright,
     "rotated_freely": rotate_freely,
 }
-
-
-class Corrupted(Split[Tensor]):
-    """A split whose inputs are corrupted, a batch of the same samples always in the same way."""
-
-    def __init__(self, split: Split[Tensor], corruption: Corruption) -> None:
-        """Wrap a split of point clouds."""
-        self.split = split
-        self.corruption = corruption
-
-    @property
-    def samples(self) -> Array:
-        """Those of the split."""
-        return self.split.samples
-
-    @property
-    def blocks(self) -> Array:
-        """Those of the split."""
-        return self.split.blocks
-
-    def batch(self, rows: Array, generator: torch.Generator | None = None) -> Batch[Tensor]:
-        """Some samples, corrupted."""
-        batch = self.split.batch(rows)
-        chosen = torch.Generator().manual_seed(int(rows[0, 0]))
-        return replace(batch, inputs=self.corruption(batch.inputs, chosen))
-
-    def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
-        """That of the split."""
-        return self.split.loss(prediction, batch)
-
-    def validation_loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
-        """That of the split."""
-        return self.split.validation_loss(prediction, batch)
-
-    def scores(self, prediction: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Those of the split."""
-        return self.split.scores(prediction, batch)
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """Those of the split."""
-        return self.split.quantities
-
-    def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Those of the split."""
-        return self.split.values_of(outputs, batch)

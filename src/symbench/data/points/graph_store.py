@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.data.arrays import Array
 from symbench.data.batch import Batch
 from symbench.data.dataset import Split
 from symbench.data.points.point_graph import PointGraph, complete_edges
-
-Array = np.ndarray
 
 
 class GraphStore:
@@ -29,12 +28,10 @@ class GraphStore:
         self.nodes = arrays["nodes"].astype(np.int64)
         self.first_node = np.cumsum(self.nodes) - self.nodes
         positions = torch.from_numpy(arrays["positions"]).float()
-        velocities = arrays.get("velocities")
+        velocities = arrays.get("velocities", np.zeros_like(arrays["positions"]))
         self.at_nodes = {
             "positions": positions,
-            "velocities": torch.zeros_like(positions)
-            if velocities is None
-            else torch.from_numpy(velocities).float(),
+            "velocities": torch.from_numpy(velocities).float(),
             "scalars": torch.from_numpy(arrays["scalars"]).float(),
         }
         self.complete = "edges" not in arrays

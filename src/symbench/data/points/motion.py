@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
-from symbench.data.arrays import write_arrays
-from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions, check_counts
+from symbench.data.arrays import Array, write_files
+from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import keys_and_values, text, whole_number
+from symbench.data.parameters import Count, Splits, Text, Whole
 from symbench.data.points.motion_trials import Trials, read_trials
 from symbench.data.raw_files import RawFiles
-from symbench.errors import ConfigError, DataError
+from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.points.motion_data import MotionData
-
-Array = np.ndarray
 
 VERTICAL = 1
 HEIGHT_UNIT = 10.0
@@ -36,64 +35,32 @@ class Motion(Dataset):
 
     kind = "points"
 
-    def __init__(
-        self,
-        *,
-        file: str,
-        samples: Mapping[str, int],
-        frames_ahead: int = 30,
-        time_steps: int = 5,
-        seed: int = 0,
-    ) -> None:
-        """Set the protocol.
+    file: Text = Field(description='with trials, such as "cmu_mocap_run.hdf5"')
+    samples: Splits = Field(
+        description="at most so many start frames, the same number from each trial, one at least"
+    )
+    frames_ahead: Count = Field(30, description="the last frame that is predicted")
+    time_steps: Count = Field(5, description="how many frames, up to that one, are predicted")
+    seed: Whole = Field(0, description="of the split by trials, where the file has none")
 
-        Args:
-            file: name of the file with trials, such as "cmu_mocap_run.hdf5".
-            samples: at most so many start frames per split, the same number from each trial, but
-                one at least.
-            frames_ahead: the last frame that is predicted.
-            time_steps: how many frames, up to that one, are predicted.
-            seed: of the split by trials, where the file has none.
-
-        Raises:
-            ConfigError: for values that make no sense.
-
-        """
-        self.file = text(file, "file of motion")
-        keys_and_values(samples, "samples of motion")
-        self.samples = check_counts(samples, "samples of motion")
-        self.frames_ahead = whole_number(frames_ahead, "frames_ahead of motion", 1)
-        self.time_steps = whole_number(time_steps, "time_steps of motion", 1)
+    @model_validator(mode="after")
+    def _check_frames_ahead(self) -> Self:
         if self.time_steps > self.frames_ahead:
-            raise ConfigError(
-                f"time_steps of motion is {time_steps}; give at most frames_ahead, which is "
-                f"{frames_ahead}."
+            raise ValueError(
+                f"time_steps is {self.time_steps}; give at most frames_ahead, which is "
+                f"{self.frames_ahead}"
             )
-        self.seed = whole_number(seed, "seed of motion", 0)
+        return self
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read the raw file and write every split."""
         path = raw_files.need(self.file, "the published file is a pickle, which may run any code")
         trials = read_trials(path)
-        starts = self._split(trials) if trials.starts is None else trials.starts
-        files = []
-        for split, samples in self.samples.items():
-            assert samples is not None
-            files.append(directory / f"{split}.hdf5")
-            write_arrays(files[-1], self._cut(trials, starts[split], samples))
-        return Manifest(
-            source=trials.source,
-            licence=trials.licence,
-            parameters={
-                "file": self.file,
-                "samples": self.samples,
-                "frames_ahead": self.frames_ahead,
-                "time_steps": self.time_steps,
-                "seed": self.seed,
-                "split": "by trial, our own" if trials.starts is None else "published",
-            },
-            files=tuple(files),
-        )
+        starts = trials.starts or self._split(trials)
+        cut = {split: self._cut(trials, starts[split], n) for split, n in self.samples.items()}
+        split = "published" if trials.starts else "by trial, our own"
+        parameters = {**self.model_dump(), "split": split}
+        return Manifest(trials.source, trials.licence, parameters, write_files(directory, cut))
 
     def _split(self, trials: Trials) -> dict[str, dict[str, Array]]:
         """Half of the trials for training, a quarter each for validation and test."""

@@ -2,37 +2,25 @@
 
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor, nn
 
-from symbench.data.arrays import read_arrays
+from symbench.data.arrays import Array, read_arrays
 from symbench.data.batch import Batch
 from symbench.data.dataset import Data, Dataset
 from symbench.data.points.graph_store import NodeSplit
 from symbench.data.points.point_audit import Moments, audit_rotations
 from symbench.data.points.point_graph import (
     PointGraph,
-    point_symmetry,
+    graph_symmetry,
     rotation_group,
     sample_of_equal_rows,
 )
-from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.symmetry import Element, Symmetry
 
-Array = np.ndarray
-
-_KEYS = {
-    "positions",
-    "velocities",
-    "scalars",
-    "edges",
-    "edge_scalars",
-    "nodes",
-    "edge_counts",
-    "targets",
-}
+_NODES = ("positions", "velocities", "scalars", "nodes", "targets")
+_EDGES = ("edges", "edge_scalars", "edge_counts")
 
 
 class MotionData(Data[PointGraph]):
@@ -44,11 +32,7 @@ class MotionData(Data[PointGraph]):
         self.test = self._read("test")
 
     def _read(self, split: str) -> dict[str, Array]:
-        path = self.directory / f"{split}.hdf5"
-        arrays = read_arrays(path)
-        if missing := sorted(_KEYS - set(arrays)):
-            raise DataError(f"{path} holds no motion: '{missing[0]}' is missing.")
-        return arrays
+        return read_arrays(self.directory / f"{split}.hdf5", _NODES + _EDGES)
 
     def model_arguments(self) -> dict[str, object]:
         """Widths of the inputs and the number of times."""
@@ -59,18 +43,13 @@ class MotionData(Data[PointGraph]):
         }
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[PointGraph]:
-        """O(3) or SO(3) on positions, velocities and predictions.
-
-        Raises:
-            SymmetryError: for any other group.
-
-        """
+        """O(3) or SO(3) on positions, velocities and predictions."""
         joints = int(self.test["nodes"][0])
 
         def act_on_output(element: Element, positions: Tensor) -> Tensor:
             return rotate(element, positions, sample_of_equal_rows(positions, joints))
 
-        return point_symmetry(group, act_on_output, exact)
+        return graph_symmetry(group, act_on_output, exact)
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
         """Audit the law of the training data; there is no simulator of humans."""
@@ -88,6 +67,8 @@ class MotionData(Data[PointGraph]):
 class MotionSplit(NodeSplit):
     """The samples of one split."""
 
+    quantities = ("position",)
+
     def loss(self, prediction: Tensor, batch: Batch[PointGraph]) -> Tensor:
         """Mean squared error over all times."""
         return nn.functional.mse_loss(prediction, batch.targets)
@@ -99,11 +80,6 @@ class MotionSplit(NodeSplit):
             "mse": batch.mean_per_sample(squared[:, -1]),
             "mse_all_times": batch.mean_per_sample(squared),
         }
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """Positions are what is predicted."""
-        return ("position",)
 
     def values_of(self, outputs: Tensor, batch: Batch[PointGraph]) -> dict[str, Tensor]:
         """Positions of all joints at all times, shape (sample, joint · time · axis)."""

@@ -9,19 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from symbench.data.arrays import read_arrays
+from symbench.data.arrays import Array, read_arrays
 from symbench.data.batch import Batch
 from symbench.data.dataset import Data, Dataset, Split
 from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.data.points.point_audit import Moments, audit_rotations
-from symbench.data.points.point_graph import rotation_group
+from symbench.data.points.point_graph import rotation_group, rotation_symmetry
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.principal_axes import principal_frame, relative_gap
 from symbench.symmetry.symmetry import Element, Symmetry
-
-Array = np.ndarray
 
 # Standard deviation of the random change of positions that `disturbed` makes.
 DISTURBANCE = 1e-3
@@ -53,21 +51,10 @@ class ParticleData(Data[ParticleInputs]):
         return {"dimension": self.dimension}
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[ParticleInputs]:
-        """O(d) or SO(d) on positions, velocities and predictions.
-
-        Frames are principal axes, which reflect half of the time: there is none for SO(d).
-
-        Raises:
-            SymmetryError: if the group does not act on so many axes.
-
-        """
+        """O(d) or SO(d) on positions, velocities and predictions."""
         chosen = rotation_group(group, self.dimension)
-        return Symmetry(
-            chosen,
-            act_on_input=_rotate_inputs,
-            act_on_output=rotate,
-            exact=exact,
-            frame=None if chosen.proper else lambda inputs: principal_frame(inputs.positions),
+        return rotation_symmetry(
+            chosen, _rotate_inputs, rotate, lambda inputs: principal_frame(inputs.positions), exact
         )
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
@@ -96,6 +83,8 @@ def _rotate_inputs(element: Element, inputs: ParticleInputs) -> ParticleInputs:
 class ParticleSplit(Split[ParticleInputs]):
     """The trajectories of one split, in memory."""
 
+    quantities = ("position",)
+
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         """Take the arrays of a file."""
         tensors = {key: torch.from_numpy(value).float() for key, value in arrays.items()}
@@ -111,9 +100,7 @@ class ParticleSplit(Split[ParticleInputs]):
         """Some trajectories; nothing in them is random."""
         index = torch.from_numpy(rows[:, 0])
         inputs = ParticleInputs(
-            self.inputs.positions[index],
-            self.inputs.velocities[index],
-            self.inputs.charges[index],
+            self.inputs.positions[index], self.inputs.velocities[index], self.inputs.charges[index]
         )
         return Batch(inputs, self.targets[index], len(rows))
 
@@ -127,11 +114,6 @@ class ParticleSplit(Split[ParticleInputs]):
             "mse": batch.mean_per_sample((prediction - batch.targets).square()),
             "relative_gap": relative_gap(batch.inputs.positions),
         }
-
-    @property
-    def quantities(self) -> tuple[str, ...]:
-        """Positions are what is predicted."""
-        return ("position",)
 
     def values_of(self, outputs: Tensor, batch: Batch[ParticleInputs]) -> dict[str, Tensor]:
         """All coordinates of all particles, shape (sample, particle · axis)."""

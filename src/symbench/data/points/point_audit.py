@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.data.arrays import Array
 from symbench.symmetry.audit import ElementAudit, audit_moved_features
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
-
-Array = np.ndarray
 
 # The randomisation test takes time and memory with the square of this.
 AUDITED_SAMPLES = 100
@@ -34,12 +33,7 @@ class Moments:
 
     @classmethod
     def of(cls, *vectors: Array) -> Moments:
-        """Moments over the points of each of the first samples, of some kinds of vectors.
-
-        Args:
-            vectors: each of shape (sample, point, axis).
-
-        """
+        """Moments of the first samples, of kinds of vectors of shape (sample, point, axis)."""
         vectors = tuple(kind[:AUDITED_SAMPLES] for kind in vectors)
         products = [
             np.einsum("tia,tib->tab", a, b) / a.shape[1]
@@ -65,19 +59,13 @@ def audit_rotations(
     Args:
         group: O(d) or SO(d).
         moments: of the training data.
-        dynamics_errors: see `Dataset.dynamics_errors`: relative differences between the solution of
-            the moved start and the moved solution for a stack of elements, shape (element, axis,
-            axis); None, or a function that gives None, where there is no simulator.
+        dynamics_errors: `Dataset.dynamics_errors` of the group, where there is a simulator.
 
     """
     bases = group.sample(_AUDITED_ELEMENTS, torch.Generator().manual_seed(0)).numpy()
     reflects = [number % 2 == 0 and not group.proper for number in range(len(bases))]
-    elements = np.stack(
-        [
-            basis @ _standard_element(group.dimension, reflected) @ basis.T
-            for basis, reflected in zip(bases, reflects, strict=True)
-        ]
-    )
+    planes = [_standard_element(group.dimension, reflected) for reflected in reflects]
+    elements = np.stack([b @ g @ b.T for b, g in zip(bases, planes, strict=True)])
     found = dynamics_errors(torch.from_numpy(elements)) if dynamics_errors else None
     errors = [float("nan")] * len(elements) if found is None else found
     audits = []

@@ -7,7 +7,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from symbench.data.batch import Inputs
+from symbench.data.batch import Inputs, V
 from symbench.symmetry.group_names import check_rotations
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
@@ -68,13 +68,7 @@ def complete_edges(samples: int, nodes: int) -> Tensor:
 
 
 def rotate_graph(element: Element, graph: PointGraph) -> PointGraph:
-    """Rotate positions and velocities about the origin.
-
-    Args:
-        element: shape (axis, axis), or one for each sample, (sample, axis, axis).
-        graph: points of some samples.
-
-    """
+    """Rotate about the origin; one element (axis, axis), or one for each sample."""
     return replace(
         graph,
         positions=rotate(element, graph.positions, graph.sample_of_node),
@@ -88,11 +82,9 @@ def sample_of_equal_rows(rows: Tensor, nodes: int) -> Tensor:
 
 
 def graph_axes(graph: PointGraph) -> Tensor:
-    """Elements of O(3) that rotate each sample into its principal axes, all 2^d signs.
+    """Elements of O(3) that rotate each sample into its principal axes, with all signs.
 
-    Returns:
-        Shape (pattern, sample, axis, axis); see `symmetry.points.principal_axes`.
-
+    Shape (pattern, sample, axis, axis); see `symmetry.points.principal_axes`.
     """
     with torch.no_grad():
         centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)
@@ -110,27 +102,22 @@ def rotation_group(group: str, dimension: int = 3) -> OrthogonalGroup:
     return OrthogonalGroup(dimension, proper=group.startswith("S"))
 
 
-def point_symmetry(
+def rotation_symmetry(
+    group: OrthogonalGroup,
+    act_on_input: Callable[[Element, V], V],
+    act_on_output: Callable[[Element, Tensor], Tensor],
+    frame: Callable[[V], Tensor],
+    exact: bool,
+) -> Symmetry[V]:
+    """O(d) or SO(d) on points of some kind; see `Symmetry`.
+
+    Principal axes are frames of O(d) alone: they reflect half of the time.
+    """
+    return Symmetry(group, act_on_input, act_on_output, exact, None if group.proper else frame)
+
+
+def graph_symmetry(
     group: str, act_on_output: Callable[[Element, Tensor], Tensor], exact: bool
 ) -> Symmetry[PointGraph]:
-    """O(3) or SO(3) on graphs of points.
-
-    Its frames are principal axes, which reflect half of the time: there is none for SO(3).
-
-    Args:
-        group: "O(3)" or "SO(3)".
-        act_on_output: psi, see `Symmetry`.
-        exact: whether dynamics and data distribution are both invariant.
-
-    Raises:
-        SymmetryError: for any other group.
-
-    """
-    chosen = rotation_group(group)
-    return Symmetry(
-        chosen,
-        act_on_input=rotate_graph,
-        act_on_output=act_on_output,
-        exact=exact,
-        frame=None if chosen.proper else graph_axes,
-    )
+    """O(3) or SO(3) on graphs; raises `SymmetryError` for any other group."""
+    return rotation_symmetry(rotation_group(group), rotate_graph, act_on_output, graph_axes, exact)

@@ -1,0 +1,149 @@
+"""Sweeps: tasks that differ in one number, written as one."""
+
+import pytest
+
+from symbench.config.run import SweepPoint
+from symbench.config.sweeps import with_sweeps
+from tests.config.configs import assert_refused, read
+
+PARTICLES = {
+    "dataset": "charged_particles",
+    "group": "O(3)",
+    "exact": False,
+    "parameters": {
+        "dimension": 3,
+        "gravity": 0.0,
+        "trajectories": {"train": 40, "valid": 10, "test": 20},
+        "input_step": 300,
+        "target_step": 400,
+    },
+    "training": {"test_every": 7},
+}
+
+
+def swept(sweep, **more):
+    """Tasks and points of a sweep over particles."""
+    tasks = {"p": {**PARTICLES, "sweep": sweep}, **more}
+    content, points = with_sweeps({"tasks": tasks})
+    return content["tasks"], points
+
+
+def test_names_and_values():
+    tasks, points = swept({"gravity": [0, 0.25, 1.0, -2, -0.5, 1e-07, 123456789]})
+    made = {name: task["parameters"]["gravity"] for name, task in tasks.items() if name != "p"}
+    assert made == {
+        "p_gravity_0_25": 0.25,
+        "p_gravity_1": 1.0,
+        "p_gravity_minus_2": -2,
+        "p_gravity_minus_0_5": -0.5,
+        "p_gravity_1eminus_07": 1e-07,
+        "p_gravity_123456789": 123456789,
+    }
+    assert tasks["p"]["parameters"]["gravity"] == 0.0
+    assert points["p"] == [SweepPoint("p_gravity", "gravity", 0.0)]
+    assert points["p_gravity_minus_2"] == [SweepPoint("p_gravity", "gravity", -2.0)]
+    # All else is that of the task, but for the sweep.
+    assert {**tasks["p_gravity_1"], "parameters": None} == {**PARTICLES, "parameters": None}
+
+
+def test_training_samples_stand_for_whatever_holds_them(tmp_path):
+    tasks, points = swept({"training_samples": [40, 20], "gravity": [0.0, 1.0]})
+    trajectories = tasks["p_training_samples_20"]["parameters"]["trajectories"]
+    assert trajectories == {"train": 20, "valid": 10, "test": 20}
+    assert tasks["p_gravity_1"]["parameters"]["trajectories"]["train"] == 40
+    assert [point.sweep for point in points["p"]] == ["p_training_samples", "p_gravity"]
+    assert points["p_training_samples_20"][0].quantity == "training samples"
+    study = read(tmp_path, None, "quantum").study("quantum")
+    assert study.task("LiH_training_samples_5").parameters["training_samples"] == 5
+
+
+def test_a_task_of_the_name_lies_on_top():
+    own = {"training": {"batch_size": 5}, "parameters": {"target_step": 500}}
+    tasks, _ = swept({"gravity": [0.0, 1.0]}, p_gravity_1=own)
+    made = tasks["p_gravity_1"]
+    assert made["training"] == {"test_every": 7, "batch_size": 5}
+    assert (made["parameters"]["gravity"], made["parameters"]["target_step"]) == (1.0, 500)
+    assert made["dataset"] == "charged_particles"
+
+
+def test_a_task_without_the_own_value_has_no_point(tmp_path):
+    tasks, points = swept({"gravity": [0.5]})
+    assert set(tasks) == {"p", "p_gravity_0_5"}
+    assert set(points) == {"p_gravity_0_5"}
+
+
+def test_made_tasks_are_like_any_other(tmp_path):
+    said = {
+        "tasks": {"p": {**PARTICLES, "sweep": {"gravity": [0.0, 1.0], "training_samples": [20]}}},
+        "runs": [{"tasks": ["p*"], "models": ["segnn"], "treatments": ["strict"]}],
+        "models": {"segnn": {"per_task": {"p_gravity_*": {"hidden": 4}}}},
+    }
+    study = read(tmp_path, said, "ace").study("ace")
+    assert list(study.tasks) == ["p", "p_gravity_1", "p_training_samples_20"]
+    assert len({task.data_fingerprint for task in study.tasks.values()}) == 3
+    assert len({run.training_fingerprint for run in study.runs}) == 3
+    assert study.run("p_gravity_1", "segnn", "strict", 0).model_settings["hidden"] == 4
+    assert study.task("p_gravity_1").parameters["gravity"] == 1.0
+    # One that is written by hand has the same data.
+    by_hand = {**PARTICLES, "parameters": {**PARTICLES["parameters"], "gravity": 1}}
+    run = {"tasks": ["h"], "models": ["segnn"], "treatments": ["strict"]}
+    other = read(tmp_path, {"tasks": {"h": by_hand}, "runs": [run]}, "ace").study("ace")
+    assert other.task("h").data_fingerprint == study.task("p_gravity_1").data_fingerprint
+
+
+@pytest.mark.parametrize(
+    ("sweep", "key", "words"),
+    [
+        ({"gravty": [1.0]}, ".gravty", "Unknown parameter of the task 'gravty'; allowed: dimensi"),
+        ({"gravty": [1.0]}, ".gravty", "Did you mean 'gravity'?"),
+        # Of the data set, and not said by the task.
+        ({"particles": [5]}, ".particles", "Unknown parameter of the task 'particles'"),
+        ({"gravity": ["strong"]}, ".gravity.0", "give a number (value: 'strong')"),
+        ({"gravity": [True]}, ".gravity.0", "give a number (value: true)"),
+        ({"gravity": [None]}, ".gravity.0", "give a number (value: null)"),
+        ({"gravity": [[1.0]]}, ".gravity.0", "give a number"),
+        ({"gravity": [float("inf")]}, ".gravity.0", "give a finite number (value: inf)"),
+        ({"gravity": [float("nan")]}, ".gravity.0", "give a finite number (value: nan)"),
+        ({"gravity": [10**400]}, ".gravity.0", "give"),
+        ({"gravity": [1e300]}, ".gravity.0", "give less than"),
+        ({"gravity": []}, ".gravity", "give at least one"),
+        ({"gravity": 1.0}, ".gravity", "give a list (value: 1.0)"),
+        ({"gravity": [1.0, 1]}, ".gravity", "1 is listed twice"),
+        ([1.0], "", "give keys and values (value: [1.0])"),
+        ({"gravity": [0.1234567890123, 0.12345678901231]}, ".gravity", "another task is called p_"),
+        # The task itself is refused, so is what is made of it.
+        ({"training_samples": [0]}, "", ""),
+    ],
+)
+def test_sweeps_that_are_refused(tmp_path, sweep, key, words):
+    said = {
+        "tasks": {"p": {**PARTICLES, "sweep": sweep}},
+        "runs": [{"tasks": ["p*"], "models": ["segnn"]}],
+    }
+    if words:
+        assert_refused(tmp_path, said, f"tasks.p.sweep{key}", words, study="ace")
+    else:
+        key = "tasks.p_training_samples_0.parameters"
+        assert_refused(tmp_path, said, key, "train", study="ace")
+
+
+def test_two_sweeps_that_make_one_name(tmp_path):
+    task = {**PARTICLES, "parameters": {**PARTICLES["parameters"], "field": 0.0}}
+    named = {
+        "p": {**task, "sweep": {"gravity": [3.0]}},
+        "p_gravity": {**task, "sweep": {"field": [3.0]}},
+    }
+    content, _ = with_sweeps({"tasks": named})
+    assert {"p_gravity_3", "p_gravity_field_3"} <= set(content["tasks"])
+    tasks = {
+        "p": {**PARTICLES, "parameters": {"a_b": 0, "b": 0}, "sweep": {"a_b": [3]}},
+        "p_a": {**PARTICLES, "parameters": {"a_b": 0, "b": 0}, "sweep": {"b": [3]}},
+    }
+    words = "another task is called p_a_b_3 too"
+    assert_refused(tmp_path, {"tasks": tasks}, "tasks.p_a.sweep.b", words, study="ace")
+
+
+def test_a_sweep_of_a_data_set_that_is_not_there(tmp_path):
+    words = "Unknown dataset 'charged'; allowed: "
+    said = {"tasks": {"p": {"dataset": "charged", "sweep": {"training_samples": [3]}}}}
+    assert_refused(tmp_path, said, "tasks.p.sweep.training_samples", words, study="ace")
