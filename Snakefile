@@ -33,4 +33,4 @@ rule all:
 
 # Runs that did not fail are reported, and those that are missing are named.
 onerror:
-    shell("symbench report {CONFIG_ARGUMENTS} {STUDY_ARGUMENTS} --compare || true")
+    shell('symbench report "${{config[@]}}" "${{studies[@]}}" --compare || true')

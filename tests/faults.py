@@ -17,6 +17,7 @@ runs in the stages of `make repair`. Needs Linux, and root for the small disk.
 
 import argparse
 import base64
+import itertools
 import os
 import random
 import signal
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,7 +53,7 @@ class Workflow:
     def __init__(self, folder: Path, studies: str, slurm: bool, overlay: Path | None) -> None:
         """Choose where it runs, what, and how."""
         self.folder = folder
-        self.config = [ROOT / "config/smoke.yaml", *([overlay] if overlay else [])]
+        self.config = [overlay or ROOT / "config/sizes/smoke.yaml"]
         self.command = [
             str(BIN / "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
@@ -64,10 +65,12 @@ class Workflow:
             *("--config", "size=smoke", *([f"studies={studies}"] if studies else [])),
             *(("--configfile", str(overlay)) if overlay else ()),
         ]
-        self.size = yaml.safe_load(self.config[-1].read_text())["size"]
+        content = yaml.safe_load(self.config[0].read_text())
+        self.size = content.get("name") or content["size"]
         self.studies = studies.split()
         self.starts = 0
         self.stages: list[str] = []
+        self.gone: list[str] = []
         self.left_running: set[Path] = set()
 
     def start(self) -> None:
@@ -78,7 +81,7 @@ class Workflow:
                 [*self.command, "--unlock"], env=ENVIRONMENT, capture_output=True, check=True
             )
         self.starts += 1
-        stage = ["--until", self.stages[0]] if self.stages else []
+        stage = ["--until", self.stages[0], "--", "all", *self.gone] if self.stages else []
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.command, *stage],
@@ -115,16 +118,11 @@ class Workflow:
         None of them was done, but two processes may now write the same artifact, one after the
         other.
         """
-        for words in self.calls().values():
-            if "--output" in words:
-                self.left_running.add(self.folder / words[words.index("--output") + 1])
+        self.left_running.update(map(self.job_of_call, self.calls().values()))
 
     def was_left_running(self, path: Path) -> bool:
         """Whether a job of a killed Snakemake may have written this artifact too."""
-        # Figures are asked for without a suffix.
-        return path.with_suffix("") in self.left_running or any(
-            path.is_relative_to(output) for output in self.left_running
-        )
+        return self.job_of(path) in self.left_running
 
     def done(self) -> dict[Path, int]:
         """Artifacts of jobs that Snakemake holds for done, with the time they were written."""
@@ -142,12 +140,35 @@ class Workflow:
 
     def job_of(self, path: Path) -> Path:
         """The same for all files that one job writes."""
-        kind, size, *rest = path.relative_to(self.folder).parts
-        if kind == "data":
-            return Path(kind, size, rest[0])
-        if "evaluations" in rest:
-            return Path(*rest[:-2], path.name)
-        return path.with_suffix("") if {"figures", "audits"} & set(rest) else path.parent
+        path = path.relative_to(self.folder)
+        if path.parts[0] == "data":
+            return Path(*path.parts[:3])
+        if "evaluations" in path.parts:
+            return path.parents[1] / path.stem
+        if {"figures", "audits", "tables"} & set(path.parts):
+            return path.with_name(path.name.partition(".")[0])
+        return path.parent
+
+    def job_of_call(self, words: Sequence[str]) -> Path:
+        """The same for the command line of a job."""
+        command, *rest = words[2:]
+        named = {key: value for key, value in itertools.pairwise(rest) if key.startswith("--")}
+        if command == "fetch":
+            return Path("data", named["--data"])
+        results = Path("results", self.size)
+        if command == "report":
+            return results
+        study = results / named["--study"]
+        keys = [named.get(f"--{key}", "") for key in ("task", "model", "treatment")]
+        seed = f"seed{named.get('--seed')}"
+        return {
+            "audit": study / "audits" / keys[0],
+            "train": study.joinpath("models", *keys, seed),
+            "evaluate": study.joinpath("evaluations", *keys, seed),
+            "compare": study,
+            "table": study / "tables" / rest[0],
+            "figure": study / "figures" / rest[0],
+        }[command]
 
     def symbench(self, *arguments: str) -> str:
         """Run a command on the config of this run."""
@@ -243,6 +264,7 @@ def damage_artifact(workflow: Workflow) -> bool:
     # What Snakemake had started before it was killed alone may have written it anew by now.
     assert not path.is_file() or path.read_bytes() != bytes(content), f"{path}: {said}"
     workflow.stages = list(REPAIR)
+    workflow.gone = [line for line in said.splitlines() if line.endswith("manifest.json")]
     return True
 
 

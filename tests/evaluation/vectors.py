@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from symbench.config.resolve import build_study
@@ -31,7 +32,7 @@ class Vectors(Dataset):
 
     samples: int = 12
     blocks: int = 12
-    samples_of_seed: dict[str, int] = {}
+    samples_of_seed: dict[str, int] = Field({})
     scores: ClassVar = (
         Score("mse", "length squared"),
         Score("hit", better="higher"),

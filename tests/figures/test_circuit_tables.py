@@ -2,11 +2,11 @@
 
 import pytest
 
+from symbench.evaluation import circuits as statistics
 from symbench.figures.circuits import FIGURE
 from symbench.figures.results import StudyResults
 from symbench.files import write_whole
 from symbench.layout import Layout
-from symbench.evaluation import circuits as statistics
 from symbench.models.molecules.quantum_circuits import GraphCircuit
 from tests.figures import studies
 

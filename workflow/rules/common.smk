@@ -9,8 +9,8 @@ from symbench.errors import choose
 from symbench.layout import TABLES, TRAINED
 
 # Jobs find the commands of this environment, whether it is activated or not.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 )
 
 # --config size=… studies="…" set=… container=…; --configfile takes size files and overlays.
@@ -32,14 +32,16 @@ CONFIGURATION = read_configuration(
     folder=Path(workflow.basedir, "config"),
 )
 LAYOUT = CONFIGURATION.layout
-# Of commands, and no parameters of rules: where the files of the config lie changes no result.
-CONFIG_ARGUMENTS = shlex.join(
+# Options of commands, for the shell of each job. They are no parameters of rules, because where the
+# files of the config lie changes no result.
+CONFIG_OPTIONS = shlex.join(
     [
         *(f"--config={path}" for path in CONFIGURATION.files),
         *(f"--set={text}" for text in CONFIGURATION.overrides),
     ]
 )
-STUDY_ARGUMENTS = shlex.join([f"--study={name}" for name in CONFIGURATION.studies])
+STUDY_OPTIONS = shlex.join([f"--study={name}" for name in CONFIGURATION.studies])
+shell.prefix("config=({CONFIG_OPTIONS}); studies=({STUDY_OPTIONS}); ")
 # A run by the names in its path.
 RUN = ("{study}", "{task}", "{model}", "{treatment}", "{seed}")
 

@@ -39,7 +39,7 @@ rule compare:
     params:
         fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint,
     shell:
-        "symbench compare {CONFIG_ARGUMENTS} --study {wildcards.study} > {log:q} 2>&1"
+        'symbench compare "${{config[@]}}" --study {wildcards.study} > {log:q} 2>&1'
 
 
 rule table:
@@ -56,5 +56,5 @@ rule table:
             wildcards.table
         ),
     shell:
-        "symbench table {wildcards.table} {CONFIG_ARGUMENTS} --study {wildcards.study}"
+        'symbench table {wildcards.table} "${{config[@]}}" --study {wildcards.study}'
         " > {log:q} 2>&1"

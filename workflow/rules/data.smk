@@ -14,7 +14,7 @@ rule fetch:
         slurm_partition=resource("fetch", "partition"),
         constraint=resource("fetch", "constraint"),
     shell:
-        "symbench fetch {CONFIG_ARGUMENTS} --data {wildcards.dataset}/{wildcards.data}"
+        'symbench fetch "${{config[@]}}" --data {wildcards.dataset}/{wildcards.data}'
         " --threads {threads} > {log:q} 2>&1"
 
 
@@ -38,5 +38,5 @@ rule audit:
     params:
         fingerprint=lambda wildcards: task_of(wildcards).audit_fingerprint,
     shell:
-        "symbench audit {CONFIG_ARGUMENTS} --study {wildcards.study} --task {wildcards.task}"
+        'symbench audit "${{config[@]}}" --study {wildcards.study} --task {wildcards.task}'
         " > {log:q} 2>&1"

@@ -40,7 +40,7 @@ for number, ((name, treatment, evaluations), models) in enumerate(SETS.items()):
         params:
             fingerprint=lambda wildcards: run_of(wildcards).evaluation_fingerprint,
         shell:
-            "symbench evaluate {CONFIG_ARGUMENTS} --study {wildcards.study}"
+            'symbench evaluate "${{config[@]}}" --study {wildcards.study}'
             " --task {wildcards.task} --model {wildcards.model}"
             " --treatment {wildcards.treatment} --seed {wildcards.seed}"
             " --threads {threads} > {log:q} 2>&1"

@@ -23,7 +23,7 @@ rule figure:
             wildcards.figure
         ),
     shell:
-        "symbench figure {wildcards.figure} {CONFIG_ARGUMENTS} --study {wildcards.study}"
+        'symbench figure {wildcards.figure} "${{config[@]}}" --study {wildcards.study}'
         " > {log:q} 2>&1"
 
 
@@ -48,4 +48,4 @@ rule report:
             study.report_fingerprint for study in CONFIGURATION.studies.values()
         ],
     shell:
-        "symbench report {CONFIG_ARGUMENTS} {STUDY_ARGUMENTS} > {log:q} 2>&1"
+        'symbench report "${{config[@]}}" "${{studies[@]}}" > {log:q} 2>&1'

@@ -21,7 +21,7 @@ rule train:
     params:
         fingerprint=lambda wildcards: run_of(wildcards).training_fingerprint,
     shell:
-        "{resources.launcher} train {CONFIG_ARGUMENTS} --study {wildcards.study}"
+        '{resources.launcher} train "${{config[@]}}" --study {wildcards.study}'
         " --task {wildcards.task} --model {wildcards.model}"
         " --treatment {wildcards.treatment} --seed {wildcards.seed}"
         " --threads {threads} > {log:q} 2>&1"

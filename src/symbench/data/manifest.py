@@ -10,8 +10,8 @@ from symbench.errors import DataError
 from symbench.files import refuse_damaged, sha256, write_json
 
 NAME = "manifest.json"
-# When files were last changed: apart from the manifest, so that data that are made again alike have
-# the same manifest, and nothing that follows from them is done again.
+# When files were last changed, which saves taking sums. Apart from the manifest, so that data that
+# are made again alike have the same manifest, and nothing that follows from them is done again.
 TIMES = ".modified.json"
 
 
@@ -44,7 +44,8 @@ def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprin
 
     """
     files = {path.relative_to(directory).as_posix(): path for path in sorted(set(manifest.files))}
-    write_json(directory / TIMES, {name: path.stat().st_mtime_ns for name, path in files.items()})
+    times = {name: path.stat().st_mtime_ns for name, path in files.items()}
+    (directory / TIMES).write_text(json.dumps(times))
     write_json(
         directory / NAME,
         {
