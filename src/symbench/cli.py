@@ -200,7 +200,7 @@ def _compare_what_is_there(study: Study, layout: Layout) -> None:
     from symbench.figures.draw import draw_figure
 
     try:
-        compare_study(study, layout)
+        compare_study(study, layout, partly=True)
     except SymBenchError as error:
         print(f"symbench: {study.name}: {error}", file=sys.stderr)
         for table in TABLES:

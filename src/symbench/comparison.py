@@ -11,6 +11,7 @@ from symbench.config import registry
 from symbench.config.schema import Claim
 from symbench.config.study import Study
 from symbench.errors import ConfigError
+from symbench.evaluation.reading import read_evaluation
 from symbench.evaluation.results import RunGroup, run_groups
 from symbench.evaluation.rows import Row, metric_rows
 from symbench.files import refuse_damaged, write_json, write_whole
@@ -51,8 +52,14 @@ CLAIM_COLUMNS = [
 ]
 
 
-def compare_study(study: Study, layout: Layout) -> None:
+def compare_study(study: Study, layout: Layout, *, partly: bool = False) -> None:
     """Write metrics.csv and claims.csv of what was evaluated, each with its provenance beside it.
+
+    Args:
+        study: the study.
+        layout: where its results are.
+        partly: whether evaluations of other settings, as a failed run leaves them, only count as
+            missing.
 
     Raises:
         DataError: if an evaluation, a history or an audit is damaged or of other settings.
@@ -60,7 +67,11 @@ def compare_study(study: Study, layout: Layout) -> None:
     """
     for task in study.tasks:
         refuse_damaged(layout.audit(study.name, task))
-    groups, _ = run_groups(study, layout)
+    groups, missing = run_groups(study, layout)
+    for run in () if partly else missing:
+        for name in run.evaluations:
+            if layout.evaluation(run.study, *run.key, name, run.seed).is_file():
+                read_evaluation(run, layout, name)
     rows = [row for group in groups for row in metric_rows(group)]
     judged = [row for claim in study.settings.claims for row in judge(claim, study.name, groups)]
     record = describe(study.comparison_fingerprint)

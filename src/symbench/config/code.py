@@ -2,7 +2,7 @@
 
 The rule: the fingerprint of a stage holds a hash of the modules that the stage starts from and of
 all that they import within the packages of `FOLLOWED`, without comments, docstrings and layout.
-What only moves results (files, config, provenance, commands) is left out.
+What only moves results (files, manifests, config, provenance, commands) is left out.
 """
 
 import ast
@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FOLLOWED = ("data", "symmetry", "models", "training", "evaluation")
+_MOVERS = frozenset({"symbench.data.manifest", "symbench.data.raw_files"})
 _ROOT = Path(__file__).parents[1]
 
 
@@ -31,7 +32,7 @@ def code_of(*modules: str, deep: bool = True) -> str:
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in seen:
+        if name not in seen and name not in _MOVERS:
             seen.add(name)
             waiting += _imports(name, deep)
     described = "".join(f"{name} {_digest(name)}\n" for name in sorted(seen))

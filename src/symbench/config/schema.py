@@ -13,11 +13,11 @@ Evaluation = Literal["plain", "average", "frame"]
 Stage = Literal["fetch", "audit", "train", "evaluate", "compare"]
 Settings = dict[str, JsonValue]
 # What texts may hold, in the words of messages.
-NAME, PATTERN, FOLDER = r"^[A-Za-z0-9_]+$", r"^[A-Za-z0-9_*?\[\]]+$", r"^[^{}\x00-\x1f]+$"
+NAME, PATTERN, FOLDER = r"^[A-Za-z0-9_]+$", r"^[A-Za-z0-9_*?\[\]]+$", r"^[^{}$`\"\\\x00-\x1f]+$"
 WORDS = {
     NAME: "give letters, digits and underscores",
     PATTERN: "give letters, digits and underscores, and * or ? for any",
-    FOLDER: "give the path of a folder, without braces",
+    FOLDER: "give the path of a folder, without braces, quotes, $, ` and \\",
 }
 # Names are parts of paths and of the workflow's patterns.
 Name = Annotated[str, Field(pattern=NAME, max_length=100)]
@@ -25,7 +25,7 @@ Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 Pattern = Annotated[str, Field(pattern=PATTERN)]
 # A registered name, or `package.module:Name`.
 Registered = Annotated[str, Field(min_length=1)]
-# A folder: the workflow takes { and } for its own.
+# A folder: the workflow takes { and } for its own, and shells of clusters the others.
 Folder = Annotated[str, Field(pattern=FOLDER)]
 
 # Numbers that a name can be made of.

@@ -1,7 +1,9 @@
 """What runs wrote, read: evaluations of all seeds as one dataset, and training histories."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import h5py
 import pandas as pd
 import xarray as xr
 
@@ -13,6 +15,21 @@ from symbench.layout import Layout
 # Attributes that count what was not finite, in each seed.
 DIVERGED = "diverged"
 COLUMNS_OF_HISTORY = ("epoch", "train_loss", "valid_loss")
+
+
+def is_evaluated(run: Run, layout: Layout) -> bool:
+    """Whether all evaluations of a run are there, of these settings and this code."""
+    paths = (layout.evaluation(run.study, *run.key, name, run.seed) for name in run.evaluations)
+    return all(_recorded(path) == run.evaluation_fingerprint for path in paths)
+
+
+def _recorded(path: Path) -> object:
+    """The fingerprint in a file; None if there is no such file, or it is damaged."""
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("config")
+    except OSError:
+        return None
 
 
 def read_evaluation(run: Run, layout: Layout, evaluation: str) -> xr.Dataset:

@@ -13,7 +13,12 @@ from symbench.config.schema import Selection
 from symbench.config.study import Study
 from symbench.data.dataset import Score
 from symbench.errors import ConfigError, DataError, SymmetryError
-from symbench.evaluation.reading import join_seeds, multipliers_of, read_history
+from symbench.evaluation.reading import (
+    is_evaluated,
+    join_seeds,
+    multipliers_of,
+    read_history,
+)
 from symbench.evaluation.scores import metrics_of, own_metric
 from symbench.layout import Layout
 from symbench.statistics import Estimate, PairedBootstrap, ratio
@@ -250,20 +255,16 @@ class RunGroup:
 def run_groups(study: Study, layout: Layout) -> tuple[list[RunGroup], list[Run]]:
     """Run groups of the runs that were evaluated, in the order of the config, and all other runs.
 
-    A run group of which some seeds are missing has the seeds that are there.
+    A run group of which some seeds are missing has the seeds that are there. A run that was
+    evaluated with other settings, or other code, is missing.
     """
     groups, missing = [], []
     for runs in study.groups.values():
-        there = tuple(run for run in runs if _is_there(run, layout))
+        there = tuple(run for run in runs if is_evaluated(run, layout))
         missing += [run for run in runs if run not in there]
         if there:
             groups.append(RunGroup(there, layout))
     return groups, missing
-
-
-def _is_there(run: Run, layout: Layout) -> bool:
-    paths = (layout.evaluation(run.study, *run.key, name, run.seed) for name in run.evaluations)
-    return all(path.is_file() for path in paths)
 
 
 def over_channels(values: xr.DataArray, unit: str) -> xr.DataArray:

@@ -20,6 +20,8 @@ from symbench.symmetry.group_names import imported_group
 from symbench.symmetry.groups import FiniteGroup, generate, product
 
 GridGroup = FiniteGroup["GridIsometry"]
+# Groups are lists: a table of products has the square of this.
+LARGEST_ORDER = 4096
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ def _single(name: str, dimension: int) -> GridGroup | None:
         axes = ["xyz".index(shifts[1])] if shifts[1] else list(range(dimension))
         if max(axes) >= dimension or int(shifts[2]) < 1:
             return None
+        if int(shifts[2]) ** len(axes) > LARGEST_ORDER:
+            raise SymmetryError(f"Group {name} has more than {LARGEST_ORDER} elements.")
         return generate(name, _shifts(axes, int(shifts[2]), dimension))
     if dimension == 2:
         generators = _planar(name)
