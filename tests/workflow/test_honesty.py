@@ -247,7 +247,5 @@ def test_after_a_failed_run_with_other_settings_no_earlier_table_is_left(checkou
     result = checkout.snakemake("--config", "studies=first")
     assert result.returncode != 0
     page = checkout.results("report.html").read_text()
-    assert "claims.csv" in page or "metrics.csv" in page or "have no evaluations" in page
-    table = checkout.results("first/metrics.csv")
-    assert not table.is_file() or not len(pd.read_csv(table))
-    assert "data:image/png" not in page
+    assert "1 of 1 runs have no evaluations" in page
+    assert not len(pd.read_csv(checkout.results("first/metrics.csv")))
