@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from symbench.data.dataset import Dataset
 from symbench.data.manifest import write_manifest
 from symbench.data.raw_files import RawFiles
 
 torch.set_num_threads(1)
+# How long an example takes says nothing on a machine that other tests share.
+settings.register_profile("symbench", deadline=None)
+settings.load_profile("symbench")
 
 SMALL = {
     "resolution": 16,
