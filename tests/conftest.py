@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from symbench.data.dataset import Dataset
 from symbench.data.manifest import write_manifest
@@ -12,7 +12,7 @@ from symbench.data.raw_files import RawFiles
 
 torch.set_num_threads(1)
 # How long an example takes says nothing on a machine that other tests share.
-settings.register_profile("symbench", deadline=None)
+settings.register_profile("symbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("symbench")
 
 SMALL = {
