@@ -60,6 +60,9 @@ def damaged_artifacts(configuration: Configuration) -> list[Path]:
 
 def outdated_artifacts(configuration: Configuration) -> list[Path]:
     """Artifacts that were made with other settings or other code, by what they say themselves."""
+    # The workflow, which plans with this module, opens no evaluations.
+    from symbench.evaluation.reading import recorded_fingerprint
+
     layout = configuration.layout
     found = []
     for name, study in configuration.studies.items():
@@ -73,7 +76,7 @@ def outdated_artifacts(configuration: Configuration) -> list[Path]:
                 found += [layout.trained(file, name, *run.key, run.seed) for file in TRAINED]
             for evaluation in run.evaluations:
                 path = layout.evaluation(name, *run.key, evaluation, run.seed)
-                if _is_of_another(_recorded_netcdf(path), run.evaluation_fingerprint):
+                if _is_of_another(recorded_fingerprint(path), run.evaluation_fingerprint):
                     found.append(path)
         for table in TABLES:
             provenance = layout.table_provenance(name, table)
@@ -96,16 +99,6 @@ def _recorded(provenance: Path) -> object:
     except (OSError, ValueError):
         return None
     return content.get("config") if isinstance(content, dict) else None
-
-
-def _recorded_netcdf(path: Path) -> object:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            return file.attrs.get("config")
-    except OSError:
-        return None
 
 
 def _recorded_image(path: Path) -> object:

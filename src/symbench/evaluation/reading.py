@@ -20,11 +20,11 @@ COLUMNS_OF_HISTORY = ("epoch", "train_loss", "valid_loss")
 def is_evaluated(run: Run, layout: Layout) -> bool:
     """Whether all evaluations of a run are there, of these settings and this code."""
     paths = (layout.evaluation(run.study, *run.key, name, run.seed) for name in run.evaluations)
-    return all(_recorded(path) == run.evaluation_fingerprint for path in paths)
+    return all(recorded_fingerprint(path) == run.evaluation_fingerprint for path in paths)
 
 
-def _recorded(path: Path) -> object:
-    """The fingerprint in a file; None if there is no such file, or it is damaged."""
+def recorded_fingerprint(path: Path) -> object:
+    """The fingerprint in a file of evaluations; None if there is no such file, or it is damaged."""
     try:
         with h5py.File(path, "r") as file:
             return file.attrs.get("config")

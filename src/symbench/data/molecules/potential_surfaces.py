@@ -26,7 +26,8 @@ from symbench.data.molecules.electronic_structure import (
 )
 from symbench.data.molecules.molecule import MOLECULES, Molecule
 from symbench.data.parameters import Count, Whole
-from symbench.errors import ConfigError, SymmetryError
+from symbench.errors import ConfigError
+from symbench.symmetry.group_names import labelled_rotations
 
 if TYPE_CHECKING:
     from symbench.data.molecules.surface_data import SurfaceData
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 TEMPERATURE = 300.0
 # Where geometries lie: in the range of training, or beyond it.
 PARTS = ("inside", "outside")
-GROUPS = ("SO(3) * automorphisms", "O(3) * automorphisms")
 
 
 class PotentialSurface(Dataset):
@@ -97,10 +97,7 @@ class PotentialSurface(Dataset):
 
     def check_group(self, name: str) -> None:
         """Rotations together with exchanges of equal atoms."""
-        if name not in GROUPS:
-            raise SymmetryError(
-                f"Group '{name}' does not act on labelled atoms; allowed: {', '.join(GROUPS)}."
-            )
+        labelled_rotations(name)
 
     def check_seed(self, seed: int) -> None:
         """Each seed has a fold of its own."""

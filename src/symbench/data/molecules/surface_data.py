@@ -15,12 +15,11 @@ from symbench.data.molecules.configurations import MILLI, MoleculeData, Molecule
 from symbench.data.molecules.molecule import Molecule, as_nodes
 from symbench.data.points.point_audit import AUDITED_SAMPLES, Moments, audit_rotations
 from symbench.data.points.point_graph import PointGraph, rotation_group
-from symbench.errors import DataError, SymmetryError
+from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit, audit_moved_features
+from symbench.symmetry.group_names import labelled_rotations
 from symbench.symmetry.points.labelled_points import LabelledPointGroup
 from symbench.symmetry.symmetry import Element, Symmetry
-
-_LABELS = " * automorphisms"
 
 
 class SurfaceData(MoleculeData):
@@ -95,11 +94,7 @@ class SurfaceData(MoleculeData):
         return float(energies.max() - energies.min()) / 2 or 1.0
 
     def _group(self, name: str) -> LabelledPointGroup:
-        if not name.endswith(_LABELS):
-            raise SymmetryError(
-                f"Group '{name}' does not act on labelled atoms: SO(3){_LABELS}, or O(3){_LABELS}."
-            )
-        rotations = rotation_group(name.removesuffix(_LABELS))
+        rotations = rotation_group(labelled_rotations(name))
         return LabelledPointGroup(rotations, self.molecule.automorphisms)
 
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[PointGraph]:
