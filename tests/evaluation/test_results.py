@@ -7,7 +7,7 @@ import xarray as xr
 
 from symbench.config.schema import Selection
 from symbench.errors import ConfigError, DataError
-from symbench.evaluation.results import run_groups
+from symbench.evaluation.results import RunGroup, run_groups
 from symbench.evaluation.rows import metric_rows
 from symbench.files import write_whole
 from symbench.layout import Layout
@@ -96,9 +96,12 @@ def test_runs_that_are_not_there_are_listed_and_left_out(layout):
 def test_evaluations_with_other_settings_are_refused(layout):
     evaluate(a_study(), layout)
     others = a_study(evaluation={"batch_size": 6})
-    found, _ = run_groups(others, layout)
+    found, missing = run_groups(others, layout)
+    assert not found
+    assert len(missing) == 4
+    group = RunGroup(next(iter(others.groups.values())), layout)
     with pytest.raises(DataError, match=r"made with other settings \(or other code\)"):
-        found[0].open("plain")
+        group.open("plain")
 
 
 def test_damaged_evaluations_and_histories_are_refused(groups, layout):
