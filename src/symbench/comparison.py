@@ -1,10 +1,11 @@
 """The comparison stage: a tidy table of metrics, and a verdict on every claim."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pandas as pd
 
 from symbench.config import registry
@@ -16,9 +17,10 @@ from symbench.evaluation.results import RunGroup, run_groups
 from symbench.evaluation.rows import Row, metric_rows
 from symbench.files import refuse_damaged, write_json, write_whole
 from symbench.layout import Layout
-from symbench.measures import Measure, summary
+from symbench.measures import Measure
 from symbench.provenance import describe
-from symbench.statistics import NOT_RUN, Estimate, verdict, verdict_of_all
+from symbench.statistics import NOT_RUN, UNDECIDED, Estimate, Expected, lowest, pooled
+from symbench.statistics import judge as judge_cases
 
 METRIC_COLUMNS = [
     "study",
@@ -49,6 +51,8 @@ CLAIM_COLUMNS = [
     "seeds",
     "samples",
     "verdict",
+    "seeds_needed",
+    "samples_needed",
 ]
 
 
@@ -107,23 +111,33 @@ def judge(claim: Claim, study: str, groups: Sequence[RunGroup]) -> Iterator[Row]
     Where only the lowest case counts, it is the claim as a whole, and no other case is judged.
     """
     measure = _measure(claim)
+    # Networks of one task share its test samples.
     cases = {
-        _case(claim, group): estimate
+        _case(claim, group): estimate.in_scope(group.task)
         for group in groups
         if _is_meant(claim, group) and (estimate := measure(claim, group, groups)) is not None
     }
     if not cases:
-        nothing = {"value": float("nan"), "low": float("nan"), "high": float("nan")}
-        yield _row(claim, study, "", {**nothing, "seeds": 0, "samples": 0}, NOT_RUN)
+        nothing = Estimate(float("nan"), (), 0, 0)
+        yield _row(claim, study, "", nothing, (float("nan"),) * 2, NOT_RUN)
         return
-    verdicts = {name: _verdict(claim, case) for name, case in cases.items()}
-    whole = summary(claim, list(cases.values()))
+    expected, estimates = _expected(claim), list(cases.values())
     if claim.pick == "lowest":
-        yield _row(claim, study, "", _numbers(whole), _verdict(claim, whole))
+        chosen, interval = lowest(claim.population, estimates)
+        yield _row(claim, study, "", chosen, interval, expected.side(*interval))
         return
-    yield _row(claim, study, "", _numbers(whole), verdict_of_all(list(verdicts.values())))
-    for name, case in cases.items():
-        yield _row(claim, study, name, _numbers(case), verdicts[name])
+    verdicts = judge_cases(expected, claim.population, estimates)
+    whole = _summary(claim, estimates)
+    needed = [
+        _needed(claim, case) if outcome == UNDECIDED else float("nan")
+        for case, outcome in zip(estimates, verdicts.cases, strict=True)
+    ]
+    most = max(needed, key=lambda units: (units == units, units))
+    interval = whole.interval(claim.population)
+    yield _row(claim, study, "", whole, interval, verdicts.whole, most)
+    for (name, case), outcome, units in zip(cases.items(), verdicts.cases, needed, strict=True):
+        interval = case.interval(claim.population)
+        yield _row(claim, study, name, case, interval, outcome, units)
 
 
 def _measure(claim: Claim) -> Measure:
@@ -133,18 +147,37 @@ def _measure(claim: Claim) -> Measure:
     return cast(Measure, found)
 
 
-def _verdict(claim: Claim, estimate: Estimate) -> str:
-    expect = claim.expect
-    return verdict(estimate.interval, expect.below, expect.above, claim.unmet, claim.origin)
+def _expected(claim: Claim) -> Expected:
+    if claim.check:
+        return Expected(claim.expect.below, claim.expect.above, "passed", "failed")
+    met = "reproduced" if claim.origin == "paper" else "supported"
+    return Expected(claim.expect.below, claim.expect.above, met, claim.unmet)
 
 
-def _numbers(estimate: Estimate) -> Row:
-    low, high = estimate.interval
-    counts = {"seeds": estimate.seeds, "samples": estimate.samples}
-    return {"value": estimate.value, "low": low, "high": high, **counts}
+def _summary(claim: Claim, cases: Sequence[Estimate]) -> Estimate:
+    """One estimate for all cases of a claim: their mean, or of an excess the largest."""
+    if claim.measure == "largest_excess":
+        return max(cases, key=lambda case: (bool(np.isnan(case.value)), case.value))
+    return pooled(cases)
 
 
-def _row(claim: Claim, study: str, case: str, numbers: Mapping[str, object], outcome: str) -> Row:
+def _needed(claim: Claim, case: Estimate) -> float:
+    """How many seeds, or samples, would decide a case if nothing else changed."""
+    expected = _expected(claim)
+    return case.needed(claim.population, expected.bounds_to_leave(case.value))
+
+
+def _row(
+    claim: Claim,
+    study: str,
+    case: str,
+    estimate: Estimate,
+    interval: tuple[float, float],
+    outcome: str,
+    needed: float = float("nan"),
+) -> Row:
+    networks = claim.population == "networks trained so"
+    needed = needed if outcome == UNDECIDED else float("nan")
     return {
         "study": study,
         "claim": claim.name,
@@ -153,9 +186,15 @@ def _row(claim: Claim, study: str, case: str, numbers: Mapping[str, object], out
         "origin": claim.origin,
         "population": claim.population,
         "paper_value": claim.paper_value,
-        **numbers,
+        "value": estimate.value,
+        "low": interval[0],
+        "high": interval[1],
         "unit": claim.unit,
+        "seeds": estimate.seeds,
+        "samples": estimate.samples,
         "verdict": outcome,
+        "seeds_needed": needed if networks else float("nan"),
+        "samples_needed": float("nan") if networks else needed,
     }
 
 

@@ -15,9 +15,7 @@ from symbench.evaluation.results import RunGroup, over_channels
 from symbench.files import refuse_damaged
 from symbench.statistics import (
     Estimate,
-    PairedBootstrap,
     certain,
-    pooled,
     ratio,
 )
 from symbench.statistics import difference as difference_of
@@ -63,7 +61,7 @@ def predicted_over_measured_gain(
     squared = group.squared_errors()
     if not squared:
         return None
-    errors = {name: PairedBootstrap(*each.shape).mean(each) for name, each in squared.items()}
+    errors = {name: group.mean(each) for name, each in squared.items()}
     return ratio(errors["orbit_variance"], difference_of(errors["plain"], errors["averaged"]))
 
 
@@ -98,19 +96,6 @@ def share_refused(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> 
         return None
     passed = pd.read_csv(path).passed
     return certain(float(1 - passed.mean()), 0, len(passed))
-
-
-def summary(claim: Claim, cases: Sequence[Estimate]) -> Estimate:
-    """One estimate for all cases of a claim: their mean, or the lowest or largest of them."""
-
-    def key(case: Estimate) -> tuple[bool, float]:
-        return bool(np.isnan(case.value)), case.value
-
-    if claim.pick == "lowest":
-        return min(cases, key=key)
-    if claim.measure == "largest_excess":
-        return max(cases, key=key)
-    return pooled(cases)
 
 
 def _compared(

@@ -1,168 +1,443 @@
-"""Paired bootstrap over seeds and samples, and verdicts on claims.
+"""Estimates with intervals over trained networks and test samples, and verdicts on claims.
 
-Samples of one trajectory are correlated and all seeds see the same test set, so whole blocks of
-samples and whole seeds are drawn, the same for every quantity that is compared.
+Values have one row for each seed (a trained network) and one column for each independent block of
+test samples. An estimate keeps how far each of them lies from the mean, to first order; where two
+arms share seeds and samples these deviations are added before they are squared, so that arms are
+paired. docs/intervals.md has the coverage of these intervals, simulated.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import stdtrit
+
+from symbench.config.schema import Population
 
 Array = np.ndarray
 
-DRAWS = 2000
 COVERAGE = 0.95
-NOT_RUN = "not run"
+NOT_RUN, UNDECIDED = "not run", "inconclusive"
+# More seeds, or samples, than this are as good as none that would do.
+MOST_UNITS = 10_000
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """How far each network and each block of samples moves an estimate, to first order.
+
+    Attributes:
+        values: weight times (value - mean), shape (seed, sample); they sum to zero.
+        seeds: the label of each row. Rows of one label, in any deviations, are of networks that
+            were trained alike but for what is compared.
+        samples_drawn: False for a quantity of the network alone, which has one column.
+        scope: labels are shared within a scope, and mean nothing beyond it.
+
+    """
+
+    values: Array
+    seeds: tuple[Hashable, ...]
+    samples_drawn: bool = True
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class _Variances:
+    """Squared standard errors of an estimate, with their degrees of freedom.
+
+    Attributes:
+        between_seeds: of networks, without what is of a network and a sample together.
+        between_samples: of samples, with what is of a network and a sample together.
+        together: the part of `between_samples` that more seeds would lower too.
+        of_these: of samples, where the networks are as they are.
+
+    """
+
+    between_seeds: float
+    between_samples: float
+    together: float
+    of_these: float
+    degrees_of_seeds: float
+    degrees_of_samples: float
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its bootstrap distribution.
+    """A value, and what its interval follows from.
 
     Attributes:
         value: the estimate from all data.
-        draws: its values on resampled data; NaN where nothing can be resampled.
+        deviations: of networks and samples; none for a number that nothing is drawn for.
         seeds: number of trained networks behind it; 0 where it is about none.
         samples: number of independent blocks of samples behind it; 0 where it is about none.
 
     """
 
     value: float
-    draws: Array
+    deviations: tuple[Deviations, ...]
     seeds: int
     samples: int
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The central 95 % of the draws; NaN unless the value and all draws are finite."""
-        if not (np.isfinite(self.value) and np.isfinite(self.draws).all()):
+    def interval(
+        self, population: Population = "networks trained so", coverage: float = COVERAGE
+    ) -> tuple[float, float]:
+        """The interval of the mean over a population.
+
+        The margins of seeds and of samples, each with Student's t of its own degrees of freedom,
+        are added in quadrature (Banerjee, Sankhyā 22, 1960, 357-358), on the mean squares of a
+        two-way layout with one value a cell.
+
+        Returns:
+            Lower and upper end; NaN unless all values are finite, and NaN where nothing tells how
+            far networks (one seed) or samples (one block) lie from each other.
+
+        """
+        margin = self._margin(population, 1 - coverage)
+        if not (np.isfinite(self.value) and np.isfinite(margin)):
             return (float("nan"), float("nan"))
-        tail = (1 - COVERAGE) / 2
-        low, high = np.quantile(self.draws, [tail, 1 - tail])
-        return float(low), float(high)
+        return float(self.value - margin), float(self.value + margin)
+
+    def error_probability(self, population: Population, bound: float) -> float:
+        """The smallest level at which the interval still leaves out a bound; 1 if none does."""
+        distance = abs(self.value - bound)
+        if not np.isfinite(distance) or not np.isfinite(self._margin(population, 0.5)):
+            return 1.0
+        smallest = 1e-15
+
+        def excess(exponent: float) -> float:
+            return self._margin(population, float(np.exp(exponent))) - distance
+
+        if excess(np.log(smallest)) < 0:
+            return smallest
+        if distance == 0 or excess(np.log1p(-smallest)) >= 0:
+            return 1.0
+        return float(np.exp(brentq(excess, np.log(smallest), np.log1p(-smallest))))
+
+    def in_scope(self, scope: str) -> "Estimate":
+        """The same, with labels of seeds and samples that mean nothing beyond a scope."""
+        moved = tuple(replace(each, scope=scope) for each in self.deviations)
+        return replace(self, deviations=moved)
+
+    def needed(
+        self, population: Population, bounds: Sequence[float], coverage: float = COVERAGE
+    ) -> float:
+        """How many seeds (of this network: samples) put all bounds outside of the interval.
+
+        The value and the spread are taken to stay as they are. Infinite where no number would do,
+        NaN where nothing is known about the spread.
+        """
+        distance = min(abs(self.value - bound) for bound in bounds)
+        if not (np.isfinite(distance) and np.isfinite(self._margin(population, 0.5))):
+            return float("nan")
+        units = self.seeds if population == "networks trained so" else self.samples
+        if units < 2:
+            return float("nan")
+        low, high = 2, MOST_UNITS
+        if self._margin_with(population, high, 1 - coverage) >= distance:
+            return float("inf")
+        while low < high:
+            middle = (low + high) // 2
+            decided = self._margin_with(population, middle, 1 - coverage) < distance
+            low, high = (low, middle) if decided else (middle + 1, high)
+        return float(low)
+
+    def _margin_with(self, population: Population, units: int, level: float) -> float:
+        """The margin that another number of seeds, or samples, would have."""
+        found = self._variances
+        if population == "this network":
+            of_these = found.of_these * self.samples / units
+            return float(_student(units - 1, level) * np.sqrt(of_these))
+        less = self.seeds / units
+        alone = max(found.between_samples - found.together, 0.0)
+        samples = alone + (found.between_samples - alone) * less
+        return float(
+            np.hypot(
+                _student(units - 1, level) * np.sqrt(found.between_seeds * less),
+                _student(found.degrees_of_samples, level) * np.sqrt(samples),
+            )
+        )
+
+    def _margin(self, population: Population, level: float) -> float:
+        found = self._variances
+        if population == "this network":
+            return float(_student(found.degrees_of_samples, level) * np.sqrt(found.of_these))
+        return float(
+            np.hypot(
+                _student(found.degrees_of_seeds, level) * np.sqrt(found.between_seeds),
+                _student(found.degrees_of_samples, level) * np.sqrt(found.between_samples),
+            )
+        )
+
+    @cached_property
+    def _variances(self) -> _Variances:
+        """Mean squares of seeds and samples; of several scopes Satterthwaite's degrees."""
+        scopes: dict[str, list[Deviations]] = defaultdict(list)
+        for each in self.deviations:
+            scopes[each.scope].append(each)
+        parts = [_variances(members) for members in scopes.values()]
+        if not parts:
+            return _Variances(0, 0, 0, 0, np.inf, np.inf)
+        between_seeds, between_samples, together, of_these = (
+            sum(getattr(part, name) for part in parts)
+            for name in ("between_seeds", "between_samples", "together", "of_these")
+        )
+        return _Variances(
+            between_seeds,
+            between_samples,
+            together,
+            of_these,
+            _satterthwaite([(part.between_seeds, part.degrees_of_seeds) for part in parts]),
+            _satterthwaite([(part.between_samples, part.degrees_of_samples) for part in parts]),
+        )
+
+
+def _variances(members: Sequence[Deviations]) -> _Variances:
+    """Of one scope. Each label's deviations are added up over all members, then squared."""
+    of_seed: dict[Hashable, float] = defaultdict(float)
+    of_sample: dict[int, float] = defaultdict(float)
+    of_both: dict[tuple[Hashable, int], float] = defaultdict(float)
+    degrees_of_seeds, degrees_of_samples = np.inf, np.inf
+    for each in members:
+        seeds, samples = each.values.shape
+        rows, columns = each.values.mean(1), each.values.mean(0)
+        # So that sums of squares are unbiased; infinite for one row or column: nothing is known.
+        with np.errstate(divide="ignore"):
+            spread_rows, spread_columns = (
+                float(np.sqrt(np.float64(count) / (count - 1))) for count in (seeds, samples)
+            )
+        degrees_of_seeds = min(degrees_of_seeds, seeds - 1)
+        for label, value in zip(each.seeds, rows, strict=True):
+            of_seed[label] += value / seeds * (spread_rows if seeds > 1 else 1)
+        if not each.samples_drawn:
+            continue
+        degrees_of_samples = min(degrees_of_samples, samples - 1)
+        if samples == 1:
+            continue
+        for index, value in enumerate(columns):
+            of_sample[index] += value / samples * spread_columns
+        if seeds > 1:
+            with np.errstate(invalid="ignore"):
+                rest = (each.values - rows[:, None] - columns) * spread_rows * spread_columns
+            for row, label in enumerate(each.seeds):
+                for index, value in enumerate(rest[row] / (seeds * samples)):
+                    of_both[label, index] += value
+    seed, sample, both = (
+        float(np.sum(np.square(list(sums.values())))) for sums in (of_seed, of_sample, of_both)
+    )
+    return _Variances(
+        max(seed - both, 0.0) if np.isfinite(seed) else seed,
+        sample,
+        both,
+        sample,
+        degrees_of_seeds,
+        degrees_of_samples,
+    )
+
+
+def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of squared standard errors; 0 where one part has none."""
+    if any(degrees < 1 for _, degrees in parts):
+        return 0.0
+    total = sum(variance for variance, _ in parts)
+    squares = sum(variance**2 / degrees for variance, degrees in parts)
+    return total**2 / squares if squares > 0 else min(degrees for _, degrees in parts)
+
+
+def _student(degrees: float, level: float) -> float:
+    """Student's t that is exceeded on both sides together with a probability `level`."""
+    if degrees < 1:
+        return float("nan")
+    return float(-stdtrit(min(degrees, 1e9), level / 2))
+
+
+def mean(values: Array, seeds: Sequence[Hashable], *, samples_drawn: bool = True) -> Estimate:
+    """Mean of values, shape (seed, sample); of one column where a network alone has the quantity.
+
+    Args:
+        values: one for each seed and independent block of test samples.
+        seeds: the label of each row; arms are paired by them.
+        samples_drawn: False where the single column is a quantity of the network alone.
+
+    """
+    value = float(values.mean(dtype=float))
+    with np.errstate(invalid="ignore"):
+        centred = values.astype(float) - value
+    deviations = Deviations(centred, tuple(seeds), samples_drawn)
+    return Estimate(value, (deviations,), len(values), values.shape[1] if samples_drawn else 0)
 
 
 def certain(value: float, seeds: int, samples: int) -> Estimate:
     """A number that nothing is drawn for: its interval is itself."""
-    return Estimate(value, np.full(DRAWS, value), seeds, samples)
+    return Estimate(value, (), seeds, samples)
 
 
-class PairedBootstrap:
-    """Draws seeds and blocks of samples once, and applies them to any quantity.
+def derived(function: Callable[..., float], *estimates: Estimate) -> Estimate:
+    """A smooth function of some estimates, paired where these share seeds and samples.
 
-    Seeds and samples have random streams of their own, so that quantities with other numbers of
-    seeds see the same draws of the same test samples.
+    Its derivatives are taken numerically, by central differences.
     """
-
-    def __init__(self, seeds: int, samples: int, seed: int = 0, draws: int = DRAWS) -> None:
-        """Draw the resamples.
-
-        Args:
-            seeds: number of seeds.
-            samples: number of independent blocks of test samples.
-            seed: of the draws.
-            draws: number of resamples.
-
-        """
-        streams = np.random.SeedSequence(seed).spawn(2)
-        # How often each is drawn: all that a mean needs, and smaller than what is drawn.
-        self.seeds, self.samples = (
-            np.random.default_rng(stream).multinomial(count, np.full(count, 1 / count), draws)
-            for stream, count in zip(streams, (seeds, samples), strict=True)
-        )
-
-    def mean(self, values: Array) -> Estimate:
-        """Mean of values of shape (seed, sample); one value alone has no interval."""
-        seeds, samples = values.shape
-        value = float(values.mean(dtype=float))
-        if values.size == 1 or not np.isfinite(values).all():
-            return Estimate(value, np.full(len(self.seeds), np.nan), seeds, samples)
-        over_seeds = self.seeds @ values.astype(float)
-        draws = np.einsum("dn,dn->d", over_seeds, self.samples) / values.size
-        return Estimate(value, draws, seeds, samples)
+    values = [estimate.value for estimate in estimates]
+    slopes = []
+    for index, value in enumerate(values):
+        step = np.cbrt(np.finfo(float).eps) * (abs(value) or 1.0)
+        around = [[*values[:index], value + move, *values[index + 1 :]] for move in (-step, step)]
+        below, above = (function(*place) for place in around)
+        slopes.append((above - below) / (2 * step))
+    return _combined(function(*values), estimates, slopes)
 
 
 def relative_change(value: Estimate, reference: Estimate) -> Estimate:
-    """(value - reference) / |reference|, paired draw by draw; NaN where the reference is 0."""
-    return _paired(value, reference, lambda a, b: _quotient(a - b, np.abs(b)))
+    """(value - reference) / |reference|; NaN where the reference is 0."""
+    size = abs(reference.value) or np.nan
+    slopes = (1 / size, -value.value / (size * reference.value) if reference.value else np.nan)
+    with np.errstate(invalid="ignore"):
+        change = (np.float64(value.value) - reference.value) / size
+    return _combined(change, (value, reference), slopes)
 
 
 def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
-    """numerator / denominator, paired draw by draw; NaN where the denominator is 0."""
-    return _paired(numerator, denominator, _quotient)
+    """numerator / denominator; NaN where the denominator is 0."""
+    divisor = denominator.value or np.nan
+    with np.errstate(invalid="ignore"):
+        quotient = np.float64(numerator.value) / divisor
+    return _combined(quotient, (numerator, denominator), (1 / divisor, -quotient / divisor))
+
+
+def root(estimate: Estimate) -> Estimate:
+    """Square root of an estimate that is not negative."""
+    value = estimate.value**0.5
+    return _combined(value, (estimate,), (0.5 / value if value else 0.0,))
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:
-    """first - second, draw by draw."""
-    return _paired(first, second, np.subtract)
-
-
-def _quotient(numerator: Array, denominator: Array) -> Array:
-    known = np.where(denominator == 0, np.nan, denominator)
-    return np.asarray(numerator / known)
-
-
-def _paired(
-    first: Estimate, second: Estimate, function: Callable[[Array, Array], Array]
-) -> Estimate:
+    """first - second."""
     with np.errstate(invalid="ignore"):
-        value = function(np.array(first.value), np.array(second.value))
-        draws = function(first.draws, second.draws)
-    seeds, samples = min(first.seeds, second.seeds), min(first.samples, second.samples)
-    return Estimate(float(value), draws, seeds, samples)
+        return _combined(np.float64(first.value) - second.value, (first, second), (1, -1))
 
 
 def pooled(estimates: Sequence[Estimate]) -> Estimate:
     """Mean of several estimates, each with the same weight; it has the fewest seeds and samples."""
     with np.errstate(invalid="ignore"):
-        return Estimate(
-            float(np.mean([estimate.value for estimate in estimates])),
-            np.mean([estimate.draws for estimate in estimates], axis=0),
-            min(estimate.seeds for estimate in estimates),
-            min(estimate.samples for estimate in estimates),
-        )
+        value = float(np.mean([estimate.value for estimate in estimates]))
+    return _combined(value, estimates, [1 / len(estimates)] * len(estimates))
 
 
-def verdict(
-    interval: tuple[float, float],
-    below: float | None,
-    above: float | None,
-    unmet: str = "contradicted",
-    origin: str = "paper",
-) -> str:
-    """Judge an interval against what a claim expects.
+def _combined(value: float, estimates: Sequence[Estimate], slopes: Sequence[float]) -> Estimate:
+    """A function of estimates, linearised; deviations of equal seeds and samples become one."""
+    found: dict[tuple[Hashable, ...], Deviations] = {}
+    for estimate, slope in zip(estimates, slopes, strict=True):
+        for each in estimate.deviations:
+            with np.errstate(invalid="ignore"):
+                weighted = slope * each.values
+            key = (each.scope, each.seeds, each.values.shape[1], each.samples_drawn)
+            if key in found:
+                weighted = found[key].values + weighted
+            found[key] = replace(each, values=weighted)
+    seeds, samples = (
+        min(getattr(estimate, name) for estimate in estimates) for name in ("seeds", "samples")
+    )
+    return Estimate(float(value), tuple(found.values()), seeds, samples)
 
-    Args:
-        interval: of the estimate.
-        below: upper bound of what is expected, if any.
+
+@dataclass(frozen=True)
+class Judgement:
+    """Verdicts on the cases of a claim, and on the claim as a whole."""
+
+    cases: tuple[str, ...]
+    whole: str
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a claim expects of each of its cases.
+
+    Attributes:
+        below: upper bound, if any.
         above: lower bound, if any.
-        unmet: the verdict where none of the interval lies within the bounds.
-        origin: whose sentence it is; only one of the paper can be reproduced.
-
-    Returns:
-        "reproduced" (a claim of the paper) or "supported" if the whole interval lies within the
-        bounds, `unmet` if none of it does, else "inconclusive".
+        met: the verdict where a case lies within the bounds.
+        unmet: the verdict where it lies outside of them.
 
     """
-    low, high = interval
-    upper = np.inf if below is None else below
-    lower = -np.inf if above is None else above
-    if not (np.isfinite(low) and np.isfinite(high)):
-        return "inconclusive"
-    if lower < low and high < upper:
-        return "reproduced" if origin == "paper" else "supported"
-    if high < lower or low > upper:
-        return unmet
-    return "inconclusive"
+
+    below: float | None = None
+    above: float | None = None
+    met: str = "supported"
+    unmet: str = "contradicted"
+
+    @property
+    def bounds(self) -> list[float]:
+        """Those that there are."""
+        return [bound for bound in (self.above, self.below) if bound is not None]
+
+    def bounds_to_leave(self, value: float) -> list[float]:
+        """Bounds that an interval around a value must leave out, so that it is decided."""
+        outside = [
+            bound
+            for bound, beyond in ((self.above, -1), (self.below, 1))
+            if bound is not None and beyond * (value - bound) > 0
+        ]
+        return outside or self.bounds
+
+    def side(self, low: float, high: float) -> str:
+        """The verdict on an interval: met, unmet, or inconclusive."""
+        upper = np.inf if self.below is None else self.below
+        lower = -np.inf if self.above is None else self.above
+        if not (np.isfinite(low) and np.isfinite(high)):
+            return UNDECIDED
+        if lower < low and high < upper:
+            return self.met
+        return self.unmet if high < lower or low > upper else UNDECIDED
 
 
-def verdict_of_all(verdicts: Sequence[str]) -> str:
-    """Verdict on a claim about every case: the worst of its cases; "not run" without any."""
-    for outcome in ("contradicted", "inconclusive"):
-        if outcome in verdicts:
-            return outcome
-    return verdicts[0] if verdicts else NOT_RUN
+def judge(expected: Expected, population: Population, cases: Sequence[Estimate]) -> Judgement:
+    """Verdicts with at most 5 % for a wrong one among all cases of a claim.
+
+    A case is decided by Holm's step-down procedure (Scandinavian Journal of Statistics 6, 1979):
+    of k cases the clearest is held to a level of 5 % / k, the next to 5 % / (k - 1), until one is
+    not decided. The claim about every case is met if each case is met on its own at 5 %, which is
+    the harder test already (Berger, Technometrics 24, 1982), and unmet if one case is.
+    """
+    if not cases:
+        return Judgement((), NOT_RUN)
+    levels = [_level(expected, population, case) for case in cases]
+    alone = [
+        expected.side(*case.interval(population)) if level <= 1 - COVERAGE else UNDECIDED
+        for case, level in zip(cases, levels, strict=True)
+    ]
+    verdicts = [UNDECIDED] * len(cases)
+    for rank, index in enumerate(np.argsort(levels, kind="stable")):
+        if levels[index] > (1 - COVERAGE) / (len(cases) - rank):
+            break
+        verdicts[index] = alone[index]
+    if expected.unmet in verdicts and expected.unmet != UNDECIDED:
+        whole = expected.unmet
+    else:
+        whole = expected.met if set(alone) == {expected.met} else UNDECIDED
+    return Judgement(tuple(verdicts), whole)
+
+
+def _level(expected: Expected, population: Population, case: Estimate) -> float:
+    """The smallest level at which a case is decided."""
+    levels = [case.error_probability(population, bound) for bound in expected.bounds]
+    within = expected.side(case.value, case.value) == expected.met
+    return max(levels) if within else min(levels)
+
+
+def lowest(
+    population: Population, cases: Sequence[Estimate]
+) -> tuple[Estimate, tuple[float, float]]:
+    """The lowest of some cases, with the interval of the lowest mean of all of them.
+
+    It comes from intervals that hold together (Bonferroni), so that it is right although the case
+    was chosen for being the lowest.
+    """
+    chosen = min(cases, key=lambda case: (bool(np.isnan(case.value)), case.value))
+    coverage = 1 - (1 - COVERAGE) / len(cases)
+    lows, highs = zip(*(case.interval(population, coverage) for case in cases), strict=True)
+    return chosen, (float(np.min(lows)), float(np.min(highs)))
 
 
 def kept_gain(order: int, elements: Array) -> Array:

@@ -14,15 +14,19 @@ Stage = Literal["fetch", "audit", "train", "evaluate", "compare"]
 Settings = dict[str, JsonValue]
 # What texts may hold, in the words of messages.
 NAME, PATTERN, FOLDER = r"^[A-Za-z0-9_]+$", r"^[A-Za-z0-9_*?\[\]]+$", r"^[^{}$`\"\\\x00-\x1f]+$"
+ARM = r"^[A-Za-z0-9_*?\[\]]+(/[A-Za-z0-9_*?\[\]]+){2}$"
 WORDS = {
     NAME: "give letters, digits and underscores",
     PATTERN: "give letters, digits and underscores, and * or ? for any",
+    ARM: "write task/model/treatment, with * or ? for any",
     FOLDER: "give the path of a folder, without braces, quotes, $, ` and \\",
 }
 # Names are parts of paths and of the workflow's patterns.
 Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 # A name, or a pattern of names such as nbody_*.
 Pattern = Annotated[str, Field(pattern=PATTERN)]
+# The names of an arm, or patterns of names, such as nbody/segnn/constrain*.
+ArmPattern = Annotated[str, Field(pattern=ARM)]
 # A registered name, or `package.module:Name`.
 Registered = Annotated[str, Field(min_length=1)]
 # A folder: the workflow takes { and } for its own, and shells of clusters the others.
@@ -121,6 +125,35 @@ class TreatmentSettings(Strict):
     )
 
 
+class ArmSettings(Strict):
+    """What single arms (task, model and treatment) say, on top of all else."""
+
+    training: TrainingOptions = Field(
+        TrainingOptions(), description="on top of that of study, model and task"
+    )
+    treatment: Settings = Field({}, description="keyword arguments of the method, on top of others")
+
+
+Candidates = Annotated[list[JsonValue], Field(min_length=1), AfterValidator(_once)]
+
+
+class ArmCandidates(Strict):
+    """Values that are tried for an arm."""
+
+    training: dict[Name, Candidates] = Field({}, description="by training setting")
+    treatment: dict[Name, Candidates] = Field({}, description="by keyword argument of the method")
+
+
+class Tuning(Strict):
+    """How settings are chosen on validation data: each arm has as many trials as the others."""
+
+    seeds: Seeds = Field(description="each trial is trained for each; no run of the study has them")
+    budget: int = Field(ge=1, description="trials of each arm: combinations of its candidates")
+    candidates: dict[ArmPattern, ArmCandidates] = Field(
+        min_length=1, description="by arm; of patterns that fit one arm, the last is on top"
+    )
+
+
 class RunBlock(Strict):
     """A product of tasks, models, training treatments and seeds."""
 
@@ -139,6 +172,10 @@ class Resources(Strict):
     gpus: int = Field(0, ge=0)
     partition: str | None = Field(None, description="of a Slurm cluster; its default without one")
     constraint: str | None = Field(None, description="on the nodes of a Slurm cluster, as 'a100'")
+
+
+# The networks at hand, with test samples drawn; or networks trained so, with seeds drawn as well.
+Population = Literal["this network", "networks trained so"]
 
 
 class Selection(Strict):
@@ -192,6 +229,10 @@ class Claim(Strict):
     pick: Literal["every", "lowest"] = "every"
     expect: Expectation
     unmet: Literal["contradicted", "inconclusive"] = "contradicted"
+    check: bool = Field(
+        False,
+        description="theory leaves no doubt: it passes or fails, and counts among no verdicts",
+    )
     unit: str = ""
 
     @model_validator(mode="after")
@@ -211,11 +252,14 @@ class Claim(Strict):
         return where
 
     @property
-    def population(self) -> str:
+    def population(self) -> Population:
         """Whether it compares weights of one training, or networks that were trained so.
 
         Two evaluations of the same weights are about this network; samples are drawn, not seeds.
+        A check is about the networks at hand.
         """
+        if self.check:
+            return "this network"
         if self.of is None or self.against is None:
             return "networks trained so" if self.measure == "value" else "this network"
         names = ("task", "model", "treatment")
@@ -268,6 +312,10 @@ class StudySettings(Strict):
     training: TrainingOptions
     evaluation: EvaluationSettings
     runs: list[RunBlock] = Field(min_length=1)
+    arms: dict[ArmPattern, ArmSettings] = Field(
+        {}, description="settings of single arms on top of all others, by task/model/treatment"
+    )
+    tuning: Tuning | None = Field(None, description="what `make tune` tries, and how often")
     claims: Annotated[list[Claim], AfterValidator(_named_once)] = Field([])
     figures: Annotated[list[FigureSettings], AfterValidator(_named_once)] = Field([])
     tables: Annotated[list[Registered], AfterValidator(_tables_once)] = Field(

@@ -1,6 +1,6 @@
 """Evaluations, read: all seeds of a task, model and treatment, and estimates of any metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,7 @@ from symbench.evaluation.reading import (
 )
 from symbench.evaluation.scores import metrics_of, own_metric
 from symbench.layout import Layout
-from symbench.statistics import Estimate, PairedBootstrap, ratio
+from symbench.statistics import Estimate, mean, ratio, root
 from symbench.symmetry.grids.isometries import named_group
 
 Array = np.ndarray
@@ -120,10 +120,10 @@ class RunGroup:
         if metric == "gamma":
             return self.gamma()
         if metric == "seconds_per_epoch":
-            return _of_runs(list(self.seconds_per_epoch.values()))
+            return _of_networks(self.seconds_per_epoch)
         values = self.values(selection, metric)
         if values is not None:
-            return _bootstrapped(self.by_block(over_channels(values, self.registry[metric].unit)))
+            return self.mean(self.by_block(over_channels(values, self.registry[metric].unit)))
         if metric == "equivariance_error" and selection.evaluation == "plain":
             return self._equivariance_error()
         return None
@@ -175,12 +175,9 @@ class RunGroup:
             )
         return np.stack(rows)
 
-    @cached_property
-    def bootstrap(self) -> PairedBootstrap:
-        """Resamples of seeds and independent test samples."""
-        dataset = self.open(self.evaluations[0])
-        blocks = np.unique(dataset.block.isel(seed=0).values)
-        return PairedBootstrap(len(self.seeds), len(blocks))
+    def mean(self, values: Array) -> Estimate:
+        """Mean of values by block, shape (seed, block), paired with others by the seeds."""
+        return mean(values, self.seeds)
 
     def squared_errors(self) -> dict[str, Array]:
         """Squared errors and their decomposition (P4), shape (seed, block); empty without orbits.
@@ -217,8 +214,7 @@ class RunGroup:
         squares = self.equivariance_errors()
         if squares is None:
             return None
-        mean = _bootstrapped(self.by_block(squares))
-        return Estimate(mean.value**0.5, np.sqrt(mean.draws), mean.seeds, mean.samples)
+        return root(self.mean(self.by_block(squares)))
 
     def gamma(self) -> Estimate | None:
         """|γ| at the end of training, mean over layers of each run; None without such layers."""
@@ -226,11 +222,11 @@ class RunGroup:
             return None
         last = self.history.groupby("seed").epoch.max()
         relaxation = abs(self.multipliers.gamma)
-        return _of_runs(
-            [
-                float(relaxation.sel(seed=seed, epoch=epoch).mean(skipna=False))
-                for seed, epoch in last.items()
-            ]
+        return _of_networks(
+            {
+                seed: float(relaxation.sel(seed=seed, epoch=epoch).mean(skipna=False))
+                for seed, epoch in zip(last.index.tolist(), last.tolist(), strict=True)
+            }
         )
 
     @cached_property
@@ -309,13 +305,8 @@ def _at_horizon(dataset: xr.Dataset, selection: Selection, metric: str) -> xr.Da
     return values.mean("lead_time", skipna=False)
 
 
-def _bootstrapped(values: Array) -> Estimate:
-    return PairedBootstrap(*values.shape).mean(values)
-
-
-def _of_runs(values: Sequence[float]) -> Estimate | None:
-    """Mean of one number for each run: runs alone are drawn."""
+def _of_networks(values: Mapping[int, float]) -> Estimate | None:
+    """Mean of one number for each network, by seed; None without any."""
     if not values:
         return None
-    mean = PairedBootstrap(len(values), 1).mean(np.array(values)[:, None])
-    return Estimate(mean.value, mean.draws, mean.seeds, 0)
+    return mean(np.array(list(values.values()))[:, None], list(values), samples_drawn=False)

@@ -41,7 +41,7 @@ def table(results: StudyResults) -> pd.DataFrame:
         change = relative_change(averaged, plain)
         settings = results.study.task(group.task).settings
         symmetry = "exact" if group.exact else "broken"
-        percent = [100 * number for number in (change.value, *change.interval)]
+        percent = [100 * number for number in (change.value, *change.interval("this network"))]
         about = (group.task, settings.group, symmetry, group.model, results.number(group.model))
         rows.append([*about, group.treatment, group.score.name, *percent])
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -44,11 +44,16 @@ def table(results: StudyResults) -> pd.DataFrame:
         found = group.squared_errors() if group.exact else {}
         if not found:
             continue
-        errors = {name: group.bootstrap.mean(values) for name, values in found.items()}
+        errors = {name: group.mean(values) for name, values in found.items()}
         predicted = errors["orbit_variance"]
         gain = difference(errors["plain"], errors["averaged"])
         row = [group.task, label(group), results.number(group.model), group.treatment == PLAINLY]
-        row += [predicted.value, *predicted.interval, gain.value, *gain.interval]
+        row += [
+            predicted.value,
+            *predicted.interval("this network"),
+            gain.value,
+            *gain.interval("this network"),
+        ]
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -182,8 +182,11 @@ def score(evaluation: str = "plain", metric: str = "") -> Selection:
 def estimated(
     group: RunGroup, evaluation: str = "plain", metric: str = ""
 ) -> tuple[float, float, float]:
-    """Value and interval of a metric, by default the score; NaN where it was not evaluated."""
+    """Value of a metric, by default the score, and its interval for networks trained so.
+
+    NaN where it was not evaluated; one seed has no interval.
+    """
     estimate = group.estimate(score(evaluation, metric))
     if estimate is None:
         return (float("nan"),) * 3
-    return (estimate.value, *estimate.interval)
+    return (estimate.value, *estimate.interval())

@@ -1,6 +1,7 @@
 """Build the report from what is there: tables, figures and provenance."""
 
 import base64
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -43,6 +44,13 @@ class Section:
     claims: list[Judged] = field(default_factory=list)
     figures: list[dict[str, str]] = field(default_factory=list)
     tables: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def counts(self) -> str:
+        """How many claims ended in each verdict; checks do not count."""
+        verdicts = Counter(each.whole.verdict for each in self.claims if not each.claim.check)
+        told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+        return f"{verdicts.total()} claims: {told}."
 
 
 def build(configuration: Configuration, output: Path) -> None:

@@ -18,6 +18,7 @@ class Outcome:
         value: with its interval and unit, in words.
         counts: of seeds and samples, in words.
         verdict: such as "not run".
+        needed: how much more would decide what is inconclusive, in words.
         style: the verdict as a class of the style sheet.
 
     """
@@ -26,6 +27,7 @@ class Outcome:
     value: str
     counts: str
     verdict: str
+    needed: str = ""
 
     @property
     def style(self) -> str:
@@ -59,15 +61,29 @@ def _outcome(row: Mapping[object, object], unit: str) -> Outcome:
     counts = {name: int(_number(row[f"{name}s"])) for name in ("seed", "sample")}
     told = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count]
     value = interval(*(_number(row[key]) for key in ("value", "low", "high")))
+    needed = [needed_units(_number(row[f"{name}s_needed"]), name) for name in counts]
     if row["verdict"] == NOT_RUN:
         value, unit = "no data", ""
     return Outcome(
-        str(row["case"]), f"{value} {unit}".strip(), ", ".join(told), str(row["verdict"])
+        str(row["case"]),
+        f"{value} {unit}".strip(),
+        ", ".join(told),
+        str(row["verdict"]),
+        "".join(needed),
     )
 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def needed_units(count: float, unit: str) -> str:
+    """How many seeds or samples would decide a claim, in words; empty where that is not known."""
+    if math.isnan(count):
+        return ""
+    if math.isinf(count):
+        return f"no number of {unit}s alone would decide it"
+    return f"about {count:.0f} {unit}s would decide it"
 
 
 def interval(value: float, low: float, high: float) -> str:

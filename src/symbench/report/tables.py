@@ -95,7 +95,7 @@ def _gain_table(results: StudyResults) -> pd.DataFrame:
         if plain is None or averaged is None:
             continue
         change = relative_change(averaged, plain)
-        percent = (100 * number for number in (change.value, *change.interval))
+        percent = (100 * number for number in (change.value, *change.interval("this network")))
         rows.append(
             {
                 **_names(group),
