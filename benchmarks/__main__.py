@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from benchmarks import action, averaging, circuits, graphs, loading, particles, steerable
+from benchmarks.pages import markdown
 from symbench.provenance import describe
 
 PARTS = [
@@ -73,14 +74,8 @@ def main() -> None:
     for title, text, rows in PARTS:
         table = pd.DataFrame(rows())
         print(f"\n{title}\n{table.to_string(index=False)}", flush=True)
-        lines += ["", f"## {title}", "", text, "", _markdown(table)]
+        lines += ["", f"## {title}", "", text, "", markdown(table)]
     Path("docs/benchmarks.md").write_text("\n".join(lines) + "\n")
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    cells = [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row] for row in table.values]
-    rows = [list(table.columns), ["---"] * len(table.columns), *cells]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
 main()

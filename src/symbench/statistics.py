@@ -199,7 +199,8 @@ def _variances(members: Sequence[Deviations]) -> _Variances:
     of_seed: dict[Hashable, float] = defaultdict(float)
     of_sample: dict[int, float] = defaultdict(float)
     of_both: dict[tuple[Hashable, int], float] = defaultdict(float)
-    degrees_of_seeds, degrees_of_samples = np.inf, np.inf
+    seeds_alone: list[tuple[float, float]] = []
+    samples_alone: list[tuple[float, float]] = []
     for each in members:
         seeds, samples = each.values.shape
         rows, columns = each.values.mean(1), each.values.mean(0)
@@ -208,12 +209,12 @@ def _variances(members: Sequence[Deviations]) -> _Variances:
             spread_rows, spread_columns = (
                 float(np.sqrt(np.float64(count) / (count - 1))) for count in (seeds, samples)
             )
-        degrees_of_seeds = min(degrees_of_seeds, seeds - 1)
+        seeds_alone.append((float(np.sum(rows**2)) / seeds**2, seeds - 1))
         for label, value in zip(each.seeds, rows, strict=True):
             of_seed[label] += value / seeds * (spread_rows if seeds > 1 else 1)
         if not each.samples_drawn:
             continue
-        degrees_of_samples = min(degrees_of_samples, samples - 1)
+        samples_alone.append((float(np.sum(columns**2)) / samples**2, samples - 1))
         if samples == 1:
             continue
         for index, value in enumerate(columns):
@@ -227,18 +228,17 @@ def _variances(members: Sequence[Deviations]) -> _Variances:
     seed, sample, both = (
         float(np.sum(np.square(list(sums.values())))) for sums in (of_seed, of_sample, of_both)
     )
-    return _Variances(
-        max(seed - both, 0.0) if np.isfinite(seed) else seed,
-        sample,
-        both,
-        sample,
-        degrees_of_seeds,
-        degrees_of_samples,
-    )
+    degrees = [_satterthwaite(alone) for alone in (seeds_alone, samples_alone)]
+    # Once for both; of two networks it would often leave nothing of what seeds add.
+    if degrees[0] < 2:
+        return _Variances(seed, float(np.maximum(sample - both, 0)), 0.0, sample, *degrees)
+    return _Variances(float(np.maximum(seed - both, 0)), sample, both, sample, *degrees)
 
 
 def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     """Degrees of freedom of a sum of squared standard errors; 0 where one part has none."""
+    if not parts:
+        return np.inf
     if any(degrees < 1 for _, degrees in parts):
         return 0.0
     total = sum(variance for variance, _ in parts)

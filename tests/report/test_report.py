@@ -14,7 +14,7 @@ from symbench.figures.results import StudyResults
 from symbench.files import write_json, write_whole
 from symbench.layout import Layout
 from symbench.report.build import build, section
-from symbench.report.claims import interval, judged_claims
+from symbench.report.claims import interval, judged_claims, needed_units
 from symbench.report.run import command
 from symbench.report.tables import spread, tables
 from tests.figures import studies
@@ -74,6 +74,38 @@ def test_claims_have_their_cases(found):
     assert helps.whole.counts == "2 seeds, 2 samples"
     assert never.whole.value == "no data"
     assert never.whole.style == "not-run"
+
+
+def test_checks_stand_apart_and_published_numbers_beside_ours(found, tmp_path):
+    check = found.study.settings.claims[0].model_dump() | {"name": "surely", "check": True}
+    decided = found.study.settings.claims[0].model_dump() | {"name": "close", "expect": {"below": 0}}
+    published = {
+        "task": "points",
+        "model": "fir*",
+        "value": "0.0043",
+        "parameters": 147424,
+        "source": "their paper",
+        "differs": "2,000 epochs",
+    }
+    results = studies.results(made(claims=[check, decided], published=[published]), tmp_path)
+    build(configured(results.study, layout=results.layout, folder=tmp_path), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert page.index("<h3>Claims</h3>") < page.index("<h3>Checks</h3>")
+    assert 'class="claim passed"' in page
+    assert "1 claims: 1 " in page
+    table = tables(results)["Ours and published"]
+    assert list(table.model) == ["first"]
+    assert table.iloc[0][["published", "published parameters", "what differs"]].tolist() == [
+        "0.0043",
+        "147424",
+        "2,000 epochs",
+    ]
+
+
+def test_what_would_decide_a_claim_is_said():
+    assert needed_units(float("nan"), "seed") == ""
+    assert needed_units(7.0, "seed") == "about 7 seeds would decide it"
+    assert needed_units(float("inf"), "sample") == "no number of samples alone would decide it"
 
 
 def test_a_study_without_results_is_named(tmp_path):

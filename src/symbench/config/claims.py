@@ -6,7 +6,7 @@ from symbench.config import registry
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at
 from symbench.config.patterns import Everywhere, matches, matching
-from symbench.config.schema import Claim, Selection
+from symbench.config.schema import Claim, Published, Selection
 from symbench.config.study import Study
 from symbench.data.dataset import Dataset
 from symbench.errors import SymBenchError, choose
@@ -44,6 +44,20 @@ def check_claim(claim: Claim, study: Study, everywhere: Everywhere) -> None:
                         _check_name(what, name, study, everywhere)
             tasks = [selection.task] if selection.task is not None else patterns.get("task")
             _check_selection(selection, tasks, study)
+
+
+def check_published(published: Published, study: Study, everywhere: Everywhere) -> None:
+    """Check the names and the metric of a number of a paper.
+
+    Raises:
+        ConfigError: for the first mistake found.
+
+    """
+    named = {"task": published.task, "model": published.model, "treatment": published.treatment}
+    for what, name in named.items():
+        with at(what):
+            _check_name(what, name, study, everywhere)
+    _check_selection(Selection(metric=published.metric), [published.task], study)
 
 
 def _check_name(key: str, pattern: str, study: Study, everywhere: Everywhere) -> None:

@@ -96,7 +96,8 @@ class Study:
     @cached_property
     def report_fingerprint(self) -> str:
         """Hash of all that decides what the report says about the study."""
-        said = self.settings.model_dump(include={"title", "paper", "question", "not_comparable"})
+        texts = {"title", "paper", "question", "not_comparable", "published"}
+        said = self.settings.model_dump(include=texts)
         figures = [figure.model_dump() for figure in self.settings.figures]
         code = code_of(
             *(f"symbench.report.{name}" for name in ("build", "tables", "claims", "run"))

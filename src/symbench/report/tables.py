@@ -1,6 +1,7 @@
 """The tables of the report."""
 
 import math
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ def tables(results: StudyResults) -> dict[str, pd.DataFrame]:
     found = {
         "Every way of imposing the symmetry: mean over test samples and seeds, with its standard "
         "deviation over seeds, and what it cost": _matrix_table(results),
+        "Ours and published": _published_table(results),
         "Averaging at evaluation: change of the score with its 95 % interval": _gain_table(results),
         "Rollouts: VRMSE in the windows of The Well, medians over trajectories": _rollout_table(
             results
@@ -62,6 +64,39 @@ def _matrix_table(results: StudyResults) -> pd.DataFrame:
             row[f"ms, {evaluation}"] = 1e3 * seconds
         rows.append({**row, "training (s)": _training(results, group, "seconds")})
     return pd.DataFrame(rows)
+
+
+def _published_table(results: StudyResults) -> pd.DataFrame:
+    """A row for each number of a paper and each run group that it stands beside."""
+    rows = []
+    for published in results.study.settings.published:
+        wanted = (published.task, published.model, published.treatment)
+        for group in results.groups:
+            if not all(map(fnmatchcase, group.runs[0].key, wanted)):
+                continue
+            metric = published.metric or group.score.name
+            rows.append(
+                {
+                    **_names(group),
+                    "metric": metric,
+                    "ours": spread(results.per_seed(group, "plain", metric)),
+                    "published": published.value,
+                    "parameters": f"{_training(results, group, 'parameters'):.0f}",
+                    "published parameters": ""
+                    if published.parameters is None
+                    else f"{published.parameters}",
+                    "epochs": _epochs(group),
+                    "source": published.source,
+                    "what differs": published.differs,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _epochs(group: RunGroup) -> str:
+    """How many epochs the networks of a run group were trained for."""
+    history = group.history
+    return "" if history.empty else f"{int(history.epoch.max()) + 1}"
 
 
 def spread(values: np.ndarray) -> str:
