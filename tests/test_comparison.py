@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from symbench.comparison import CLAIM_COLUMNS, METRIC_COLUMNS, compare_study, reference_tables
+from symbench.comparison import METRIC_COLUMNS, compare_study, reference_tables
 from symbench.errors import DataError
 from symbench.files import write_whole
 from symbench.layout import Layout
+from symbench.verdicts import CLAIM_COLUMNS
 from tests.evaluation.vectors import VECTORS, a_study, evaluate, write_history
 
 GAIN = {
@@ -100,6 +101,18 @@ def test_the_lowest_case_is_the_claim(layout):
     # Which of them is the lowest is not known where the change of one is no number.
     (row,) = judged.loc["gain"].itertuples()
     assert row.verdict == "inconclusive"
+
+
+def test_a_case_that_lacks_what_it_needs_is_not_judged(layout):
+    need = {"of": {"metric": "mse"}, "above": 1e-9, "why": "fits too well"}
+    judged = compared(layout, claims=[{**GAIN, "needs": [need]}]).loc["gain"]
+    assert judged.loc["v,network,none"].verdict == "reproduced"
+    assert judged.loc["v,network,none"].note == ""
+    assert judged.loc["v,double,none"].verdict == "inconclusive"
+    assert judged.loc["v,double,none"].note == judged.loc[""].note == "fits too well (mse 0)"
+    assert judged.loc[""].verdict == "inconclusive"
+    against = {**GAIN, "expect": {"above": 0}, "needs": [need]}
+    assert compared(layout, claims=[against]).loc["gain", ""].verdict == "contradicted"
 
 
 def test_a_measure_of_the_user(layout):

@@ -29,7 +29,7 @@ Measure = Callable[[Claim, RunGroup, Sequence[RunGroup]], Estimate | None]
 
 def value(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
     """What the claim selects."""
-    return _selected(claim.of, group, groups)
+    return selected(claim.of, group, groups)
 
 
 def difference(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
@@ -104,14 +104,15 @@ def _compared(
     group: RunGroup,
     groups: Sequence[RunGroup],
 ) -> Estimate | None:
-    selected = _selected(claim.of, group, groups)
-    reference = _selected(claim.against, group, groups)
-    return None if selected is None or reference is None else compare(selected, reference)
+    value = selected(claim.of, group, groups)
+    reference = selected(claim.against, group, groups)
+    return None if value is None or reference is None else compare(value, reference)
 
 
-def _selected(
+def selected(
     selection: Selection | None, group: RunGroup, groups: Sequence[RunGroup]
 ) -> Estimate | None:
+    """What a selection names, of a run group or of one beside it; None where it was not run."""
     if selection is None:
         return None
     chosen = _sibling(group, selection, groups)

@@ -29,7 +29,12 @@ def check_claim(claim: Claim, study: Study, everywhere: Everywhere) -> None:
             with at("where", key):
                 for pattern in patterns[key]:
                     _check_name(key, pattern, study, everywhere)
-    for where, selection in (("of", claim.of), ("against", claim.against)):
+    selections: list[tuple[tuple[str, ...], Selection | None]] = [
+        (("of",), claim.of),
+        (("against",), claim.against),
+        *((("needs", str(number), "of"), need.of) for number, need in enumerate(claim.needs)),
+    ]
+    for where, selection in selections:
         if selection is None:
             continue
         named = {
@@ -37,7 +42,7 @@ def check_claim(claim: Claim, study: Study, everywhere: Everywhere) -> None:
             "model": selection.model,
             "treatment": selection.treatment,
         }
-        with at(where):
+        with at(*where):
             for what, name in named.items():
                 if name is not None:
                     with at(what):

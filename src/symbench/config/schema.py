@@ -209,6 +209,13 @@ class Expectation(Strict):
         return self
 
 
+class Need(Expectation):
+    """What must hold of a case before it is judged: a network that is not trained shows nothing."""
+
+    of: Selection = Field(description="the number, by its value alone")
+    why: str = Field(description="what is said where it does not hold")
+
+
 class Claim(Strict):
     """A sentence of the paper, of theory or of ours, as a comparison between runs."""
 
@@ -229,6 +236,7 @@ class Claim(Strict):
     pick: Literal["every", "lowest"] = "every"
     expect: Expectation
     unmet: Literal["contradicted", "inconclusive"] = "contradicted"
+    needs: list[Need] = Field([], description="what a case must meet, or it is inconclusive")
     check: bool = Field(
         False,
         description="theory leaves no doubt: it passes or fails, and counts among no verdicts",
@@ -266,6 +274,19 @@ class Claim(Strict):
         same = all(getattr(self.of, key) == getattr(self.against, key) for key in names)
         compares_changes = self.measure == "difference_of_changes"
         return "this network" if same and not compares_changes else "networks trained so"
+
+
+class Published(Strict):
+    """A number of a paper, which stands beside ours in the report."""
+
+    task: Pattern = Field(description="of ours")
+    model: Pattern = Field(description="of ours")
+    treatment: Name = Field("none", description="of ours")
+    metric: str = Field("", description="a score of the task; the one it is judged by, by default")
+    value: str = Field(description="as the paper gives it, in our unit")
+    parameters: int | None = Field(None, ge=1, description="of the paper's network")
+    source: str = Field(description="where it stands")
+    differs: str = Field("", description="what differs between the paper's training and ours")
 
 
 class FigureSettings(Strict):
@@ -317,6 +338,7 @@ class StudySettings(Strict):
     )
     tuning: Tuning | None = Field(None, description="what `make tune` tries, and how often")
     claims: Annotated[list[Claim], AfterValidator(_named_once)] = Field([])
+    published: list[Published] = Field([], description="numbers of papers beside ours")
     figures: Annotated[list[FigureSettings], AfterValidator(_named_once)] = Field([])
     tables: Annotated[list[Registered], AfterValidator(_tables_once)] = Field(
         [], description="further tables that figures draw, beside metrics and claims"

@@ -59,7 +59,12 @@ class Study:
     @cached_property
     def comparison_fingerprint(self) -> str:
         """Hash of all that decides metrics and claims."""
-        modules = ("symbench.comparison", "symbench.statistics", "symbench.evaluation.results")
+        modules = (
+            "symbench.comparison",
+            "symbench.verdicts",
+            "symbench.statistics",
+            "symbench.evaluation.results",
+        )
         measures = {claim.measure for claim in self.settings.claims}
         own = [registry.module_of("measures", name) for name in sorted(measures)]
         return fingerprint(

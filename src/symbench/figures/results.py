@@ -19,7 +19,18 @@ from symbench.layout import Layout
 
 # The treatment that leaves a training as it is.
 PLAINLY = "none"
-TEXTS = ("task", "model", "treatment", "field", "lead_time", "case", "unit", "paper_value", "wires")
+TEXTS = (
+    "task",
+    "model",
+    "treatment",
+    "field",
+    "lead_time",
+    "case",
+    "unit",
+    "paper_value",
+    "wires",
+    "note",
+)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ class Outcome:
         value: with its interval and unit, in words.
         counts: of seeds and samples, in words.
         verdict: such as "not run".
-        needed: how much more would decide what is inconclusive, in words.
+        needed: why it is inconclusive, or how much more would decide it, in words.
         style: the verdict as a class of the style sheet.
 
     """
@@ -69,7 +69,7 @@ def _outcome(row: Mapping[object, object], unit: str) -> Outcome:
         f"{value} {unit}".strip(),
         ", ".join(told),
         str(row["verdict"]),
-        "".join(needed),
+        str(row["note"] or "") or "".join(needed),
     )
 
 

@@ -1,0 +1,202 @@
+"""Verdicts: each claim about the run groups of a study, as rows of a table."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import cast
+
+import numpy as np
+
+from symbench.config import registry
+from symbench.config.schema import Claim
+from symbench.errors import ConfigError
+from symbench.evaluation.results import RunGroup
+from symbench.evaluation.rows import Row
+from symbench.measures import Measure, selected
+from symbench.statistics import NOT_RUN, UNDECIDED, Estimate, Expected, lowest, pooled
+from symbench.statistics import judge as judge_cases
+
+CLAIM_COLUMNS = [
+    "study",
+    "claim",
+    "case",
+    "statement",
+    "origin",
+    "population",
+    "paper_value",
+    "value",
+    "low",
+    "high",
+    "unit",
+    "seeds",
+    "samples",
+    "verdict",
+    "seeds_needed",
+    "samples_needed",
+    "note",
+]
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run group that a claim is about.
+
+    Attributes:
+        name: task, model and, unless the claim fixes it, treatment.
+        estimate: what was measured.
+        lacking: why it cannot be judged, as a sentence; empty if it can.
+
+    """
+
+    name: str
+    estimate: Estimate
+    lacking: str
+
+
+def judge(claim: Claim, study: str, groups: Sequence[RunGroup]) -> Iterator[Row]:
+    """One row for the claim as a whole, then one for each case: run group that it is about.
+
+    Where only the lowest case counts, it is the claim as a whole, and no other case is judged.
+    """
+    cases = list(_cases(claim, groups))
+    if not cases:
+        yield _row(claim, study, Case("", Estimate(NAN, (), 0, 0), ""), (NAN, NAN), NOT_RUN)
+        return
+    expected, estimates = _expected(claim), [case.estimate for case in cases]
+    lacking = "; ".join(dict.fromkeys(case.lacking for case in cases if case.lacking))
+    if claim.pick == "lowest":
+        chosen, interval = lowest(claim.population, estimates)
+        outcome = UNDECIDED if lacking else expected.side(*interval)
+        yield _row(claim, study, Case("", chosen, lacking), interval, outcome)
+        return
+    judged = [case for case in cases if not case.lacking]
+    found = judge_cases(expected, claim.population, [case.estimate for case in judged])
+    verdicts = dict(zip([case.name for case in judged], found.cases, strict=True))
+    rows = [
+        _row(
+            claim,
+            study,
+            case,
+            case.estimate.interval(claim.population),
+            verdicts.get(case.name, UNDECIDED),
+            _needed(claim, case) if verdicts.get(case.name) == UNDECIDED else NAN,
+        )
+        for case in cases
+    ]
+    outcome = UNDECIDED if lacking and found.whole != claim.unmet else found.whole
+    most = max(
+        (_needed(claim, case) for case in judged if verdicts[case.name] == UNDECIDED),
+        key=lambda units: (units == units, units),
+        default=NAN,
+    )
+    whole = Case("", _summary(claim, estimates), lacking)
+    yield _row(
+        claim,
+        study,
+        whole,
+        whole.estimate.interval(claim.population),
+        outcome,
+        most if outcome == UNDECIDED else NAN,
+    )
+    yield from rows
+
+
+def _cases(claim: Claim, groups: Sequence[RunGroup]) -> Iterator[Case]:
+    measure = _measure(claim)
+    for group in groups:
+        if not _is_meant(claim, group):
+            continue
+        estimate = measure(claim, group, groups)
+        if estimate is not None:
+            # Networks of one task share its test samples.
+            scoped = estimate.in_scope(group.task)
+            yield Case(_case_name(claim, group), scoped, _lacking(claim, group, groups))
+
+
+def _lacking(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> str:
+    """Why a case cannot be judged although it was run, as a sentence; empty if it can."""
+    for need in claim.needs:
+        found = selected(need.of, group, groups)
+        value = NAN if found is None else found.value
+        if Expected(need.below, need.above).side(value, value) != "supported":
+            metric = need.of.metric or group.score.name
+            return f"{need.why} ({metric} {value:.3g})"
+    return ""
+
+
+def _measure(claim: Claim) -> Measure:
+    found = registry.resolve("measures", claim.measure)
+    if not callable(found):
+        raise ConfigError(f"claim {claim.name}: measure '{claim.measure}' is no function.")
+    return cast(Measure, found)
+
+
+def _expected(claim: Claim) -> Expected:
+    if claim.check:
+        return Expected(claim.expect.below, claim.expect.above, "passed", "failed")
+    met = "reproduced" if claim.origin == "paper" else "supported"
+    return Expected(claim.expect.below, claim.expect.above, met, claim.unmet)
+
+
+def _summary(claim: Claim, cases: Sequence[Estimate]) -> Estimate:
+    """One estimate for all cases of a claim: their mean, or of an excess the largest."""
+    if claim.measure == "largest_excess":
+        return max(cases, key=lambda case: (bool(np.isnan(case.value)), case.value))
+    return pooled(cases)
+
+
+def _needed(claim: Claim, case: Case) -> float:
+    """How many seeds, or samples, would decide a case if nothing else changed."""
+    bounds = _expected(claim).bounds_to_leave(case.estimate.value)
+    return case.estimate.needed(claim.population, bounds)
+
+
+def _row(
+    claim: Claim,
+    study: str,
+    case: Case,
+    interval: tuple[float, float],
+    outcome: str,
+    needed: float = NAN,
+) -> Row:
+    networks = claim.population == "networks trained so"
+    return {
+        "study": study,
+        "claim": claim.name,
+        "case": case.name,
+        "statement": claim.statement,
+        "origin": claim.origin,
+        "population": claim.population,
+        "paper_value": claim.paper_value,
+        "value": case.estimate.value,
+        "low": interval[0],
+        "high": interval[1],
+        "unit": claim.unit,
+        "seeds": case.estimate.seeds,
+        "samples": case.estimate.samples,
+        "verdict": outcome,
+        "seeds_needed": needed if networks else NAN,
+        "samples_needed": NAN if networks else needed,
+        "note": case.lacking,
+    }
+
+
+def _case_name(claim: Claim, group: RunGroup) -> str:
+    """Name of a case; the treatment is told where the claim does not fix it."""
+    fixed = claim.where.get("treatment") in (group.treatment, [group.treatment])
+    return ",".join([group.task, group.model] if fixed else group.runs[0].key)
+
+
+def _is_meant(claim: Claim, group: RunGroup) -> bool:
+    names = {"task": group.task, "model": group.model, "treatment": group.treatment}
+    for key, wanted in claim.where.items():
+        if key == "exact":
+            if wanted != group.exact:
+                return False
+            continue
+        patterns = wanted if isinstance(wanted, list) else [str(wanted)]
+        if not any(fnmatchcase(names[key], pattern) for pattern in patterns):
+            return False
+    return True
