@@ -61,7 +61,7 @@ def test_the_page_shows_what_is_there_and_escapes_texts(found, tmp_path):
     assert "&lt;script&gt;" in page
     assert 'class="claim supported"' in page
     assert 'class="claim not-run"' in page
-    assert "data:image/png;base64," in page
+    assert "data:image/webp;base64," in page
     assert "Figures that are not there: cost." in page
     assert "holds no manifest.json" in page
     assert "make reproduce STUDIES=made CONFIG=" in page
