@@ -26,12 +26,17 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce repair test lint unit smoke test-slurm test-faults report benchmark reference lock container \
+.PHONY: reproduce tune repair test lint unit smoke test-slurm test-faults report benchmark reference lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
 	$(REPRODUCE)
 	@$(BIN)/symbench where $(CHOSEN)
+
+# Settings of every arm by validation data, where studies have the key `tuning`.
+tune: $(VENV)/installed
+	$(REPRODUCE) -- tuned
+	@$(BIN)/symbench where --tuning $(CHOSEN)
 
 # Stage by stage: Snakemake makes anew whatever follows from a file that it makes in the same run, but not what follows
 # from one that was made before and came out the same. A path a line: folders may have spaces in their names.

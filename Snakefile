@@ -15,9 +15,11 @@ container: CHOSEN.get("container", "workflow/envs/symbench.sif")
 
 localrules:
     all,
+    tuned,
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/tune.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/compare.smk"

@@ -162,8 +162,8 @@ def main() -> None:
     text = f"""# How good the intervals are
 
 Made by `python -m benchmarks.intervals`: {TRIALS} simulated results for each number, so that each
-is known to about half a percent. A value is the sum of an effect of the seed, one of the test sample,
-and one of both together (0.7 of the spread of samples). The method stands in `symbench.statistics`:
+is known to about half a percent. A value is the sum of an effect of the seed, one of the test
+sample, and one of both together (0.7 of the spread of samples). The method stands in `symbench.statistics`:
 mean squares of the two-way layout, and the margins of seeds and of samples, each with Student's t
 of its own degrees of freedom, added in quadrature (Banerjee, Sankhyā 22, 1960, 357-358).
 

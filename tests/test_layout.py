@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from symbench.layout import IMAGES, TABLES, TRAINED, Layout
+from symbench.layout import IMAGES, TABLES, TRAINED, TRIED, TUNING, Layout
 
 LAYOUT = Layout(Path("data"), Path("results/size"))
 # Names that are the same, or contain each other, at different places.
@@ -17,12 +17,15 @@ def all_paths(layout, names=NAMES):
         yield layout.audit(first, second)
         yield layout.audit_provenance(first, second)
         yield layout.further_table(first, second)
+        yield layout.trials(first, second)
         for suffix in IMAGES:
             yield layout.figure(first, second, suffix)
         for parts in itertools.product(names, repeat=2):
             run = (first, second, *parts)
             for name in TRAINED:
                 yield layout.trained(name, *run, 0)
+            for name in TRIED:
+                yield layout.trial_folder(*run, 1, 0) / name
             for evaluation in ("plain", "average"):
                 yield layout.evaluation(*run, evaluation, 0)
             yield layout.log("train", *run, "0")
@@ -30,7 +33,8 @@ def all_paths(layout, names=NAMES):
         yield layout.log("audit", first, second)
         yield layout.benchmark("audit", first, second)
     for name in names:
-        for table in TABLES:
+        yield layout.chosen(name)
+        for table in (*TABLES, TUNING):
             yield layout.table(name, table)
             yield layout.table_provenance(name, table)
     yield layout.report

@@ -111,6 +111,49 @@ def train(
     stages.train(configuration, run, threads)
 
 
+@app.command("tune-check")
+def tune_check(
+    study: StudyOption,
+    task: TaskOption,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Check what will be tried for the arms of a task, and write it down."""
+    from symbench.tuning import check_trials
+
+    configuration = _read(config, overrides, [study])
+    check_trials(configuration, configuration.study(study).task(task))
+
+
+@app.command("tune-trial")
+def tune_trial(
+    study: StudyOption,
+    task: TaskOption,
+    model: ModelOption,
+    treatment: TreatmentOption,
+    trial: Annotated[int, typer.Option(help="Number of the trial, from 0.")],
+    seed: SeedOption,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Train a model with settings that are tried."""
+    from symbench.tuning import run_trial, trial_of
+
+    configuration = _read(config, overrides, [study])
+    chosen = trial_of(configuration.study(study), (task, model, treatment), trial, seed)
+    run_trial(configuration, chosen, threads)
+
+
+@app.command()
+def tune(study: StudyOption, config: ConfigOption = None, overrides: SetOption = None) -> None:
+    """Choose settings for each arm by the validation losses of its trials."""
+    from symbench.tuning import choose_settings
+
+    configuration = _read(config, overrides, [study])
+    choose_settings(configuration, configuration.study(study))
+
+
 @app.command()
 def evaluate(
     study: StudyOption,
@@ -259,10 +302,17 @@ def where(
     overrides: SetOption = None,
     study: StudiesOption = None,
     folder: Annotated[bool, typer.Option("--folder", help="The folder of results alone.")] = False,
+    tuning: Annotated[bool, typer.Option("--tuning", help="Trials, and what to do next.")] = False,
 ) -> None:
     """Say where the results of a configuration are."""
-    layout = _read(config, overrides, study).layout
-    print(layout.results if folder else f"Report: {layout.report}")
+    configuration = _read(config, overrides, study)
+    layout = configuration.layout
+    if tuning:
+        from symbench.tuning import instruction
+
+        print(instruction(configuration))
+    else:
+        print(layout.results if folder else f"Report: {layout.report}")
 
 
 @app.command()

@@ -32,6 +32,10 @@ class TrainingError(SymBenchError):
     """Training cannot go on, for instance because the loss is not finite."""
 
 
+class DivergedError(TrainingError):
+    """The loss became infinite or no number, though the data are finite."""
+
+
 def choose(name: str, allowed: Iterable[str], what: str) -> str:
     """Return `name` if it is among `allowed`, else raise a `ConfigError` that names the nearest."""
     options = sorted(allowed)

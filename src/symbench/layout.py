@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TRAINED = ("weights.safetensors", "history.csv", "provenance.json")
+TRIED = TRAINED[1:]
 TABLES = ("metrics", "claims")
+# The table of all trials of a study.
+TUNING = "tuning"
 IMAGES = ("png", "pdf")
 # What Snakemake keeps of a job beside its log.
 BENCHMARK = ".tsv"
@@ -58,6 +61,21 @@ class Layout:
         """One of `TRAINED`."""
         return self.run_folder(study, task, model, treatment, seed) / name
 
+    def trials(self, study: str, task: str) -> Path:
+        """What is tried for the arms of a task, a row for each trial."""
+        return self.study(study) / "trials" / f"{task}.csv"
+
+    def trial_folder(
+        self, study: str, task: str, model: str, treatment: str, trial: str | int, seed: str | int
+    ) -> Path:
+        """What a trial leaves for one seed: its history and its provenance."""
+        arm = self.study(study) / "trials" / task / model / treatment
+        return arm / f"trial{trial}" / f"seed{seed}"
+
+    def chosen(self, study: str) -> Path:
+        """The overlay that sets what the trials of a study chose."""
+        return self.study(study) / "tuning.yaml"
+
     def evaluation(
         self, study: str, task: str, model: str, treatment: str, evaluation: str, seed: str | int
     ) -> Path:
@@ -66,7 +84,7 @@ class Layout:
         return folder / f"seed{seed}.nc"
 
     def table(self, study: str, name: str) -> Path:
-        """One of the `TABLES` of a study."""
+        """One of the `TABLES` of a study, or that of its tuning."""
         return self.study(study) / f"{name}.csv"
 
     def further_table(self, study: str, name: str) -> Path:

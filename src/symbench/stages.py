@@ -68,7 +68,7 @@ def audit(configuration: Configuration, task: Task) -> None:
     study = configuration.study(task.study)
     for runs in study.groups.values():
         if runs[0].task.name == task.name:
-            _check_run(runs[0], data, symmetry)
+            check_run(runs[0], data, symmetry)
     table = pd.DataFrame([vars(element) for element in audits])
     layout = configuration.layout
     with write_whole(layout.audit(task.study, task.name)) as temporary:
@@ -77,7 +77,8 @@ def audit(configuration: Configuration, task: Task) -> None:
     write_json(layout.audit_provenance(task.study, task.name), record)
 
 
-def _check_run(run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]) -> None:
+def check_run(run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]) -> None:
+    """Raise `SymBenchError` if the settings of a run do not fit data, model or treatment."""
     try:
         if run.checkpoint is None:
             model, _ = build_model(run, data, symmetry)
@@ -150,15 +151,23 @@ def _published_arguments(published: dict[str, object]) -> dict[str, object]:
     return arguments
 
 
-def train(configuration: Configuration, run: Run, threads: int) -> None:
-    """Train a run, or take its published weights; writes weights, history and provenance."""
+def train(configuration: Configuration, run: Run, threads: int, output: Path | None = None) -> None:
+    """Train a run, or take its published weights; writes weights, history and provenance.
+
+    Args:
+        configuration: the run is of.
+        run: what is trained.
+        threads: of the CPU.
+        output: the folder to write to; that of the run by default.
+
+    """
     keep_freed_memory()
     torch.set_num_threads(threads)
     data = open_data(configuration, run.task, run.seed)
     settings = run.task.settings
     symmetry = data.symmetry(settings.group, settings.exact)
     model, published = build_model(run, data, symmetry)
-    output = configuration.layout.run_folder(run.study, *run.key, run.seed)
+    output = output or configuration.layout.run_folder(run.study, *run.key, run.seed)
     weights = output / "weights.safetensors"
     state_path = output / "state.pt"
     parameters = parameters_in_use(model)

@@ -227,10 +227,9 @@ def test_parameter_counts_follow_the_published_sizes():
     gate = 2 * n  # scalars and gates
     message = (2 * n + 2 + 2 * n) * (gate + n) + gate + 2 * n * (gate + n) + gate
     update = 4 * n * (gate + n) + gate + 4 * n * n + n
-    norm = 2 * n + n
     embed = 3 * 2 * n + n
     head = 2 * n * (gate + n) + gate + 2 * n
-    strict = embed + 4 * (message + update + norm) + head
+    strict = embed + 4 * (message + update) + head
     dim = 4 * n
     first = 2 * dim * 2 * dim + 2 * dim + 2 * dim * dim + dim + dim * dim + dim
     second = dim * 2 * dim + 2 * dim + 2 * dim * dim + dim + dim * dim + dim
@@ -243,7 +242,7 @@ def test_parameter_counts_follow_the_published_sizes():
     assert parameters_in_use(shapes) == 2_899_830
     assert len(relaxations(VectorNeuronClassifier(40, width=6))) == 14
     h, seen = 128, 1 + 1 + 32
-    layer = (2 * h + 2) * h + h + h * h + h + 2 * (h * h + h + h + 1) + 2 * h * h + h + h * h + h
+    layer = (2 * h + 3) * h + h + h * h + h + 2 * (h * h + h + h + 1) + 2 * h * h + h + h * h + h
     motion = seen * h + h + 6 * (layer + 2 * 2 * h * h + 2 * 2 * 2 * 2)
     assert parameters_in_use(EGNO(1, 1, 5, free=False)) == motion
     assert len(relaxations(EGNO(1, 1, 5, hidden=8))) == 12

@@ -1,4 +1,4 @@
-"""The five models of link prediction: sizes, symmetries."""
+"""The models of link prediction: symmetries; sizes are in `test_published`."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,14 @@ from symbench.models.graphs.links import (
 from symbench.symmetry.testing import equivariance_error
 from tests.conftest import fetched
 
-PARAMETERS = {
-    ConstantGraphNetwork: 25024,
-    SignNetLinks: 26056,
-    RawDecoder: 0,
-    LearnedDecoder: 24717,
-    SignEquivariantLinks: 24544,
-}
+MODELS = [
+    ConstantGraphNetwork,
+    SignNetLinks,
+    RawDecoder,
+    LearnedDecoder,
+    SignEquivariantLinks,
+    PlainGraphNetwork,
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +34,12 @@ def data(tmp_path_factory):
     return dataset.open(fetched(dataset, tmp_path_factory.mktemp("links")), TaskOptions(), 0)
 
 
-@pytest.mark.parametrize(("model", "count"), PARAMETERS.items())
-def test_parameter_counts_are_those_of_the_public_code(model, count):
-    assert sum(p.numel() for p in model(columns=16).parameters()) == count
-
-
 def test_the_plain_network_is_of_the_same_size():
     count = sum(p.numel() for p in PlainGraphNetwork(columns=16).parameters())
     assert 24000 < count < 26100
 
 
-@pytest.mark.parametrize("model", [*PARAMETERS, PlainGraphNetwork])
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("canonical", [None, "largest_entry", "laplacian"])
 def test_auc_does_not_move_under_sign_flips_where_that_is_promised(data, model, canonical):
     if canonical and model is not PlainGraphNetwork:

@@ -20,10 +20,11 @@ from symbench.symmetry.testing import assert_equivariant, equivariance_error
 MODELS = {
     "egnn": lambda d: EGNN(d, hidden=8, layers=2),
     "frame_averaging": lambda d: Framed(d, hidden=8, layers=2),
+    "frame_averaging, one frame": lambda d: Framed(d, hidden=8, layers=2, anew=False, drift=False),
     "minimal_frame": lambda d: Framed(d, hidden=8, layers=2, frame="minimal"),
     "sign_equivariant": lambda d: SignEquivariantParticles(d, channels=3, hidden=8, layers=2),
     "sign_equivariant, charges only": lambda d: SignEquivariantParticles(
-        d, channels=3, hidden=8, layers=2, pair_invariants=False
+        d, channels=3, hidden=8, layers=2, pair_invariants=False, drift=False
     ),
 }
 
@@ -94,12 +95,26 @@ def test_the_plain_network_is_not_equivariant():
     assert equivariance_error(model, symmetry, inputs(3), elements) > 0.05
 
 
-def test_frame_averaging_is_of_the_published_size():
-    """The backbone of frame averaging in the public code has 92,103 parameters; ours is close."""
-    count = sum(p.numel() for p in Framed(3).parameters())
-    ours = sum(p.numel() for p in SignEquivariantParticles(3).parameters())
-    assert abs(count - 92103) < 0.1 * 92103
-    assert ours < 1.25 * 92103
+@pytest.mark.parametrize("drift", [True, False])
+@pytest.mark.parametrize("dimension", [2, 3, 5, 8])
+def test_networks_that_are_compared_are_of_one_size(dimension, drift):
+    ours, theirs = (
+        sum(parameter.numel() for parameter in build(dimension, drift=drift).parameters())
+        for build in (SignEquivariantParticles, Framed)
+    )
+    assert abs(ours / theirs - 1) < 0.02
+
+
+@pytest.mark.parametrize("build", [SignEquivariantParticles, Framed])
+def test_particles_start_from_their_drift_or_from_the_centroid(build):
+    values = inputs(3)
+    drifted = values.positions + values.velocities
+    centroid = values.positions.mean(dim=1, keepdim=True).expand_as(drifted)
+    for drift, expected in ((True, drifted), (False, centroid)):
+        model = build(3, drift=drift).double()
+        for parameter in model.decode.parameters():
+            parameter.data.zero_()
+        torch.testing.assert_close(model(values), expected)
 
 
 def test_messages_from_a_particle_to_itself_do_not_count():

@@ -77,8 +77,9 @@ def test_claims_have_their_cases(found):
 
 
 def test_checks_stand_apart_and_published_numbers_beside_ours(found, tmp_path):
-    check = found.study.settings.claims[0].model_dump() | {"name": "surely", "check": True}
-    decided = found.study.settings.claims[0].model_dump() | {"name": "close", "expect": {"below": 0}}
+    claim = found.study.settings.claims[0].model_dump()
+    check = claim | {"name": "surely", "check": True}
+    decided = claim | {"name": "close", "expect": {"below": 0}}
     published = {
         "task": "points",
         "model": "fir*",

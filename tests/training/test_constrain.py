@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -176,6 +177,8 @@ def test_plain_dual_steps_rest_where_gamma_does():
     path = [1.0, 0.5, -0.25, 1e-4]
     for gamma in path:
         model.gamma.data.fill_(gamma)
+        treatment.loss_term()
+        model.gamma.data.fill_(9.0)  # the primal step; the dual one does not see it
         treatment.after_step(1.0)
     assert float(treatment.multipliers[0]) == pytest.approx(0.02 * sum(path), rel=1e-6)
 
@@ -189,6 +192,19 @@ def test_samples_are_moved_only_where_it_is_asked_for():
     torch.testing.assert_close(inputs @ MIXING, targets)
     torch.testing.assert_close(inputs.mT @ inputs, values.mT @ values)
     assert float((inputs - values).abs().max()) > 0.1
+
+
+def test_the_one_sided_constraint_lets_gamma_fall():
+    """Minimise (γ - w)² / 2 subject to γ <= 0: γ = w where w < 0, else γ = 0 with λ = w."""
+    for wish, gamma, multiplier in ((-0.5, -0.5, 0.0), (0.5, 0.0, 0.5)):
+        model = Quadratic(wish)
+        treatment = ConstrainPartially(None, dual_rate=0.01, augmentation=1.0, one_sided=True)
+        descend(treatment, model, 4000)
+        # The augmentation is not the paper's: below zero it pulls γ to a third of the wish.
+        expected = gamma / 3 if gamma else 0.0
+        assert float(model.gamma.detach()) == pytest.approx(expected, abs=2e-2)
+        assert float(treatment.multipliers[0]) == pytest.approx(multiplier, abs=2e-2)
+        assert float(treatment.slacks.detach().abs().max()) == 0
 
 
 @pytest.mark.parametrize("price", [0.5, 2.0])
@@ -223,11 +239,19 @@ METHODS = {
 }
 
 
-def trainer(method, state: Path, epochs=4):
+def trainer(method, state: Path, epochs=4, model=None, **options):
     torch.manual_seed(0)
-    plan = TrainingSettings(epochs=epochs, batch_size=8, learning_rate=1e-2, save_every=3)
+    plan = TrainingSettings(
+        epochs=epochs, batch_size=8, learning_rate=1e-2, save_every=3, **options
+    )
     return Trainer(
-        Stack(), vectors(0), vectors(1, 16), METHODS[method](), plan, seed=3, state_path=state
+        model or Stack(),
+        vectors(0),
+        vectors(1, 16),
+        METHODS[method](),
+        plan,
+        seed=3,
+        state_path=state,
     )
 
 
@@ -238,6 +262,35 @@ def test_every_treatment_resumes_bit_for_bit(method, tmp_path):
     run_until(trainer(method, state), 17)
     resumed = trainer(method, state).run()
     assert same(whole, resumed)
+
+
+class Indifferent(Stack):
+    """Free branches without effect: the loss says nothing about γ."""
+
+    def forward(self, values):
+        for layer in self.layers:
+            values = layer.equivariant(values)
+        return values
+
+
+@pytest.mark.parametrize("clip", [None, 0.02])
+@pytest.mark.parametrize("method", ["constrain", "constrain_moved", "constrain_partially"])
+def test_without_data_gamma_is_on_the_free_path(method, clip, tmp_path):
+    training = trainer(method, tmp_path / "state.pt", model=Indifferent(), clip_gradient_norm=clip)
+    # Weights would take their share of what is cut.
+    for layer in training.model.layers:
+        layer.equivariant.weight.requires_grad_(clip is None)
+    history = training.run().history
+    for index in range(3):
+        gammas = history[f"gamma:layers.{index}.relaxation"]
+        np.testing.assert_allclose(gammas, history.free_gamma, rtol=1e-5)
+    assert history.free_gamma.nunique() == 4
+
+
+def test_data_hold_gamma_off_the_free_path_and_only_dual_variables_have_one(tmp_path):
+    history = trainer("constrain", tmp_path / "held.pt").run().history
+    assert float((history["gamma:layers.0.relaxation"] - history.free_gamma).abs().max()) > 1e-4
+    assert "free_gamma" not in trainer("scheduled", tmp_path / "falls.pt").run().history
 
 
 @pytest.mark.parametrize("method", ["strict", "scheduled", "constrain"])
@@ -286,6 +339,8 @@ SETTINGS = [
     (Constrain, {"dual_warm_up": 1.1}, "dual_warm_up is 1.1; give a number from 0 to 1"),
     (Constrain, {"dual_steps": "adamw"}, "dual_steps is 'adamw'; give adam or plain"),
     (Constrain, {"dual_steps": ["adam"]}, r"dual_steps is \['adam'\]; give adam or plain"),
+    (Constrain, {"dual_epsilon": 0}, "dual_epsilon is 0; give a number above 0"),
+    (ConstrainPartially, {"one_sided": 1}, "one_sided is 1; give true or false"),
     (ConstrainPartially, {"slack_price": 0}, "ConstrainPartially: slack_price is 0"),
     (ConstrainPartially, {"dual_rate": -1}, "ConstrainPartially: dual_rate is -1"),
     (EquivariancePenalty, {"strength": 0}, "EquivariancePenalty: strength is 0"),

@@ -70,6 +70,14 @@ def test_early_stop_keeps_the_best(tmp_path):
     assert len(trained.history) == 3
 
 
+def test_schedule_in_steps():
+    settings = TrainingSettings(
+        epochs=10, batch_size=1, learning_rate=1.0, warm_up_epochs=0, schedule="steps"
+    )
+    rates = [learning_rate(settings, step, 3) for step in range(30)]
+    assert rates == pytest.approx([1.0] * 24 + [0.1] * 3 + [0.01] * 3)
+
+
 def test_schedule_is_warm_up_then_cosine():
     settings = TrainingSettings(epochs=4, batch_size=1, learning_rate=1.0, warm_up_epochs=1)
     rates = [learning_rate(settings, step, 10) for step in range(40)]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from symbench.artifacts import expected
 from symbench.config.read import read_configuration
+from symbench.config.tuning import trials, tuning_fingerprint
 from symbench.errors import choose
-from symbench.layout import TABLES, TRAINED
+from symbench.layout import TABLES, TRAINED, TRIED, TUNING
 
 # Jobs find the commands of this environment, whether it is activated or not.
 os.environ.update(
@@ -54,6 +55,7 @@ wildcard_constraints:
     model="[A-Za-z0-9_]+",
     treatment="[A-Za-z0-9_]+",
     seed=r"\d+",
+    trial=r"\d+",
     figure="[A-Za-z0-9_]+",
     table="[A-Za-z0-9_]+",
 

@@ -9,12 +9,13 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from symbench.config import registry
-from symbench.config.claims import check_claim
+from symbench.config.claims import check_claim, check_published
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at, said
 from symbench.config.patterns import Everywhere, matches, matching
 from symbench.config.run import WEIGHTS, Run, SweepPoint, Task
 from symbench.config.schema import (
+    ArmSettings,
     Checkpoint,
     RunBlock,
     Settings,
@@ -22,8 +23,15 @@ from symbench.config.schema import (
     TaskSettings,
     TreatmentSettings,
 )
-from symbench.config.settings import FIELD_KEYS, EvaluationSettings, Strict, TrainingSettings
+from symbench.config.settings import (
+    FIELD_KEYS,
+    EvaluationSettings,
+    Strict,
+    TrainingOptions,
+    TrainingSettings,
+)
 from symbench.config.study import Study
+from symbench.config.tuning import check_arms, check_tuning
 from symbench.errors import choose
 from symbench.evaluation.scores import own_metric
 
@@ -79,6 +87,11 @@ def build_study(
     for number, claim in enumerate(settings.claims):
         with at("claims", str(number)):
             check_claim(claim, study, everywhere)
+    for number, known in enumerate(settings.published):
+        with at("published", str(number)):
+            check_published(known, study, everywhere)
+    with at("tuning"):
+        check_tuning(study, everywhere)
     return study
 
 
@@ -122,6 +135,8 @@ def _check_patterns(settings: StudySettings, everywhere: Everywhere) -> None:
         if not any(matches(task, [pattern]) for task in settings.tasks):
             with at(*place):
                 matching(pattern, everywhere("tasks"), "task")
+    with at("arms"):
+        check_arms(settings.arms, settings, everywhere)
 
 
 def _names(block: RunBlock, settings: StudySettings) -> list[tuple[str, str, str]]:
@@ -185,8 +200,13 @@ def _run(
         **_options(chosen.training),
         **_options(task.settings.training),
     }
+    arguments = _for_task(method.settings, method.per_task, task.name)
+    arms = _arms(settings, task.name, model, treatment)
+    for arm in arms.values():
+        training |= _options(arm.training)
+        arguments |= arm.treatment
     # Steps in place of epochs, or the other way round, replace what is below.
-    place, given = _last_length(settings, model, task)
+    place, given = _last_length(settings, model, task, arms)
     for one, other in (("epochs", "steps"), ("steps", "epochs")):
         if given == {other} and one in training:
             training[one] = None
@@ -210,7 +230,7 @@ def _run(
         model_settings=_for_task(chosen.settings, chosen.per_task, task.name),
         checkpoint=_checkpoint(settings, model, task.name),
         method=method.method,
-        treatment_settings=_for_task(method.settings, method.per_task, task.name),
+        treatment_settings=arguments,
         training=training_settings,
         evaluation=evaluation_settings,
         evaluations=tuple(evaluations),
@@ -222,11 +242,20 @@ def _options(options: Strict) -> dict[str, object]:
     return options.model_dump(exclude_unset=True)
 
 
+def _arms(settings: StudySettings, *arm: str) -> dict[str, ArmSettings]:
+    """What is said of an arm, by its pattern; its very name lies on top of all patterns."""
+    name = "/".join(arm)
+    fitting = [pattern for pattern in settings.arms if matches(name, [pattern])]
+    fitting.sort(key=lambda pattern: pattern == name)
+    return {pattern: settings.arms[pattern] for pattern in fitting}
+
+
 def _last_length(
-    settings: StudySettings, model: str, task: Task
+    settings: StudySettings, model: str, task: Task, arms: Mapping[str, ArmSettings]
 ) -> tuple[tuple[str, ...], set[str]]:
     """The most special part of the config that gives epochs or steps, and what it gives."""
-    parts = {
+    parts: dict[tuple[str, ...], TrainingOptions] = {
+        **{("arms", name, "training"): arms[name].training for name in reversed(list(arms))},
         ("tasks", task.name, "training"): task.settings.training,
         ("models", model, "training"): settings.models[model].training,
         ("training",): settings.training,

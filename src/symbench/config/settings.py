@@ -28,7 +28,9 @@ class TrainingOptions(Strict):
     learning_rate: float | None = Field(None, gt=0, description="peak of the schedule")
     weight_decay: float = Field(1e-4, ge=0, description="of the optimiser")
     warm_up_epochs: int = Field(1, ge=0, description="linear warm-up, before the schedule")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine goes to zero")
+    schedule: Literal["cosine", "constant", "steps"] = Field(
+        "cosine", description="cosine goes to zero; steps are to a tenth at 80 and at 90 %"
+    )
     samples_per_epoch: int | None = Field(
         None, ge=1, description="a random part of the samples in each epoch; null for all"
     )
@@ -48,6 +50,9 @@ class TrainingOptions(Strict):
     )
     save_every: int = Field(200, ge=1, description="steps between two saved states")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd is without momentum")
+    clip_gradient_norm: float | None = Field(
+        None, gt=0, description="a larger norm of all gradients is cut to this; null for none"
+    )
     test_every: int | None = Field(
         None,
         ge=1,

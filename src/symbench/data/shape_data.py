@@ -56,8 +56,10 @@ class ShapeSplit(Split[Tensor]):
         return Batch(self.shapes[index].float(), self.labels[index], len(rows))
 
     def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
-        """Cross-entropy with smoothed labels."""
-        return cross_entropy(prediction, batch.targets, label_smoothing=LABEL_SMOOTHING)
+        """Cross-entropy with a part of each label shared equally by the other classes."""
+        # PyTorch shares it among all classes, the right one too.
+        share = LABEL_SMOOTHING * self.classes / (self.classes - 1)
+        return cross_entropy(prediction, batch.targets, label_smoothing=share)
 
     def validation_loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
         """Cross-entropy."""

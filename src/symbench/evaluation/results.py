@@ -119,6 +119,8 @@ class RunGroup:
     def _estimate(self, selection: Selection, metric: str) -> Estimate | None:
         if metric == "gamma":
             return self.gamma()
+        if metric in ("free_gamma", "gamma_over_free_path"):
+            return self._beside_free_path(metric)
         if metric == "seconds_per_epoch":
             return _of_networks(self.seconds_per_epoch)
         values = self.values(selection, metric)
@@ -228,6 +230,22 @@ class RunGroup:
                 for seed, epoch in zip(last.index.tolist(), last.tolist(), strict=True)
             }
         )
+
+    def _beside_free_path(self, metric: str) -> Estimate | None:
+        """|γ| of `training.free_path`, or how much farther from zero that of the layers is.
+
+        Mean over the second half of the epochs: both swing, and the last epoch would tell their
+        phases. None without dual variables.
+        """
+        if "free_gamma" not in self.history:
+            return None
+        values = self.history.free_gamma.abs()
+        if metric == "gamma_over_free_path":
+            layers = self.history.filter(regex="^gamma:").abs()
+            values = layers.mean(axis=1, skipna=False) - values
+        last = self.history.groupby("seed").epoch.transform("max")
+        late = values[2 * self.history.epoch >= last].groupby(self.history.seed).mean()
+        return _of_networks(dict(zip(late.index.tolist(), late.tolist(), strict=True)))
 
     @cached_property
     def multipliers(self) -> xr.Dataset:

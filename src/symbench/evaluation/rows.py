@@ -72,8 +72,9 @@ def _score_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
     for metric, score in group.registry.items():
         if metric in dataset:
             yield from _of_score(group, dataset[metric], evaluation, metric, score.unit)
-        if metric in dataset and metric.endswith("_spread"):
-            yield from _derived(group, dataset, evaluation, metric.removesuffix("_spread"))
+        quantity, spread, test_set = metric.partition("_spread")
+        if metric in dataset and spread:
+            yield from _derived(group, dataset, evaluation, quantity, test_set)
 
 
 def _of_score(
@@ -92,13 +93,18 @@ def _of_score(
     yield from _per_seed(group, values, evaluation, metric, unit=unit)
 
 
-def _derived(group: RunGroup, dataset: xr.Dataset, evaluation: str, quantity: str) -> Iterator[Row]:
+def _derived(
+    group: RunGroup, dataset: xr.Dataset, evaluation: str, quantity: str, test_set: str
+) -> Iterator[Row]:
     """Root mean square and R² of a quantity whose squared errors and variance are there."""
-    squared = dataset[f"{quantity}_mse"].mean("sample", skipna=False)
-    spread = dataset[f"{quantity}_spread"].mean("sample", skipna=False)
+    squared, spread = (
+        dataset[f"{quantity}_{what}{test_set}"].mean(f"sample{test_set}", skipna=False)
+        for what in ("mse", "spread")
+    )
     unit = group.registry[f"{quantity}_mae"].unit
-    yield from _per_seed(group, squared**0.5, evaluation, f"{quantity}_rmse", unit=unit)
-    yield from _per_seed(group, 1 - squared / spread, evaluation, f"{quantity}_r_squared")
+    r_squared = 1 - squared / spread
+    yield from _per_seed(group, squared**0.5, evaluation, f"{quantity}_rmse{test_set}", unit=unit)
+    yield from _per_seed(group, r_squared, evaluation, f"{quantity}_r_squared{test_set}")
 
 
 def _orbit_rows(group: RunGroup) -> Iterator[Row]:

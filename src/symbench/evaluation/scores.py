@@ -24,6 +24,8 @@ COMMON = (
     Score("seconds_per_epoch", "s"),
     Score("sensitivity"),
     Score("gamma"),
+    Score("free_gamma"),
+    Score("gamma_over_free_path"),
 )
 
 

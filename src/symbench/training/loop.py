@@ -26,12 +26,11 @@ from symbench.data.dataset import Split
 from symbench.errors import TrainingError
 from symbench.models.phased import PhasedModule
 from symbench.training.failures import is_too_small_for_batch_norm, not_finite
+from symbench.training.free_path import free_path
 from symbench.training.processes import Processes, without_exchange
-from symbench.training.schedule import learning_rate
 from symbench.training.state import Progress, TrainingState, UnusableStateError, snapshot
 from symbench.training.treatments.treatment import Treatment
-
-OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+from symbench.training.updates import Updates
 
 
 @dataclass(frozen=True)
@@ -119,13 +118,11 @@ class Trainer(Generic[V]):
         wanted = min(settings.samples_per_epoch or available, available)
         self.steps_per_epoch = max(1, wanted // settings.batch_size)
         self.samples_per_epoch = min(self.steps_per_epoch * settings.batch_size, available)
-        self.epochs = settings.epochs_of(self.steps_per_epoch)
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            treatment.parameter_groups(self.model), weight_decay=settings.weight_decay
-        )
+        self.updates = Updates(self.model, treatment, settings, self.steps_per_epoch)
+        self.free_path: list[float] = []
         self.epoch_start = 0.0
         self.terminated = False
-        self.state = TrainingState(self.model, self.optimizer, treatment, fingerprint)
+        self.state = TrainingState(self.model, self.updates.optimizer, treatment, fingerprint)
         try:
             self.state.resume(state_path)
         except UnusableStateError as error:
@@ -151,7 +148,8 @@ class Trainer(Generic[V]):
 
         """
         previous = signal.signal(signal.SIGTERM, self._on_sigterm)
-        epochs = range(len(self.progress.history), self.epochs)
+        self.free_path = free_path(self.treatment, self.settings, self.steps_per_epoch)
+        epochs = range(len(self.progress.history), self.updates.epochs)
         bar = tqdm(epochs, desc="training", unit="epoch", disable=None)
         try:
             for epoch in bar:
@@ -181,6 +179,8 @@ class Trainer(Generic[V]):
         }
         loss = self._validate()
         row |= self.treatment.record()
+        if self.free_path:
+            row["free_gamma"] = self.free_path[epoch]
         with self.treatment.deployed(self.model):
             if self.treatment.projects:
                 row["valid_loss_as_trained"], loss = loss, self._validate()
@@ -208,10 +208,7 @@ class Trainer(Generic[V]):
         first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
         for module in self.phased:
             module.first_phase = first_phase
-        rate = learning_rate(self.settings, step, self.steps_per_epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["rate"]
-        self.optimizer.zero_grad()
+        self.updates.begin(step)
         parts = np.array_split(rows, min(self.settings.accumulate, len(rows)))
         value = 0.0
         for number, part in enumerate(parts, start=1):
@@ -219,8 +216,7 @@ class Trainer(Generic[V]):
             last = number == len(parts)
             with nullcontext() if last else without_exchange(self.network):
                 value += self._add_gradients(part, len(part) / len(rows), first_phase, generator)
-        self.optimizer.step()
-        self.treatment.after_step((step + 1) / (self.epochs * self.steps_per_epoch))
+        self.updates.finish(step)
         return value
 
     def _add_gradients(
@@ -295,7 +291,7 @@ class Trainer(Generic[V]):
         )
 
     def _current_rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+        return float(self.updates.optimizer.param_groups[0]["lr"])
 
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self.settings.patience

@@ -6,7 +6,7 @@ from symbench.config.settings import TrainingSettings
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -> float:
-    """Constant in a first phase; then linear warm-up, and half a cosine to zero, or constant.
+    """Constant in a first phase; then linear warm-up, and half a cosine, steps, or constant.
 
     Args:
         settings: how to train.
@@ -25,4 +25,6 @@ def learning_rate(settings: TrainingSettings, step: int, steps_per_epoch: int) -
     if settings.schedule == "constant":
         return settings.learning_rate
     progress = (step - warm_up) / max(1, total - warm_up)
+    if settings.schedule == "steps":
+        return settings.learning_rate * 0.1 ** sum(progress >= share for share in (0.8, 0.9))
     return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2

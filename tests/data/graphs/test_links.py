@@ -6,9 +6,9 @@ import torch
 
 from symbench.data.arrays import read_arrays, write_arrays
 from symbench.data.dataset import TaskOptions
-from symbench.data.graphs.adjacency import mean_adjacency, symmetric_adjacency
+from symbench.data.graphs.adjacency import laplacian, mean_adjacency, symmetric_adjacency
 from symbench.data.graphs.links import LinkData, auc, non_links
-from symbench.data.graphs.near_copies import NearCopies
+from symbench.data.graphs.near_copies import NearCopies, laplacian_eigenvectors
 from symbench.errors import ConfigError, DataError, SymmetryError
 from tests.conftest import fetched
 
@@ -85,6 +85,20 @@ def test_eigenvectors_are_those_of_the_training_links(data):
     values = data.arrays["eigenvalues"]
     assert float(values[0]) > 1e-4
     assert (values.diff() >= 0).all()
+
+
+def test_loops_do_not_count_in_the_laplacian():
+    """As in torch-geometric, which the public code calls."""
+    from torch_geometric.utils import get_laplacian, to_dense_adj
+
+    ring = torch.tensor([[k, (k + step) % 9] for k in range(9) for step in (1, 2 + k % 3)]).T
+    loops = torch.tensor([[4, 7], [4, 7]])
+    edges = torch.cat([ring, ring.flip(0), loops], dim=1).unique(dim=1)
+    places, values = get_laplacian(edges, None, "sym", torch.float64, 9)
+    expected = to_dense_adj(places, edge_attr=values)[0]
+    torch.testing.assert_close(laplacian(edges, 9), expected)
+    values, vectors = map(torch.from_numpy, laplacian_eigenvectors(edges.numpy(), 9, 4))
+    torch.testing.assert_close(expected @ vectors, vectors * values, atol=1e-9, rtol=0)
 
 
 def test_links_of_test_and_validation_are_hidden(data):

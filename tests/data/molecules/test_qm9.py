@@ -1,4 +1,4 @@
-"""QM9: the raw format, the split, energies of elements, raw files that are not what they should."""
+"""QM9: the raw format, the splits, raw files that are not what they should be."""
 
 import zipfile
 
@@ -9,7 +9,6 @@ import torch
 from symbench.data.arrays import read_arrays
 from symbench.data.dataset import TaskOptions
 from symbench.data.molecules.qm9 import (
-    HARTREE,
     LEFT_OUT,
     MOLECULES,
     QM9,
@@ -22,7 +21,6 @@ from tests.conftest import fetched
 
 WATER = [("O", 0, 0, 0), ("H", 0.96, 0, 0), ("H", -0.24, 0.93, 0)]
 AMMONIA = [("N", 0, 0, 0), ("H", 0.9, 0, 0.3), ("H", -0.5, 0.8, 0.3), ("H", -0.5, -0.8, 0.3)]
-FLUORIDE = [("F", 0, 0, 0), ("H", 0.92, 0, 0)]
 ONE_EACH = {"train": 1, "valid": 1, "test": 1}
 
 
@@ -59,54 +57,57 @@ def test_the_raw_format(tmp_path):
     raw = raw_files(tmp_path, [WATER, AMMONIA] * 6)
     dataset = QM9(target="homo", samples={"train": 6, "valid": 2, "test": None})
     folder = fetched(dataset, tmp_path / "data", raw)
-    arrays = [read_arrays(folder / f"{s}.hdf5") for s in ("train", "valid", "test")]
-    # Twelve molecules, without the third and the fifth.
-    assert [len(part["nodes"]) for part in arrays] == [6, 2, 2]
-    targets = np.sort(np.concatenate([part["targets"] for part in arrays])) / HARTREE
+    arrays = read_arrays(folder / "molecules.hdf5")
+    # Twelve molecules, without the third and the fifth, in electronvolts.
     kept = [k for k in range(1, 13) if k not in (3, 5)]
-    np.testing.assert_allclose(targets, np.array(kept) + 0.02)
-    assert [(score.name, score.unit) for score in dataset.scores] == [("mae", "meV")]
+    np.testing.assert_allclose(arrays["targets"], 27.211386246 * (np.array(kept) + 0.02), rtol=1e-9)
+    assert [(score.name, score.unit) for score in dataset.scores] == [("mae", "eV")]
     data = dataset.open(folder, TaskOptions(), 0)
     split = data.split("train")
-    batch = split.batch(split.samples[:3])
-    assert batch.inputs.samples == 3
-    assert float(split.scores(batch.targets + 2.0, batch)["mae"].mean()) == pytest.approx(
-        2, rel=1e-3
-    )
+    rows = split.samples[:3]
+    batch = split.batch(rows)
+    assert batch.inputs.nodes.tolist() == arrays["nodes"][rows[:, 0]].tolist()
+    np.testing.assert_allclose(batch.targets[:, 0], arrays["targets"][rows[:, 0]], rtol=1e-6)
+    mae = split.scores(batch.targets + 2.0, batch)["mae"]
+    assert float(mae.mean()) == pytest.approx(2, rel=1e-3)
     assert split.quantities == ("homo",)
     torch.testing.assert_close(split.values_of(batch.targets, batch), {"homo": batch.targets})
-    assert split.scales["homo"] == pytest.approx(arrays[0]["targets"].var())
+    of_training = arrays["targets"][split.samples[:, 0]]
+    assert split.scales["homo"] == pytest.approx(of_training.var())
     wrong = batch.targets.clone()
     wrong[1] = float("nan")
     assert torch.isfinite(split.scores(wrong, batch)["mae"]).tolist() == [True, False, True]
+    errors = dataset.model_copy(update={"standardised": True}), dataset
+    for each, unit, centre in zip(
+        errors,
+        (abs(of_training - of_training.mean()).mean(), 1),
+        (of_training.mean(), 0),
+        strict=True,
+    ):
+        data = each.open(folder, TaskOptions(), 0)
+        arguments = data.model_arguments()
+        assert arguments["target_mean"] == pytest.approx(centre)
+        assert arguments["target_scale"] == pytest.approx(unit)
+        loss = data.split("train").loss(batch.targets + 2.0, batch)
+        assert float(loss) == pytest.approx(2 / unit, rel=1e-3)
 
 
-def test_total_energies_lose_what_their_atoms_say(tmp_path):
+def test_seeds_share_the_published_order_or_have_their_own(tmp_path):
     raw = raw_files(tmp_path, [WATER, AMMONIA] * 6)
-    dataset = QM9(target="u0", samples={"train": 8, "valid": 1, "test": 1})
-    train = read_arrays(fetched(dataset, tmp_path / "data", raw) / "train.hdf5")
-    of_water = train["targets"][train["nodes"] == 3]
-    assert abs(of_water.mean()) < 1e-6 * HARTREE
+    shared = QM9(target="u0", samples={"train": 6, "valid": 2, "test": None})
+    own = shared.model_copy(update={"shuffled": True})
+    folder = fetched(shared, tmp_path / "data", raw)
 
+    def splits(dataset, seed):
+        data = dataset.open(folder, TaskOptions(), seed)
+        return [data.split(name).samples[:, 0].tolist() for name in ("train", "valid", "test")]
 
-def test_an_element_that_training_lacks_has_no_energy(tmp_path):
-    """One molecule of thirty holds fluorine; some order of them has it in the test split."""
-    raw = raw_files(tmp_path, [WATER] * 29 + [FLUORIDE])
-    counts = {"train": 10, "valid": 5, "test": None}
-    kept = np.setdiff1d(np.arange(30), [2, 4])
-    in_training = {
-        seed: 29 in np.random.default_rng(seed).permutation(kept)[:10] for seed in range(8)
-    }
-    assert set(in_training.values()) == {True, False}
-    for seed, known in in_training.items():
-        dataset = QM9(target="u0", samples=counts, seed=seed)
-        if known:
-            fetched(dataset, tmp_path / "data", raw)
-            continue
-        with pytest.raises(DataError, match="hold F, and no training molecule does"):
-            fetched(dataset, tmp_path / "data", raw)
-        # Other targets need no energies of elements.
-        fetched(QM9(target="gap", samples=counts, seed=seed), tmp_path / "data", raw)
+    # What numpy's old generator gives for the seed 0, which the public codes take.
+    order = [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
+    assert splits(shared, 0) == splits(shared, 5) == [order[:6], order[6:8], order[8:]]
+    assert splits(own, 0) == splits(own, 0) != splits(own, 1)
+    train, valid, test = splits(own, 1)
+    assert sorted(train + valid + test) == list(range(10))
 
 
 @pytest.mark.parametrize(

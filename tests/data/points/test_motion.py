@@ -63,7 +63,11 @@ def test_the_published_split_of_the_run(run):
     np.testing.assert_allclose(batch.inputs.velocities, track[start + 1] - track[start])
     for place, ahead in enumerate((26, 27, 28, 29, 30)):
         np.testing.assert_allclose(batch.targets[:, place], track[start + ahead])
-    np.testing.assert_allclose(batch.inputs.scalars[:, 0], track[start][:, 1] / 10)
+    parts = [run.split(name).store.at_nodes for name in ("train", "test")]
+    height = float(parts[0]["positions"][:, 1].abs().max())
+    assert height == pytest.approx(float(parts[0]["positions"][:, 1].max()))
+    for part in parts:
+        np.testing.assert_allclose(part["scalars"][:, 0], part["positions"][:, 1] / height)
 
 
 def test_the_manifest_tells_source_and_split(tmp_path):
@@ -157,6 +161,7 @@ def test_values_and_scores(dataset, run):
     torch.testing.assert_close(scores["mse_all_times"], scores["mse"] / 5)
     values, truth = (split.values_of(x, batch)["position"] for x in (wrong, batch.targets))
     assert values.shape == (3, 31 * 5 * 3)
+    assert float(split.validation_loss(wrong, batch)) == pytest.approx(0.25, rel=1e-3)
     torch.testing.assert_close((values - truth).square().mean(dim=1), scores["mse_all_times"])
 
 

@@ -31,7 +31,7 @@ def mean_adjacency(edges: Tensor, nodes: int) -> Tensor:
 
 
 def laplacian(edges: Tensor, nodes: int) -> Tensor:
-    """1 - D^-1/2 A D^-1/2, dense, double precision, shape (node, node)."""
-    full = _adjacency(edges, nodes).to_dense().double()
+    """1 - D^-1/2 A D^-1/2 without loops, dense, double precision, shape (node, node)."""
+    full = _adjacency(edges[:, edges[0] != edges[1]], nodes).to_dense().double()
     scale = full.sum(dim=1).clamp(min=1) ** -0.5
     return torch.eye(nodes, dtype=torch.float64) - scale[:, None] * full * scale

@@ -162,6 +162,8 @@ def _split_links(edges: Array, nodes: int, seed: int) -> dict[str, Array]:
 def laplacian_eigenvectors(edges: Array, nodes: int, count: int) -> tuple[Array, Array]:
     """Lowest eigenpairs of 1 - D^-1/2 A D^-1/2 after the first, of edges (2, edge) both ways.
 
+    Loops do not count, as in torch-geometric's `get_laplacian`.
+
     Returns:
         Eigenvalues, ascending, shape (column,), and unit eigenvectors, shape (node, column). Their
         signs are what the solver gives from a fixed start.
@@ -170,6 +172,7 @@ def laplacian_eigenvectors(edges: Array, nodes: int, count: int) -> tuple[Array,
     import scipy.sparse
     import scipy.sparse.linalg
 
+    edges = edges[:, edges[0] != edges[1]]
     ones = np.ones(edges.shape[1])
     adjacency = scipy.sparse.csr_array((ones, (edges[0], edges[1])), shape=(nodes, nodes))
     adjacency.data[:] = 1.0

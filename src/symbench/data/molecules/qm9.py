@@ -10,14 +10,13 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from symbench.data.arrays import Array, write_files
+from symbench.data.arrays import Array, read_arrays, write_files
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import OpenSplits, Whole, one_of
@@ -28,23 +27,22 @@ if TYPE_CHECKING:
     from symbench.data.molecules.properties import PropertyData
     from symbench.data.raw_files import RawFiles
 
-HARTREE = 27211.386245988  # meV
+HARTREE = 27.211386245988  # eV
 # Name in the raw table: factor to our unit, unit. The order is PyG's.
 TARGETS: dict[str, tuple[float, str]] = {
     "mu": (1.0, "D"),
     "alpha": (1.0, "bohr³"),
-    "homo": (HARTREE, "meV"),
-    "lumo": (HARTREE, "meV"),
-    "gap": (HARTREE, "meV"),
+    "homo": (HARTREE, "eV"),
+    "lumo": (HARTREE, "eV"),
+    "gap": (HARTREE, "eV"),
     "r2": (1.0, "bohr²"),
-    "zpve": (HARTREE, "meV"),
-    "u0": (HARTREE, "meV"),
-    "u298": (HARTREE, "meV"),
-    "h298": (HARTREE, "meV"),
-    "g298": (HARTREE, "meV"),
+    "zpve": (HARTREE, "eV"),
+    "u0": (HARTREE, "eV"),
+    "u298": (HARTREE, "eV"),
+    "h298": (HARTREE, "eV"),
+    "g298": (HARTREE, "eV"),
     "cv": (1.0, "cal/(mol K)"),
 }
-TOTAL_ENERGIES = ("u0", "u298", "h298", "g298")
 ELEMENTS = ("H", "C", "N", "O", "F")
 MOLECULES = "qm9.zip"
 LEFT_OUT = "3195404"
@@ -57,17 +55,26 @@ URLS = {
 
 
 class QM9(Dataset):
-    """One of twelve targets, with the usual random split; all seeds share it."""
+    """One of twelve targets, as they are in the raw table, but energies in eV."""
 
     kind = "molecules"
 
     target: Annotated[str, one_of(TARGETS, "target of QM9")] = Field(description="see `TARGETS`")
     samples: OpenSplits = Field(description="of one random order; null for the rest, in test only")
+    shuffled: bool = Field(
+        False,
+        description="whether each seed has an order of its own, or all have that of the public "
+        "codes of Cormorant and SEGNN",
+    )
+    standardised: bool = Field(
+        False,
+        description="whether networks and losses count in mean absolute deviations from the mean",
+    )
     checksums: dict[
         Annotated[str, one_of(URLS, "file in checksums of QM9")],
         Annotated[str, Field(pattern="^[0-9a-f]{64}$")],
     ] = Field({}, description="sha256 of raw files, where they are known")
-    seed: Whole = Field(0, description="of the order")
+    seed: Whole = Field(0, lt=2**32, description="of the order")
 
     @model_validator(mode="after")
     def _check_rest(self) -> Self:
@@ -86,13 +93,16 @@ class QM9(Dataset):
         check_rotations(name)
 
     def open(self, directory: Path, options: TaskOptions, seed: int) -> PropertyData:
-        """All seeds share the data."""
+        """The split of a seed; without `shuffled` it is that of all seeds."""
         from symbench.data.molecules.properties import PropertyData
 
-        return PropertyData(directory, self.target)
+        needed = ("positions", "scalars", "nodes", "targets")
+        arrays = read_arrays(directory / "molecules.hdf5", needed)
+        rows = self._rows(len(arrays["nodes"]), seed)
+        return PropertyData(arrays, self.target, rows, self.standardised)
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
-        """Read or download the raw files and write every split."""
+        """Read or download the raw files and write all molecules."""
         found = raw_files.find_or_download(URLS, self.checksums, directory / "raw_files")
         molecules = read_structures(found[MOLECULES])
         table = _read_table(found[MOLECULES])
@@ -103,32 +113,25 @@ class QM9(Dataset):
                 f"{len(table[self.target])} molecules."
             )
         factor, unit = TARGETS[self.target]
-        values = factor * table[self.target]
-        rows = self._rows(np.setdiff1d(np.arange(len(molecules)), left_out))
-        reference = np.zeros(len(ELEMENTS))
-        if self.target in TOTAL_ENERGIES:
-            reference = _energy_of_elements(molecules, values, rows)
-        splits = {
-            split: _flat([molecules[k] for k in chosen], values[chosen], reference)
-            for split, chosen in rows.items()
-        }
-        parameters = {
-            **self.model_dump(),
-            "unit": unit,
-            "energy_of_elements": dict(zip(ELEMENTS, reference.tolist(), strict=True)),
-        }
+        kept = np.setdiff1d(np.arange(len(molecules)), left_out)
+        self._rows(len(kept), 0)
+        arrays = _flat([molecules[k] for k in kept], factor * table[self.target][kept])
         source = "QM9 (Ramakrishnan et al. 2014), raw files as read by PyG"
-        return Manifest(source, "CC0-1.0", parameters, write_files(directory, splits))
+        files = write_files(directory, {"molecules": arrays})
+        return Manifest(source, "CC0-1.0", {**self.model_dump(), "unit": unit}, files)
 
-    def _rows(self, kept: Array) -> dict[str, Array]:
-        """The molecules of each split."""
-        order = np.random.default_rng(self.seed).permutation(kept)
+    def _rows(self, count: int, seed: int) -> dict[str, Array]:
+        """The molecules of each split, of so many."""
+        if self.shuffled:
+            order = np.random.default_rng([self.seed, seed]).permutation(count)
+        else:
+            order = np.random.RandomState(self.seed).permutation(count)
         # Only the test split may be what remains.
         train, valid = self.samples["train"] or 0, self.samples["valid"] or 0
         test = self.samples["test"]
-        if train + valid + (test or 1) > len(order):
+        if train + valid + (test or 1) > count:
             asked = f"{train} + {valid} + {'1 or more' if test is None else test}"
-            raise DataError(f"QM9: {asked} molecules are asked, of {len(order)}.")
+            raise DataError(f"QM9: {asked} molecules are asked, of {count}.")
         rows = dict(zip(SPLITS, np.split(order, [train, train + valid]), strict=True))
         return {**rows, "test": rows["test"][:test]}
 
@@ -213,44 +216,12 @@ def _longest_run(lines: list[str]) -> list[str]:
     return max((list(run) for numbered, run in runs if numbered), key=len, default=[])
 
 
-def _energy_of_elements(
-    molecules: list[tuple[Array, Array]], values: Array, rows: Mapping[str, Array]
-) -> Array:
-    """Energy of each element by least squares on the training split, shape (element,).
-
-    Raises:
-        DataError: if an element of another split is in no training molecule: its energy, over a
-            million meV, would be missing from the target.
-
-    """
-
-    def count(chosen: Array) -> Array:
-        return np.stack([np.bincount(molecules[k][0], minlength=len(ELEMENTS)) for k in chosen])
-
-    counts = {split: count(chosen) for split, chosen in rows.items()}
-    known = counts["train"].any(axis=0)
-    for split, found in counts.items():
-        if (unknown := np.flatnonzero(found.any(axis=0) & ~known)).size:
-            raise DataError(
-                f"QM9: molecules of the {split} split hold {ELEMENTS[unknown[0]]}, and no training "
-                "molecule does, so that its share of the total energy is not known: raise the "
-                "training samples."
-            )
-    of_training: Array = counts["train"].astype(float)
-    return np.asarray(np.linalg.lstsq(of_training, values[rows["train"]], rcond=None)[0])
-
-
-def _flat(
-    molecules: list[tuple[Array, Array]], values: Array, reference: Array
-) -> dict[str, Array]:
-    """Molecules as flat arrays of nodes, and targets without the energies of their elements."""
+def _flat(molecules: list[tuple[Array, Array]], values: Array) -> dict[str, Array]:
+    """Molecules as flat arrays of nodes, and targets."""
     numbers = np.concatenate([molecule[0] for molecule in molecules])
-    nodes = np.array([len(molecule[0]) for molecule in molecules])
-    ends = np.cumsum(nodes)
-    of_elements = np.add.reduceat(reference[numbers], ends - nodes)
     return {
         "positions": np.concatenate([molecule[1] for molecule in molecules]),
         "scalars": np.eye(len(ELEMENTS))[numbers],
-        "nodes": nodes,
-        "targets": values - of_elements,
+        "nodes": np.array([len(molecule[0]) for molecule in molecules]),
+        "targets": values,
     }

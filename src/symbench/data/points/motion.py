@@ -2,7 +2,8 @@
 
 Protocol of EGNO (Xu et al., arXiv 2401.11037): 31 joints, velocities as differences of neighbouring
 frames, edges between joints that are one or two bones apart, the vertical coordinate as a feature
-that rotations leave alone.
+that rotations leave alone. Its unit is the largest height of the training data, where the public
+code takes that of the batch: predictions would depend on what else is in a batch.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from symbench.data.points.motion_data import MotionData
 
 VERTICAL = 1
-HEIGHT_UNIT = 10.0
 
 
 class Motion(Dataset):
@@ -58,6 +58,9 @@ class Motion(Dataset):
         trials = read_trials(path)
         starts = trials.starts or self._split(trials)
         cut = {split: self._cut(trials, starts[split], n) for split, n in self.samples.items()}
+        unit = np.abs(cut["train"]["scalars"]).max()
+        for arrays in cut.values():
+            arrays["scalars"] = arrays["scalars"] / unit
         split = "published" if trials.starts else "by trial, our own"
         parameters = {**self.model_dump(), "split": split}
         return Manifest(trials.source, trials.licence, parameters, write_files(directory, cut))
@@ -110,7 +113,7 @@ class Motion(Dataset):
         return {
             "positions": position.reshape(-1, 3),
             "velocities": np.concatenate(velocities).reshape(-1, 3),
-            "scalars": position.reshape(-1, 3)[:, VERTICAL, None] / HEIGHT_UNIT,
+            "scalars": position.reshape(-1, 3)[:, VERTICAL, None],
             "edges": np.tile(edges, (count, 1)),
             "edge_scalars": np.tile(distance[:, None], (count, 1)),
             "nodes": np.full(count, joints),

@@ -47,6 +47,12 @@ class PointGraph(Inputs):
         """Itself; other inputs of points turn into a graph by this method."""
         return self
 
+    def squared_distances(self) -> Tensor:
+        """Of receiver and sender of each edge, shape (edge, 1)."""
+        receivers, senders = self.edges
+        difference = self.positions[receivers] - self.positions[senders]
+        return difference.square().sum(dim=1, keepdim=True)
+
 
 def sum_at(values: Tensor, places: Tensor, count: int) -> Tensor:
     """Sum of the rows that belong to each of so many places."""

@@ -20,16 +20,6 @@ def centred(graph: PointGraph) -> PointGraph:
     return replace(graph, positions=graph.positions - centre[graph.sample_of_node])
 
 
-def _near(graph: PointGraph, radius: float | None) -> PointGraph:
-    """The graph without edges longer than the radius."""
-    if radius is None:
-        return graph
-    receivers, senders = graph.edges
-    difference = graph.positions[receivers] - graph.positions[senders]
-    near = difference.square().sum(dim=1) < radius**2
-    return replace(graph, edges=graph.edges[:, near], edge_scalars=graph.edge_scalars[near])
-
-
 class Potential(PhasedModule):
     """An energy, and forces as minus its gradient: conservative whatever the network is.
 
@@ -74,7 +64,7 @@ class Potential(PhasedModule):
 
 
 class Property(nn.Module):
-    """A number for each molecule: the sum over its atoms, scaled to the law of the target."""
+    """A number for each molecule: the sum or the mean over its atoms, scaled as the data say."""
 
     def __init__(
         self,
@@ -85,7 +75,6 @@ class Property(nn.Module):
         target_mean: float,
         target_scale: float,
         readout: str = "sum",
-        radius: float | None = None,
         **settings: object,
     ) -> None:
         """Wrap a network of atoms.
@@ -97,7 +86,6 @@ class Property(nn.Module):
             target_mean: added to what is read out.
             target_scale: what is read out is multiplied by.
             readout: "sum" for extensive properties, or "mean".
-            radius: pairs at a larger distance are left out; None for none.
             settings: of the network.
 
         """
@@ -105,13 +93,12 @@ class Property(nn.Module):
         self.atoms = atoms(node_scalars, edge_scalars, **settings)
         self.target_mean = target_mean
         self.target_scale = target_scale
-        self.radius = radius
         gather = {"sum": sum_at, "mean": mean_at}
         self.gather = gather[choose(readout, gather, "readout")]
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (sample, 1)."""
-        values = self.atoms(centred(_near(graph, self.radius)))
+        values = self.atoms(centred(graph))
         total = self.gather(values, graph.sample_of_node, graph.samples)
         return self.target_mean + self.target_scale * total
 
@@ -161,9 +148,12 @@ def egnn_property(**settings: object) -> Property:
     return _build_property(EGNNAtoms, **settings)
 
 
-def segnn_property(**settings: object) -> Property:
-    """`segnn_property`: SEGNN with one property."""
-    return _build_property(_segnn(), **settings)
+def segnn_property(**settings: object) -> nn.Module:
+    """`segnn_property`: SEGNN with one property; see `SEGNNProperty`."""
+    from symbench.models.molecules.segnn_property import SEGNNProperty
+
+    build: Callable[..., nn.Module] = SEGNNProperty
+    return build(**settings)
 
 
 def _segnn() -> Callable[..., nn.Module]:

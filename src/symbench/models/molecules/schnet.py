@@ -1,7 +1,7 @@
 """SchNet: continuous-filter convolutions on molecules (Schütt et al., arXiv 1706.08566).
 
 The free branch is that of the public code of arXiv 2505.13631: a stream of positions beside the
-interactions, of which each layer adds γ times.
+interactions, of which each layer adds γ times. Weights start as there and in torch-geometric.
 """
 
 import math
@@ -35,6 +35,11 @@ class Interaction(nn.Module):
         self.out = nn.Sequential(
             nn.Linear(filters, hidden), ShiftedSoftplus(), nn.Linear(hidden, hidden)
         )
+        for layer in (*self.filter, self.into, *self.out):
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(
         self, features: Tensor, edges: Tensor, expanded: Tensor, envelope: Tensor
@@ -66,6 +71,7 @@ class SchNet(nn.Module):
         super().__init__()
         self.cutoff = cutoff
         self.embed = nn.Linear(node_scalars, hidden, bias=False)
+        nn.init.normal_(self.embed.weight)
         self.layers = nn.ModuleList(Interaction(hidden, filters, gaussians) for _ in range(layers))
         self.decode = nn.Sequential(
             nn.Linear(hidden, hidden // 2), ShiftedSoftplus(), nn.Linear(hidden // 2, 1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
 from symbench.models.homotopy import Free, Relaxation
-from symbench.models.perceptron import perceptron, small_steps
+from symbench.models.perceptron import perceptron
 
 
 class InvariantMessages(nn.Module):
@@ -43,11 +43,19 @@ class InvariantMessages(nn.Module):
         return features + update, messages
 
 
+def small_steps(hidden: int) -> nn.Module:
+    """Weights of differences, without bias, and small at first: positions feed back."""
+    last = nn.Linear(hidden, 1, bias=False)
+    nn.init.xavier_uniform_(last.weight, gain=0.001)
+    return nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), last)
+
+
 class EGNN(nn.Module):
     """`egnn`: predicts positions from positions, velocities and charges, in any dimension.
 
-    Velocities stay as they are between layers. With `free`, each layer has free branches beside its
-    features and its positions, which see positions about the centroid and velocities as numbers.
+    Edges see |x_i - x_j|² at the start too, as in the public code for charged particles. Velocities
+    stay as they are between layers. With `free`, each layer has free branches beside its features
+    and its positions, which see positions about the centroid and velocities as numbers.
     """
 
     def __init__(
@@ -56,7 +64,7 @@ class EGNN(nn.Module):
         """Set width, depth and whether there are free branches."""
         super().__init__()
         self.embed = nn.Linear(1, hidden)
-        self.layers = nn.ModuleList(InvariantMessages(hidden, 1) for _ in range(layers))
+        self.layers = nn.ModuleList(InvariantMessages(hidden, 2) for _ in range(layers))
         self.moves = nn.ModuleList(small_steps(hidden) for _ in range(layers))
         self.drifts = nn.ModuleList(perceptron(hidden, hidden, 1) for _ in range(layers))
         self.free = nn.ModuleList(
@@ -69,12 +77,13 @@ class EGNN(nn.Module):
         positions = graph.positions
         receivers, senders = graph.edges
         features = self.embed(graph.velocities.norm(dim=-1, keepdim=True))
+        edge_scalars = torch.cat([graph.edge_scalars, graph.squared_distances()], dim=1)
         for index, (layer, move, drift) in enumerate(
             zip(self.layers, self.moves, self.drifts, strict=True)
         ):
             difference = positions[receivers] - positions[senders]
             squared = difference.square().sum(dim=-1, keepdim=True)
-            updated, messages = layer(features, graph.edges, squared, graph.edge_scalars)
+            updated, messages = layer(features, graph.edges, squared, edge_scalars)
             moved = positions + mean_at(difference * move(messages), receivers, len(positions))
             moved = moved + drift(features) * graph.velocities
             if self.free:
@@ -135,9 +144,7 @@ class EGNNAtoms(nn.Module):
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (node, 1)."""
-        receivers, senders = graph.edges
-        difference = graph.positions[receivers] - graph.positions[senders]
-        squared = difference.square().sum(dim=-1, keepdim=True)
+        squared = graph.squared_distances()
         features = self.embed(graph.scalars)
         for index, layer in enumerate(self.layers):
             updated, _ = layer(features, graph.edges, squared, graph.edge_scalars)

@@ -1,9 +1,9 @@
 """EGNO: equivariant graph neural operator (Xu et al., arXiv 2401.11037): a curve of positions.
 
 Every layer convolves features and vectors in time, in Fourier space, then passes messages at each
-time. Moves are small at first, as in EGNN: raw squared distances of hundreds let them blow up. Free
-branches as in the public code of arXiv 2505.13631: a stream of features, and a branch of positions
-anew in each layer, each with its own γ.
+time; edges see the squared distance of the first frame too. Free branches as in the public code of
+arXiv 2505.13631: a stream of features, and a branch of positions anew in each layer, each with its
+own γ.
 """
 
 import math
@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
 from symbench.models.homotopy import Free, Relaxation
-from symbench.models.perceptron import perceptron, small_steps
+from symbench.models.perceptron import perceptron
 
 LARGEST_MOVE = 100.0
 
@@ -45,7 +45,7 @@ class MotionLayer(nn.Module):
         """Set the widths."""
         super().__init__()
         self.message = perceptron(2 * hidden + edge_scalars + 1, hidden, hidden, last=True)
-        self.move = small_steps(hidden)
+        self.move = perceptron(hidden, hidden, 1)
         self.drift = perceptron(hidden, hidden, 1)
         self.update = perceptron(2 * hidden, hidden, hidden)
 
@@ -92,7 +92,7 @@ class EGNO(nn.Module):
         self.time_embedding = time_embedding
         seen = 1 + node_scalars + time_embedding
         self.embed = nn.Linear(seen, hidden)
-        self.layers = nn.ModuleList(MotionLayer(hidden, edge_scalars) for _ in range(layers))
+        self.layers = nn.ModuleList(MotionLayer(hidden, edge_scalars + 1) for _ in range(layers))
         self.in_time = nn.ModuleList(
             TimeConvolution(hidden, modes, hidden**-2.0, activated=True) for _ in range(layers)
         )
@@ -122,7 +122,8 @@ class EGNO(nn.Module):
         """Positions of shape (node, time, axis)."""
         times, nodes = self.time_steps, len(graph.positions)
         edges = torch.cat([graph.edges + nodes * time for time in range(times)], dim=1)
-        edge_scalars = graph.edge_scalars.repeat(times, 1)
+        edge_scalars = torch.cat([graph.edge_scalars, graph.squared_distances()], dim=1)
+        edge_scalars = edge_scalars.repeat(times, 1)
         velocities = graph.velocities.repeat(times, 1)
         positions = graph.positions.repeat(times, 1)
         centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)

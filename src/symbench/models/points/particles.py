@@ -4,6 +4,8 @@ Every pair of particles exchanges messages; tensors are dense, (sample, particle
 The backbone after the public code of EGNN (Satorras et al., arXiv 2102.09844).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,6 @@ from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.errors import choose
 from symbench.models.perceptron import perceptron
 from symbench.models.sign_equivariant import ColumnLinear
-from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.principal_axes import (
     minimal_frame,
     principal_axes,
@@ -57,66 +58,109 @@ class MessageLayer(nn.Module):
 
 
 class GraphNeuralNetwork(nn.Module):
-    """`gnn`: coordinates as plain features; knows neither rotations nor reflections.
+    """`gnn`: coordinates as plain features; knows neither rotations nor translations."""
 
-    With `centred` it sees positions relative to the centroid and predicts them so (invariant to
-    translations), and distances of pairs, as the backbone of frame averaging does.
-    """
-
-    def __init__(
-        self, dimension: int, hidden: int = 64, layers: int = 4, centred: bool = False
-    ) -> None:
+    def __init__(self, dimension: int, hidden: int = 64, layers: int = 4) -> None:
         """Set width and depth."""
         super().__init__()
-        self.centred = centred
         self.embed = nn.Linear(2 * dimension, hidden)
-        self.layers = nn.ModuleList(MessageLayer(hidden, 1 + centred) for _ in range(layers))
+        self.layers = nn.ModuleList(MessageLayer(hidden, 1) for _ in range(layers))
         self.decode = perceptron(hidden, hidden, dimension)
 
     def forward(self, inputs: ParticleInputs) -> Tensor:
         """Positions, shape (sample, particle, axis)."""
-        centre = inputs.positions.mean(dim=1, keepdim=True) * self.centred
-        pair_features = invariants(inputs)[..., : 1 + self.centred]
-        features = self.embed(torch.cat([inputs.positions - centre, inputs.velocities], dim=-1))
+        products = invariants(inputs)[..., :1]
+        features = self.embed(torch.cat([inputs.positions, inputs.velocities], dim=-1))
         for layer in self.layers:
-            features, _ = layer(features, pair_features)
-        positions: Tensor = centre + self.decode(features)
+            features, _ = layer(features, products)
+        positions: Tensor = self.decode(features)
         return positions
 
 
-class Framed(nn.Module):
-    """A centred `gnn` averaged over frames of O(d), in training and after: exactly equivariant.
+class Origin(nn.Module):
+    """Where predictions start: at x + t·v with a learned time t, 1 at first, or at the centroid."""
 
-    One frame around the whole network; the public code of frame averaging (Puny et al., arXiv
-    2110.03336) frames its latent features anew after each layer as well.
+    def __init__(self, drift: bool) -> None:
+        """Say whether particles drift."""
+        super().__init__()
+        self.time = nn.Parameter(torch.ones(())) if drift else None
+
+    def forward(self, inputs: ParticleInputs) -> Tensor:
+        """Positions, shape (sample, particle or 1, axis)."""
+        if self.time is None:
+            return inputs.positions.mean(dim=1, keepdim=True)
+        return inputs.positions + self.time * inputs.velocities
+
+
+class Framed(nn.Module):
+    """Frame averaging of a graph network, in training and after: exactly equivariant to O(d).
+
+    As in the public code (Puny et al., arXiv 2110.03336) the features between two layers are read
+    as vectors, averaged over the frame, and framed anew by the principal axes of all of them;
+    without `anew` there is one frame around the whole network. The public code has no `drift`.
     """
 
     def __init__(
-        self, dimension: int, hidden: int = 60, layers: int = 4, frame: str = "principal_axes"
+        self,
+        dimension: int,
+        hidden: int = 60,
+        layers: int = 4,
+        frame: str = "principal_axes",
+        anew: bool = True,
+        drift: bool = True,
     ) -> None:
-        """Set width, depth and frame: "principal_axes" (2^d passes) or "minimal" (one).
+        """Set width, depth and frame.
+
+        Args:
+            dimension: of space.
+            hidden: width; the multiple of the dimension that is nearest is taken.
+            layers: rounds of messages.
+            frame: "principal_axes" (2^d passes) or "minimal" (one).
+            anew: whether the features of each layer get a frame of their own.
+            drift: whether x + t·v is added to what is predicted.
 
         Raises:
             ConfigError: for another frame.
 
         """
         super().__init__()
-        self.backbone = GraphNeuralNetwork(dimension, hidden, layers, centred=True)
+        hidden = dimension * max(1, round(hidden / dimension))
+        self.embed = nn.Linear(2 * dimension, hidden)
+        self.layers = nn.ModuleList(MessageLayer(hidden, 2) for _ in range(layers))
+        self.decode = perceptron(hidden, hidden, dimension)
+        self.origin = Origin(drift)
         frames = {"principal_axes": principal_frame, "minimal": minimal_frame}
         self.frame = frames[choose(frame, frames, "frame")]
+        self.anew = anew
 
     def forward(self, inputs: ParticleInputs) -> Tensor:
         """Positions, shape (sample, particle, axis); all poses go through in one batch."""
-        elements = self.frame(inputs.positions)
-        count, samples = elements.shape[:2]
-        flat = elements.flatten(0, 1)
-        repeated = ParticleInputs(
-            rotate(flat, inputs.positions.repeat(count, 1, 1)),
-            rotate(flat, inputs.velocities.repeat(count, 1, 1)),
-            inputs.charges.repeat(count, 1),
-        )
-        back = rotate(flat.mT, self.backbone(repeated))
-        return back.unflatten(0, (count, samples)).mean(dim=0)
+        centred = inputs.positions - inputs.positions.mean(dim=1, keepdim=True)
+        elements = self.frame(centred)
+        vectors = torch.stack([centred, inputs.velocities], dim=2)
+        features = self.embed(_posed(elements, vectors))
+        pair_features = invariants(inputs).repeat(len(elements), 1, 1, 1)
+        for number, layer in enumerate(self.layers):
+            if number and self.anew:
+                vectors = _returned(elements, features)
+                vectors = vectors - vectors.mean(dim=(1, 2), keepdim=True)
+                elements = self.frame(vectors.flatten(1, 2))
+                features = _posed(elements, vectors)
+            features, _ = layer(features, pair_features)
+        origin: Tensor = self.origin(inputs)
+        return origin + _returned(elements, self.decode(features))[:, :, 0]
+
+
+def _posed(elements: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors (sample, particle, vector, axis) in all poses, (pose · sample, particle, feature)."""
+    posed = torch.einsum("psij,snvj->psnvi", elements, vectors)
+    return posed.flatten(3).flatten(0, 1)
+
+
+def _returned(elements: Tensor, features: Tensor) -> Tensor:
+    """Features of all poses as vectors, back and averaged, (sample, particle, vector, axis)."""
+    posed = features.unflatten(0, elements.shape[:2]).unflatten(-1, (-1, elements.shape[-1]))
+    return torch.einsum("psji,psnvj->snvi", elements, posed) / len(elements)
 
 
 class SignEquivariantLayer(nn.Module):
@@ -165,39 +209,67 @@ class SignEquivariantParticles(nn.Module):
     """f(X) = h(X R) Rᵀ with principal axes R and a sign-equivariant h: O(d) in one pass.
 
     The construction is that of arXiv 2312.02339; the network h is our own design, since the
-    paper's was not to be had. With `pair_invariants` the gates also see charges' products and
-    distances of pairs; without, only the products.
+    paper's was not to be had. By default it is as large as `Framed` in every dimension. With
+    `pair_invariants` the gates also see distances of pairs, and without, charges' products alone.
     """
 
     def __init__(
         self,
         dimension: int,
-        channels: int = 12,
-        hidden: int = 72,
+        channels: int | None = None,
+        hidden: int | None = None,
         layers: int = 4,
         pair_invariants: bool = True,
+        drift: bool = True,
     ) -> None:
-        """Set the widths and the depth."""
+        """Set the widths and the depth.
+
+        Args:
+            dimension: of space.
+            channels: signed features of each axis; 36 of all axes together by default.
+            hidden: width of the gates; by default that which makes the network as large as
+                `Framed` by default.
+            layers: rounds of messages.
+            pair_invariants: whether gates see distances of pairs.
+            drift: whether x + t·v is added to what is predicted; see `Framed`.
+
+        """
         super().__init__()
         self.pair_invariants = 2 if pair_invariants else 1
+        channels = channels or max(1, round(36 / dimension))
+
+        def layer(width: int) -> SignEquivariantLayer:
+            return SignEquivariantLayer(dimension, channels, width, self.pair_invariants)
+
+        if hidden is None:
+            others = 3 * dimension * channels
+            with torch.device("meta"):
+                wanted = (_size(Framed(dimension)) - others) / layers
+            hidden = _width(layer, wanted)
         self.embed = ColumnLinear(dimension, 2, channels)
-        self.layers = nn.ModuleList(
-            SignEquivariantLayer(dimension, channels, hidden, self.pair_invariants)
-            for _ in range(layers)
-        )
-        self.drift = nn.Parameter(torch.ones(()))
+        self.layers = nn.ModuleList(layer(hidden) for _ in range(layers))
         self.decode = ColumnLinear(dimension, channels, 1)
+        self.origin = Origin(drift)
 
     def forward(self, inputs: ParticleInputs) -> Tensor:
         """Positions, shape (sample, particle, axis)."""
         _, axes = principal_axes(inputs.positions)
-        centre = inputs.positions.mean(dim=1, keepdim=True)
-        positions = (inputs.positions - centre) @ axes
-        velocities = inputs.velocities @ axes
-        features = self.embed(torch.stack([positions, velocities], dim=-1))
+        centred = inputs.positions - inputs.positions.mean(dim=1, keepdim=True)
+        features = self.embed(torch.stack([centred @ axes, inputs.velocities @ axes], dim=-1))
         pair_features = invariants(inputs)[..., : self.pair_invariants]
         speed = inputs.velocities.norm(dim=-1, keepdim=True)
         for layer in self.layers:
             features = layer(features, pair_features, speed)
-        moved = positions + self.drift * velocities + self.decode(features)[..., 0]
-        return moved @ axes.mT + centre
+        origin: Tensor = self.origin(inputs)
+        return origin + self.decode(features)[..., 0] @ axes.mT
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _width(build: Callable[[int], nn.Module], parameters: float) -> int:
+    """The width at which a network has about so many parameters; they are affine in the width."""
+    with torch.device("meta"):
+        one, two = _size(build(1)), _size(build(2))
+    return max(1, 1 + round((parameters - one) / (two - one)))

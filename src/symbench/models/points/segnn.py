@@ -188,7 +188,8 @@ class SEGNN(nn.Module):
     def forward(self, graph: PointGraph, values: Tensor) -> Tensor:
         """Values of shape (node, irreps) to outputs of shape (node, irreps)."""
         receivers, senders = graph.edges
-        difference = graph.positions[receivers] - graph.positions[senders]
+        # From receiver to sender, as in the public code: velocities meet the mean of these.
+        difference = graph.positions[senders] - graph.positions[receivers]
         edge_attributes = self.harmonics(difference)
         node_attributes = mean_at(edge_attributes, receivers, len(values))
         node_attributes = node_attributes + self.harmonics(graph.velocities)
@@ -227,7 +228,7 @@ class SEGNNParticles(nn.Module):
         hidden: int = 64,
         layers: int = 4,
         largest_degree: int = 1,
-        norm: bool = True,
+        norm: bool = False,
         free: bool = True,
     ) -> None:
         """Set the network; see `SEGNN`.

@@ -2,7 +2,9 @@
 
 Source: Deng et al., Vector Neurons, arXiv 2104.12229; graphs of nearest neighbours in feature space
 after Wang et al., DGCNN, arXiv 1801.07829. Free branches as in the public code of arXiv 2505.13631:
-beside the map to features and the map to directions of each layer, each with its own γ.
+beside the map to features and the map to directions of each layer, each with its own γ. In the
+layers after the fourth the public code reshapes them without a permutation, so that they mix
+points and channels; here, as is meant there, each point has a free branch of its own.
 Features have the shape (sample, ..., axis, channel); no layer has a bias but the last ones.
 """
 
@@ -50,7 +52,7 @@ class VectorLayer(nn.Module):
         """Shape (sample, ..., axis, channel)."""
         features = self.features(vectors)
         # As a sum of squares: torch's norm over an inner axis takes a third of a training step.
-        length = (features.square().sum(dim=-2, keepdim=True) + TINY**2).sqrt()
+        length = features.square().sum(dim=-2, keepdim=True).clamp(min=TINY**4).sqrt() + TINY
         flat = length.flatten(0, -2)
         features = features * (self.norm(flat).reshape(length.shape) / length)
         direction = self.direction(vectors)

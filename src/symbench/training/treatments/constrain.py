@@ -20,7 +20,7 @@ from symbench.training.state import copy_into, load_optimizer
 from symbench.training.treatments.augment import Augment
 from symbench.training.treatments.checks import number_of_at_least_zero, share, switch
 
-DUAL_OPTIMIZERS = {"adam": torch.optim.Adam, "plain": torch.optim.SGD}
+DUAL_STEPS = ("adam", "plain")
 
 
 class HomotopyTreatment(Augment[V]):
@@ -106,14 +106,15 @@ class DualSettings(TypedDict, total=False):
     augmentation: float
     dual_warm_up: float
     dual_steps: Literal["adam", "plain"]
+    dual_epsilon: float
     augment: bool
 
 
 class Constrain(HomotopyTreatment[V]):
     """Algorithm 1: minimise the loss subject to γ_i = 0 for every layer i.
 
-    The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ:
-    by Adam, or by plain steps along γ, as in the public code for point clouds.
+    The primal step descends loss + Σ λ_i γ_i + c γ_i² in weights and γ, the dual step ascends in λ
+    along the γ before it: by Adam, or by plain steps, as in the public code for point clouds.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Constrain(HomotopyTreatment[V]):
         augmentation: float = 0.0,
         dual_warm_up: float = 0.0,
         dual_steps: Literal["adam", "plain"] = "adam",
+        dual_epsilon: float = 1e-8,
         augment: bool = False,
     ) -> None:
         """Set the rates.
@@ -136,6 +138,7 @@ class Constrain(HomotopyTreatment[V]):
             augmentation: c of the augmented Lagrangian, at least 0.
             dual_warm_up: share of training in which the dual rate rises from zero.
             dual_steps: "adam", or "plain": λ moves by dual_rate · γ, so that it rests where γ does.
+            dual_epsilon: ε of Adam for λ, above 0: it slows steps along violations as small.
             augment: whether each sample is moved by a random element too.
 
         Raises:
@@ -147,8 +150,9 @@ class Constrain(HomotopyTreatment[V]):
         self.gamma_rate = positive_number(gamma_rate, self._key("gamma_rate"))
         self.augmentation = number_of_at_least_zero(augmentation, self._key("augmentation"))
         self.dual_warm_up = share(dual_warm_up, self._key("dual_warm_up"))
-        if dual_steps not in tuple(DUAL_OPTIMIZERS):
-            allowed = " or ".join(DUAL_OPTIMIZERS)
+        self.dual_epsilon = positive_number(dual_epsilon, self._key("dual_epsilon"))
+        if dual_steps not in DUAL_STEPS:
+            allowed = " or ".join(DUAL_STEPS)
             raise ConfigError(f"{self._key('dual_steps')} is {dual_steps!r}; give {allowed}.")
         self.dual_steps = dual_steps
 
@@ -157,9 +161,14 @@ class Constrain(HomotopyTreatment[V]):
         super().attach(model)
         for layer in self.layers.values():
             layer.gamma.requires_grad_(True)
-        device = next(iter(self.layers.values())).gamma.device
-        self.multipliers = torch.zeros(len(self.layers), device=device)
-        self.dual = DUAL_OPTIMIZERS[self.dual_steps]([self.multipliers], lr=self.dual_rate)
+        self.multipliers = torch.zeros_like(self._gammas()).detach()
+        self.dual: torch.optim.Optimizer
+        if self.dual_steps == "plain":
+            self.dual = torch.optim.SGD([self.multipliers], lr=self.dual_rate)
+        else:
+            self.dual = torch.optim.Adam(
+                [self.multipliers], lr=self.dual_rate, eps=self.dual_epsilon
+            )
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, object]]:
         """γ has its own rate, and does not decay but by the constraint."""
@@ -172,15 +181,15 @@ class Constrain(HomotopyTreatment[V]):
         ]
 
     def loss_term(self, *batch: object) -> Tensor:
-        """Σ λ_i s_i + c s_i² with the violations s; the batch does not matter."""
+        """Σ λ_i s_i + c s_i² with the violations s, which the dual step sees as they are now."""
         violation = self._violation()
+        self.multipliers.grad = -violation.detach()
         return (self.multipliers * violation + self.augmentation * violation.square()).sum()
 
     def after_step(self, progress: float) -> None:
         """The dual step: λ ascends along the violations."""
         if self.dual_warm_up:
             self.dual.param_groups[0]["lr"] = self.dual_rate * min(1, progress / self.dual_warm_up)
-        self.multipliers.grad = -self._violation().detach()
         self.dual.step()
 
     def record(self) -> dict[str, float]:
@@ -213,16 +222,28 @@ class Constrain(HomotopyTreatment[V]):
 class ConstrainPartially(Constrain[V]):
     """Algorithm 2: |γ_i| ≤ u_i, where slack u_i costs ρ u_i² / 2; for partly symmetric data.
 
-    The network is used as it was trained, with the γ that it has reached.
+    The network is used as it was trained, with the γ that it has reached. With `one_sided` the
+    constraint is γ_i ≤ 0, without slack: what the public code for motion capture imposes.
     """
 
     projects = False
 
     def __init__(
-        self, symmetry: Symmetry[V], *, slack_price: float = 1.0, **settings: Unpack[DualSettings]
+        self,
+        symmetry: Symmetry[V],
+        *,
+        slack_price: float = 1.0,
+        one_sided: bool = False,
+        **settings: Unpack[DualSettings],
     ) -> None:
-        """Set ρ, above 0, and the settings of `Constrain`; raises `ConfigError` for others."""
+        """Set ρ, above 0, the kind of constraint, and the settings of `Constrain`.
+
+        Raises:
+            ConfigError: for a value that is not allowed.
+
+        """
         super().__init__(symmetry, **settings)
+        self.one_sided = switch(one_sided, self._key("one_sided"))
         self.slack_price = positive_number(slack_price, self._key("slack_price"))
 
     def attach(self, model: nn.Module) -> None:
@@ -252,4 +273,4 @@ class ConstrainPartially(Constrain[V]):
         return [*super()._primal(), self.slacks]
 
     def _violation(self) -> Tensor:
-        return self._gammas().abs() - self.slacks
+        return self._gammas() if self.one_sided else self._gammas().abs() - self.slacks

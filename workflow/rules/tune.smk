@@ -1,0 +1,97 @@
+# Trainings of all trials by their names.
+TRIALS = {
+    (name, *trial.run.key, str(trial.number), str(trial.run.seed)): trial.run
+    for name, study in CONFIGURATION.studies.items()
+    for trial in trials(study)
+}
+TRIAL = (*RUN[:-1], "{trial}", "{seed}")
+
+
+rule tune_check:
+    input:
+        manifest=manifest_of,
+        audit=str(LAYOUT.audit("{study}", "{task}")),
+    output:
+        str(LAYOUT.trials("{study}", "{task}")),
+    log:
+        str(LAYOUT.log("tune_check", "{study}", "{task}")),
+    benchmark:
+        str(LAYOUT.benchmark("tune_check", "{study}", "{task}"))
+    conda:
+        "../envs/symbench.yaml"
+    resources:
+        mem_mb=resource("audit", "mem_mb"),
+        runtime=resource("audit", "runtime"),
+        slurm_partition=resource("audit", "partition"),
+        constraint=resource("audit", "constraint"),
+    params:
+        fingerprint=lambda wildcards: tuning_fingerprint(study_of(wildcards)),
+    shell:
+        'symbench tune-check "${{config[@]}}" --study {wildcards.study}'
+        " --task {wildcards.task} > {log:q} 2>&1"
+
+
+rule tune_trial:
+    input:
+        manifest=manifest_of,
+        audit=str(LAYOUT.audit("{study}", "{task}")),
+        # A trial stays as it is when others join it.
+        checked=ancient(str(LAYOUT.trials("{study}", "{task}"))),
+    output:
+        [str(LAYOUT.trial_folder(*TRIAL) / name) for name in TRIED],
+    log:
+        str(LAYOUT.log("tune_trial", *TRIAL)),
+    benchmark:
+        str(LAYOUT.benchmark("tune_trial", *TRIAL))
+    conda:
+        "../envs/symbench.yaml"
+    threads: resource("train", "threads")
+    resources:
+        mem_mb=resource("train", "mem_mb"),
+        runtime=resource("train", "runtime"),
+        slurm_partition=resource("train", "partition"),
+        constraint=resource("train", "constraint"),
+        # One that diverges would leave other processes waiting.
+        gpu=lambda wildcards: min(1, study_of(wildcards).resources("train").gpus),
+    params:
+        fingerprint=lambda wildcards: TRIALS[tuple(wildcards)].training_fingerprint,
+    shell:
+        'symbench tune-trial "${{config[@]}}" --study {wildcards.study}'
+        " --task {wildcards.task} --model {wildcards.model}"
+        " --treatment {wildcards.treatment} --trial {wildcards.trial}"
+        " --seed {wildcards.seed} --threads {threads} > {log:q} 2>&1"
+
+
+rule tune:
+    input:
+        lambda wildcards: [
+            str(LAYOUT.trial_folder(*names) / file)
+            for names in TRIALS
+            if names[0] == wildcards.study
+            for file in TRIED
+        ],
+    output:
+        str(LAYOUT.table("{study}", TUNING)),
+        str(LAYOUT.table_provenance("{study}", TUNING)),
+        str(LAYOUT.chosen("{study}")),
+    log:
+        str(LAYOUT.log("tune", "{study}")),
+    benchmark:
+        str(LAYOUT.benchmark("tune", "{study}"))
+    conda:
+        "../envs/symbench.yaml"
+    resources:
+        mem_mb=resource("compare", "mem_mb"),
+        runtime=resource("compare", "runtime"),
+        slurm_partition=resource("compare", "partition"),
+        constraint=resource("compare", "constraint"),
+    params:
+        fingerprint=lambda wildcards: tuning_fingerprint(study_of(wildcards)),
+    shell:
+        'symbench tune "${{config[@]}}" --study {wildcards.study} > {log:q} 2>&1'
+
+
+# `make tune` asks for it.
+rule tuned:
+    input:
+        [str(LAYOUT.chosen(name)) for name in dict.fromkeys(each[0] for each in TRIALS)],
