@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from symbench.config.read import read_configuration, size_file
+from symbench.config.yaml_files import parse
 from symbench.errors import ConfigError
 from tests.config.configs import CONFIG, FIELDS, TASK, overlay, read, refusal
 
@@ -164,6 +165,14 @@ def test_files_that_are_no_keys_and_values(tmp_path, text, words):
     assert words in message
     # As the base of another one too.
     assert refusal(overlay(tmp_path, {}, name="above.yaml", base="mine.yaml")) == message
+
+
+def test_merges_of_merges_keep_what_is_on_top():
+    text = "a: &a {x: 1}\nb: &b {<<: *a, x: 2, y: 3}\nc: {<<: *b, y: 4}\nd: {<<: &d {<<: *b, x: 5}}"
+    found = parse(f"{text}\ne: {{<<: *d}}", "it is")
+    assert found["b"] == {"x": 2, "y": 3}
+    assert found["c"] == {"x": 2, "y": 4}
+    assert found["d"] == found["e"] == {"x": 5, "y": 3}
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -186,3 +186,18 @@ def test_multipliers_are_opened_by_seed_epoch_and_layer(groups, layout):
     assert (estimate.seeds, estimate.samples) == (2, 0)
     half = 12.7062 * (0.85 - 0.15) / 2
     assert estimate.interval() == pytest.approx((0.5 - half, 0.5 + half), rel=1e-4)
+
+
+def test_gamma_is_held_against_the_path_without_data_late_in_training(groups, layout):
+    first = "epoch,valid_loss,gamma:a,gamma:b,free_gamma\n0,2,1,1,1\n1,2,0.5,0.5,0.5\n"
+    for run, late in zip(groups["network"].runs, ("0.2,0.2,0.4", "-0.1,0.3,-0.4"), strict=True):
+        write_history(layout, run, f"{first}2,1,{late}\n3,1,{late}\n")
+    group = groups["network"]
+    assert selected(group, metric="free_gamma").value == pytest.approx(0.4)
+    over = selected(group, metric="gamma_over_free_path")
+    assert over.value == pytest.approx(-0.2)
+    assert over.seeds == 2
+    for run in group.runs:
+        write_history(layout, run, "epoch,valid_loss,gamma:a\n0,2,1\n")
+    del group.__dict__["history"]
+    assert selected(group, metric="gamma_over_free_path") is None

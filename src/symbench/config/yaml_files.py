@@ -17,6 +17,11 @@ Layer = tuple[str, Content]
 class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
     """YAML that refuses keys that are no text or given twice, and reads 1e-3 as a number."""
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge, and keep what is on top: PyYAML gives the lowest of a chain of merges."""
+        super().flatten_mapping(node)
+        node.value = list({key.value: (key, value) for key, value in node.value}.values())
+
 
 def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
     _check_keys(node)
