@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.data.batch import Batch, Inputs, ModelInputs, V
-from symbench.errors import TrainingError
+from symbench.errors import DivergedError, TrainingError
 
 
 def not_finite(what: str, batches: Iterable[Batch[V]]) -> TrainingError:
@@ -24,7 +24,7 @@ def not_finite(what: str, batches: Iterable[Batch[V]]) -> TrainingError:
                     f"{what} because {name} of a batch are not finite: look at the data, no "
                     "setting of the training mends them."
                 )
-    return TrainingError(
+    return DivergedError(
         f"{what} though inputs and targets are finite; if the loss grew before, lower the learning "
         "rate."
     )
