@@ -3,6 +3,7 @@
 python -m benchmarks.intervals
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -46,21 +47,23 @@ def _skewed(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
     return np.asarray((values - np.exp(0.125)) / np.sqrt(np.exp(0.5) - np.exp(0.25)))
 
 
+OWN = "samples of each seed's own"
 # Effects of seeds, and effects of samples.
 KINDS: dict[str, tuple[Draw, Draw]] = {
     "normal": (_normal, _normal),
+    OWN: (_normal, _normal),
     "heavy tails": (_heavy, _heavy),
     "skewed samples": (_normal, _skewed),
     "skewed seeds and samples": (_skewed, _skewed),
 }
 
 
-def values(
-    rng: np.random.Generator, kind: str, seeds: int, samples: int, ratio: float, most: int
-) -> Array:
-    """Values of zero mean, shape (seed, sample); `most` samples is what the ratio is about."""
+def values(rng: np.random.Generator, kind: str, seeds: int, samples: int, ratio: float) -> Array:
+    """Values of zero mean, shape (seed, sample); `ratio` is that of seeds to samples."""
     of_seeds, of_samples = KINDS[kind]
-    between = np.sqrt(5 * ratio / most) * of_seeds(rng, (seeds, 1))
+    between = np.sqrt(5 * ratio / samples) * of_seeds(rng, (seeds, 1))
+    if kind == OWN:
+        return np.asarray(between + of_samples(rng, (seeds, samples)))
     together = 0.7 * of_samples(rng, (seeds, samples))
     return np.asarray(between + of_samples(rng, (1, samples)) + together)
 
@@ -75,7 +78,7 @@ def coverage_table() -> pd.DataFrame:
                 row: dict[str, object] = {"effects": kind, "samples": samples, "seeds": seeds}
                 for ratio in RATIOS:
                     drawn = (
-                        mean(values(rng, kind, seeds, samples, ratio, samples), range(seeds))
+                        mean(values(rng, kind, seeds, samples, ratio), range(seeds))
                         for _ in range(TRIALS)
                     )
                     row[f"seeds : samples = {ratio:g}"] = _percent(_covers(each) for each in drawn)
@@ -90,20 +93,24 @@ def arms_table() -> pd.DataFrame:
     for seeds in SEEDS:
         found: dict[str, list[bool]] = {}
         for _ in range(TRIALS):
-            shared = 0.15 * values(rng, "normal", seeds, FEW, 1.0, FEW)
+            shared = 0.15 * values(rng, "normal", seeds, FEW, 1.0)
             plain = mean(1 + shared, range(seeds))
-            own = 0.05 * values(rng, "normal", seeds, FEW, 1.0, FEW)
+            own = 0.05 * values(rng, "normal", seeds, FEW, 1.0)
             paired = mean(0.8 * (1 + shared) + own, range(seeds))
             found.setdefault("change, paired", []).append(
                 _covers(relative_change(paired, plain), -0.2)
             )
-            apart = 0.8 + 0.12 * values(rng, "normal", seeds, MANY, 1.0, MANY)
+            apart = 0.8 + 0.12 * values(rng, "normal", seeds, MANY, 1.0)
             other = mean(apart, range(100, 100 + seeds))
             found.setdefault("change, other seeds and samples", []).append(
                 _covers(relative_change(other, plain), -0.2)
             )
-            more = 0.15 * values(rng, "normal", 2 * seeds, FEW, 1.0, FEW)
+            more = 0.15 * values(rng, "normal", 2 * seeds, FEW, 1.0)
             fewer = mean(0.8 * (1 + more[:seeds]), range(seeds))
+            longer = mean(1 + 0.15 * values(rng, "normal", seeds, MANY, 1.0), range(seeds))
+            found.setdefault("change, same seeds and other samples", []).append(
+                _covers(relative_change(paired, longer), -0.2)
+            )
             found.setdefault("change, twice the seeds in one arm", []).append(
                 _covers(relative_change(fewer, mean(1 + more, range(2 * seeds))), -0.2)
             )
@@ -117,9 +124,11 @@ def arms_table() -> pd.DataFrame:
 def verdicts_table() -> pd.DataFrame:
     """Percent of families without any effect that get a verdict, and of choices that miss."""
     rng = np.random.default_rng(2)
-    expected = Expected(below=0)
     rows = []
-    for cases in (1, 4, 9):
+    # With two bounds, the truth lies on one of them.
+    for expected, cases in itertools.product(
+        (Expected(below=0), Expected(below=0, above=-9)), (1, 4, 9)
+    ):
         for seeds in SEEDS[:3]:
             of_cases, wholes, missed = [], [], []
             for _ in range(TRIALS):
@@ -131,6 +140,7 @@ def verdicts_table() -> pd.DataFrame:
                 missed.append(not low < 0 < high)
             rows.append(
                 {
+                    "claim": "below" if expected.above is None else "within two bounds",
                     "cases": cases,
                     "seeds": seeds,
                     "some case decided": _percent(of_cases),
@@ -142,10 +152,7 @@ def verdicts_table() -> pd.DataFrame:
 
 
 def _family(rng: np.random.Generator, seeds: int, cases: int) -> list[Estimate]:
-    return [
-        mean(values(rng, "normal", seeds, FEW, 1.0, FEW), range(seeds)).in_scope(str(number))
-        for number in range(cases)
-    ]
+    return [mean(values(rng, "normal", seeds, FEW, 1.0), range(seeds)) for _ in range(cases)]
 
 
 def _covers(estimate: Estimate, truth: float = 0.0) -> bool:
@@ -163,9 +170,10 @@ def main() -> None:
 
 Made by `python -m benchmarks.intervals`: {TRIALS} simulated results for each number, so that each
 is known to about half a percent. A value is the sum of an effect of the seed, one of the test
-sample, and one of both together (0.7 of the spread of samples). The method stands in `symbench.statistics`:
-mean squares of the two-way layout, and the margins of seeds and of samples, each with Student's t
-of its own degrees of freedom, added in quadrature (Banerjee, Sankhyā 22, 1960, 357-358).
+sample, and one of both together (0.7 of the spread of samples); or each seed has samples of its
+own, as folds have. The method stands in `symbench.statistics`: mean squares of the two-way layout,
+and the margins of seeds and of samples, each with Student's t of its own degrees of freedom, added
+in quadrature (Banerjee, Sankhyā 22, 1960, 357-358).
 
 ## Coverage of the 95 % intervals of networks trained so
 
@@ -181,9 +189,9 @@ with three degrees of freedom; skewed: log-normal with a skewness of 1.75.
 
 ## Verdicts where there is no effect
 
-Percent of claims "below 0" about several cases, all of whose true values are 0, for which some
-case, or the claim as a whole, gets a verdict; each would be false, and at most 5 is aimed at. The
-last column is for claims about the lowest case.
+Percent of claims "below 0", or "between -9 and 0", about several cases, all of whose true values
+are 0, for which some case, or the claim as a whole, gets a verdict; each would be false, and at
+most 5 is aimed at. The last column is for claims about the lowest case.
 
 {markdown(verdicts_table())}
 """

@@ -23,7 +23,7 @@ GAIN = {
 }
 ORBITS = [
     {**GAIN, "name": name, "origin": "theory", "measure": name, "of": None, "against": None}
-    for name in ("predicted_over_measured_gain", "largest_excess", "share_refused")
+    for name in ("measured_over_predicted_gain", "largest_excess", "share_refused")
 ]
 
 
@@ -69,7 +69,7 @@ def test_claims_have_a_row_for_the_whole_and_one_for_each_case(layout):
     assert float(excess.loc[""].value) == max(
         float(excess.loc[case].value) for case in ("v,network,none", "v,double,none")
     )
-    gain = judged.loc["predicted_over_measured_gain"]
+    gain = judged.loc["measured_over_predicted_gain"]
     assert float(gain.loc["v,network,none"].value) > 0
     assert gain.loc["v,double,none"].verdict == "inconclusive"
 

@@ -74,5 +74,5 @@ def reference_tables(study: Study, layout: Layout, output: Path) -> None:
     spread = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
     output.mkdir(parents=True, exist_ok=True)
     spread.to_csv(output / "metrics.csv", index=False, float_format="%.6g")
-    claims = pd.read_csv(layout.table(study.name, "claims"))
-    claims.round(6).to_csv(output / "claims.csv", index=False)
+    claims = pd.read_csv(layout.table(study.name, "claims"), dtype={"paper_value": str})
+    claims.to_csv(output / "claims.csv", index=False, float_format="%.6g")

@@ -54,15 +54,18 @@ def difference_of_changes(
     return None if change is None or before is None else difference_of(change, before)
 
 
-def predicted_over_measured_gain(
+def measured_over_predicted_gain(
     claim: Claim, group: RunGroup, groups: Sequence[RunGroup]
 ) -> Estimate | None:
-    """Orbit variance of the predictions over the measured gain in squared error (P4: 1)."""
+    """The measured gain in squared error over the orbit variance of the predictions (P4: 1).
+
+    Not the other way round: the gain is a difference, and may lie close to 0 for its errors.
+    """
     squared = group.squared_errors()
     if not squared:
         return None
     errors = {name: group.mean(each) for name, each in squared.items()}
-    return ratio(errors["orbit_variance"], difference_of(errors["plain"], errors["averaged"]))
+    return ratio(difference_of(errors["plain"], errors["averaged"]), errors["orbit_variance"])
 
 
 def largest_excess(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
@@ -84,7 +87,7 @@ def largest_excess(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) ->
     # Scores were rounded to the precision of the predictions: as much is no excess.
     excess = excess - ROUNDINGS * np.finfo(averaged.dtype).eps * abs(orbit_mean)
     largest = float(excess.max(skipna=False))
-    return certain(largest, len(group.seeds), excess.sizes["sample"])
+    return certain(largest, len(group.seeds), group.by_block(excess).shape[1])
 
 
 def share_refused(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:

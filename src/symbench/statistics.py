@@ -34,14 +34,12 @@ class Deviations:
         seeds: the label of each row. Rows of one label, in any deviations, are of networks that
             were trained alike but for what is compared.
         samples_drawn: False for a quantity of the network alone, which has one column.
-        scope: labels are shared within a scope, and mean nothing beyond it.
 
     """
 
     values: Array
     seeds: tuple[Hashable, ...]
     samples_drawn: bool = True
-    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,14 @@ class _Variances:
     """Squared standard errors of an estimate, with their degrees of freedom.
 
     Attributes:
-        between_seeds: of networks, without what is of a network and a sample together.
-        between_samples: of samples, with what is of a network and a sample together.
-        together: the part of `between_samples` that more seeds would lower too.
+        between_seeds: of networks, with what is of a network and a sample together.
+        between_samples: of samples, without what is of a network and a sample together.
         of_these: of samples, where the networks are as they are.
 
     """
 
     between_seeds: float
     between_samples: float
-    together: float
     of_these: float
     degrees_of_seeds: float
     degrees_of_samples: float
@@ -116,11 +112,6 @@ class Estimate:
             return 1.0
         return float(np.exp(brentq(excess, np.log(smallest), np.log1p(-smallest))))
 
-    def in_scope(self, scope: str) -> "Estimate":
-        """The same, with labels of seeds and samples that mean nothing beyond a scope."""
-        moved = tuple(replace(each, scope=scope) for each in self.deviations)
-        return replace(self, deviations=moved)
-
     def needed(
         self, population: Population, bounds: Sequence[float], coverage: float = COVERAGE
     ) -> float:
@@ -150,13 +141,10 @@ class Estimate:
         if population == "this network":
             of_these = found.of_these * self.samples / units
             return float(_student(units - 1, level) * np.sqrt(of_these))
-        less = self.seeds / units
-        alone = max(found.between_samples - found.together, 0.0)
-        samples = alone + (found.between_samples - alone) * less
         return float(
             np.hypot(
-                _student(units - 1, level) * np.sqrt(found.between_seeds * less),
-                _student(found.degrees_of_samples, level) * np.sqrt(samples),
+                _student(units - 1, level) * np.sqrt(found.between_seeds * self.seeds / units),
+                _student(found.degrees_of_samples, level) * np.sqrt(found.between_samples),
             )
         )
 
@@ -173,66 +161,43 @@ class Estimate:
 
     @cached_property
     def _variances(self) -> _Variances:
-        """Mean squares of seeds and samples; of several scopes Satterthwaite's degrees."""
-        scopes: dict[str, list[Deviations]] = defaultdict(list)
+        """Each label's deviations are added up over all arms, then squared."""
+        of_seed: dict[Hashable, float] = defaultdict(float)
+        of_sample: dict[int, float] = defaultdict(float)
+        of_both: dict[tuple[Hashable, int], float] = defaultdict(float)
+        seeds_alone: list[tuple[float, float]] = []
+        samples_alone: list[tuple[float, float]] = []
         for each in self.deviations:
-            scopes[each.scope].append(each)
-        parts = [_variances(members) for members in scopes.values()]
-        if not parts:
-            return _Variances(0, 0, 0, 0, np.inf, np.inf)
-        between_seeds, between_samples, together, of_these = (
-            sum(getattr(part, name) for part in parts)
-            for name in ("between_seeds", "between_samples", "together", "of_these")
-        )
-        return _Variances(
-            between_seeds,
-            between_samples,
-            together,
-            of_these,
-            _satterthwaite([(part.between_seeds, part.degrees_of_seeds) for part in parts]),
-            _satterthwaite([(part.between_samples, part.degrees_of_samples) for part in parts]),
-        )
-
-
-def _variances(members: Sequence[Deviations]) -> _Variances:
-    """Of one scope. Each label's deviations are added up over all members, then squared."""
-    of_seed: dict[Hashable, float] = defaultdict(float)
-    of_sample: dict[int, float] = defaultdict(float)
-    of_both: dict[tuple[Hashable, int], float] = defaultdict(float)
-    seeds_alone: list[tuple[float, float]] = []
-    samples_alone: list[tuple[float, float]] = []
-    for each in members:
-        seeds, samples = each.values.shape
-        rows, columns = each.values.mean(1), each.values.mean(0)
-        # So that sums of squares are unbiased; infinite for one row or column: nothing is known.
-        with np.errstate(divide="ignore"):
+            seeds, samples = each.values.shape
+            rows, columns = each.values.mean(1), each.values.mean(0)
+            # So that sums of squares are unbiased; one row or column alone has no degrees.
             spread_rows, spread_columns = (
-                float(np.sqrt(np.float64(count) / (count - 1))) for count in (seeds, samples)
+                np.sqrt(count / max(count - 1, 1)) for count in (seeds, samples)
             )
-        seeds_alone.append((float(np.sum(rows**2)) / seeds**2, seeds - 1))
-        for label, value in zip(each.seeds, rows, strict=True):
-            of_seed[label] += value / seeds * (spread_rows if seeds > 1 else 1)
-        if not each.samples_drawn:
-            continue
-        samples_alone.append((float(np.sum(columns**2)) / samples**2, samples - 1))
-        if samples == 1:
-            continue
-        for index, value in enumerate(columns):
-            of_sample[index] += value / samples * spread_columns
-        if seeds > 1:
+            seeds_alone.append((float(np.sum(rows**2)) / seeds**2, seeds - 1))
+            for label, value in zip(each.seeds, rows * spread_rows / seeds, strict=True):
+                of_seed[label] += value
+            if not each.samples_drawn:
+                continue
+            samples_alone.append((float(np.sum(columns**2)) / samples**2, samples - 1))
+            for index, value in enumerate(columns * spread_columns / samples):
+                of_sample[index] += value
             with np.errstate(invalid="ignore"):
                 rest = (each.values - rows[:, None] - columns) * spread_rows * spread_columns
-            for row, label in enumerate(each.seeds):
+            for row, label in enumerate(each.seeds if seeds > 1 else ()):
                 for index, value in enumerate(rest[row] / (seeds * samples)):
                     of_both[label, index] += value
-    seed, sample, both = (
-        float(np.sum(np.square(list(sums.values())))) for sums in (of_seed, of_sample, of_both)
-    )
-    degrees = [_satterthwaite(alone) for alone in (seeds_alone, samples_alone)]
-    # Once for both; of two networks it would often leave nothing of what seeds add.
-    if degrees[0] < 2:
-        return _Variances(seed, float(np.maximum(sample - both, 0)), 0.0, sample, *degrees)
-    return _Variances(float(np.maximum(seed - both, 0)), sample, both, sample, *degrees)
+        seed, sample, both = (
+            float(np.sum(np.square(list(sums.values())))) for sums in (of_seed, of_sample, of_both)
+        )
+        return _Variances(
+            seed,
+            float(np.maximum(sample - both, 0)),
+            sample,
+            # Arms of the same networks have no more degrees of freedom than these.
+            min(_satterthwaite(seeds_alone), max(len(of_seed) - 1, 0) if of_seed else np.inf),
+            min(_satterthwaite(samples_alone), len(of_sample) - 1 if of_sample else np.inf),
+        )
 
 
 def _satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
@@ -308,7 +273,8 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
 
 def root(estimate: Estimate) -> Estimate:
     """Square root of an estimate that is not negative."""
-    value = estimate.value**0.5
+    with np.errstate(invalid="ignore"):
+        value = float(np.sqrt(estimate.value))
     return _combined(value, (estimate,), (0.5 / value if value else 0.0,))
 
 
@@ -332,7 +298,7 @@ def _combined(value: float, estimates: Sequence[Estimate], slopes: Sequence[floa
         for each in estimate.deviations:
             with np.errstate(invalid="ignore"):
                 weighted = slope * each.values
-            key = (each.scope, each.seeds, each.values.shape[1], each.samples_drawn)
+            key = (each.seeds, each.values.shape[1], each.samples_drawn)
             if key in found:
                 weighted = found[key].values + weighted
             found[key] = replace(each, values=weighted)
@@ -403,7 +369,7 @@ def judge(expected: Expected, population: Population, cases: Sequence[Estimate])
     if not cases:
         return Judgement((), NOT_RUN)
     levels = [_level(expected, population, case) for case in cases]
-    alone = [
+    at_5_percent = [
         expected.side(*case.interval(population)) if level <= 1 - COVERAGE else UNDECIDED
         for case, level in zip(cases, levels, strict=True)
     ]
@@ -411,19 +377,18 @@ def judge(expected: Expected, population: Population, cases: Sequence[Estimate])
     for rank, index in enumerate(np.argsort(levels, kind="stable")):
         if levels[index] > (1 - COVERAGE) / (len(cases) - rank):
             break
-        verdicts[index] = alone[index]
+        verdicts[index] = at_5_percent[index]
     if expected.unmet in verdicts and expected.unmet != UNDECIDED:
         whole = expected.unmet
     else:
-        whole = expected.met if set(alone) == {expected.met} else UNDECIDED
+        whole = expected.met if set(at_5_percent) == {expected.met} else UNDECIDED
     return Judgement(tuple(verdicts), whole)
 
 
 def _level(expected: Expected, population: Population, case: Estimate) -> float:
     """The smallest level at which a case is decided."""
-    levels = [case.error_probability(population, bound) for bound in expected.bounds]
-    within = expected.side(case.value, case.value) == expected.met
-    return max(levels) if within else min(levels)
+    bounds = expected.bounds_to_leave(case.value)
+    return max(case.error_probability(population, bound) for bound in bounds)
 
 
 def lowest(

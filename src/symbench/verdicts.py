@@ -13,7 +13,15 @@ from symbench.errors import ConfigError
 from symbench.evaluation.results import RunGroup
 from symbench.evaluation.rows import Row
 from symbench.measures import Measure, selected
-from symbench.statistics import NOT_RUN, UNDECIDED, Estimate, Expected, lowest, pooled
+from symbench.statistics import (
+    COVERAGE,
+    NOT_RUN,
+    UNDECIDED,
+    Estimate,
+    Expected,
+    lowest,
+    pooled,
+)
 from symbench.statistics import judge as judge_cases
 
 CLAIM_COLUMNS = [
@@ -74,33 +82,21 @@ def judge(claim: Claim, study: str, groups: Sequence[RunGroup]) -> Iterator[Row]
     judged = [case for case in cases if not case.lacking]
     found = judge_cases(expected, claim.population, [case.estimate for case in judged])
     verdicts = dict(zip([case.name for case in judged], found.cases, strict=True))
-    rows = [
-        _row(
-            claim,
-            study,
-            case,
-            case.estimate.interval(claim.population),
-            verdicts.get(case.name, UNDECIDED),
-            _needed(claim, case) if verdicts.get(case.name) == UNDECIDED else NAN,
-        )
-        for case in cases
-    ]
-    outcome = UNDECIDED if lacking and found.whole != claim.unmet else found.whole
-    most = max(
-        (_needed(claim, case) for case in judged if verdicts[case.name] == UNDECIDED),
-        key=lambda units: (units == units, units),
-        default=NAN,
-    )
+    undecided = found.cases.count(UNDECIDED)
+    needed = {
+        case.name: _needed(claim, case.estimate, undecided)
+        for case in judged
+        if verdicts[case.name] == UNDECIDED
+    }
+    outcome = UNDECIDED if lacking and found.whole != expected.unmet else found.whole
+    # Nothing is said of the whole where it is not known for each of its cases.
+    most = float(np.max([*needed.values()])) if needed and outcome == UNDECIDED else NAN
     whole = Case("", _summary(claim, estimates), lacking)
-    yield _row(
-        claim,
-        study,
-        whole,
-        whole.estimate.interval(claim.population),
-        outcome,
-        most if outcome == UNDECIDED else NAN,
-    )
-    yield from rows
+    yield _row(claim, study, whole, whole.estimate.interval(claim.population), outcome, most)
+    for case in cases:
+        interval = case.estimate.interval(claim.population)
+        verdict = verdicts.get(case.name, UNDECIDED)
+        yield _row(claim, study, case, interval, verdict, needed.get(case.name, NAN))
 
 
 def _cases(claim: Claim, groups: Sequence[RunGroup]) -> Iterator[Case]:
@@ -110,9 +106,7 @@ def _cases(claim: Claim, groups: Sequence[RunGroup]) -> Iterator[Case]:
             continue
         estimate = measure(claim, group, groups)
         if estimate is not None:
-            # Networks of one task share its test samples.
-            scoped = estimate.in_scope(group.task)
-            yield Case(_case_name(claim, group), scoped, _lacking(claim, group, groups))
+            yield Case(_case_name(claim, group), estimate, _lacking(claim, group, groups))
 
 
 def _lacking(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> str:
@@ -147,10 +141,16 @@ def _summary(claim: Claim, cases: Sequence[Estimate]) -> Estimate:
     return pooled(cases)
 
 
-def _needed(claim: Claim, case: Case) -> float:
-    """How many seeds, or samples, would decide a case if nothing else changed."""
-    bounds = _expected(claim).bounds_to_leave(case.estimate.value)
-    return case.estimate.needed(claim.population, bounds)
+def _needed(claim: Claim, case: Estimate, undecided: int) -> float:
+    """How many seeds, or samples, would decide one of some undecided cases, all else alike.
+
+    NaN where none would, because the claim leaves open what lies outside of its bounds.
+    """
+    expected = _expected(claim)
+    if expected.unmet == UNDECIDED and expected.side(case.value, case.value) == UNDECIDED:
+        return NAN
+    coverage = 1 - (1 - COVERAGE) / undecided
+    return case.needed(claim.population, expected.bounds_to_leave(case.value), coverage)
 
 
 def _row(

@@ -268,8 +268,10 @@ class Claim(Strict):
         """
         if self.check:
             return "this network"
-        if self.of is None or self.against is None:
-            return "networks trained so" if self.measure == "value" else "this network"
+        if self.of is None:
+            return "this network"
+        if self.against is None:
+            return "networks trained so"
         names = ("task", "model", "treatment")
         same = all(getattr(self.of, key) == getattr(self.against, key) for key in names)
         compares_changes = self.measure == "difference_of_changes"

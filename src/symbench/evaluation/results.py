@@ -244,8 +244,9 @@ class RunGroup:
             layers = self.history.filter(regex="^gamma:").abs()
             values = layers.mean(axis=1, skipna=False) - values
         last = self.history.groupby("seed").epoch.transform("max")
-        late = values[2 * self.history.epoch >= last].groupby(self.history.seed).mean()
-        return _of_networks(dict(zip(late.index.tolist(), late.tolist(), strict=True)))
+        late = values[2 * self.history.epoch >= last]
+        means = late.groupby(self.history.seed).agg(lambda each: each.mean(skipna=False))
+        return _of_networks(dict(zip(means.index.tolist(), means.tolist(), strict=True)))
 
     @cached_property
     def multipliers(self) -> xr.Dataset:
@@ -262,7 +263,7 @@ class RunGroup:
         """Mean over the epochs of each run that was trained here, by seed."""
         if "seconds" not in self.history:
             return {}
-        means = self.history.groupby("seed").seconds.mean()
+        means = self.history.groupby("seed").seconds.agg(lambda each: each.mean(skipna=False))
         return dict(zip(means.index.tolist(), means.tolist(), strict=True))
 
 
