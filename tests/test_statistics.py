@@ -174,6 +174,15 @@ def test_one_seed_or_one_sample_tells_nothing_about_others():
     assert certain(0.3, 0, 8).interval() == (0.3, 0.3)
 
 
+def test_networks_with_one_test_set_each_are_judged_by_their_seeds():
+    """An AUC of all pairs of a graph, and a graph for each seed."""
+    values = np.random.default_rng(0).normal(0.75, 0.01, size=(4, 1))
+    found = estimated(values)
+    expected = stats.ttest_1samp(values[:, 0], 0).confidence_interval()
+    assert found.interval(SO) == pytest.approx(tuple(expected))
+    assert np.isnan(found.interval(THESE)).all()
+
+
 def of_interval(low, high):
     """An estimate of this network with about that interval."""
     half = (high - low) / 2 / stats.t.ppf(0.975, 1)

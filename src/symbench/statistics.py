@@ -88,7 +88,8 @@ class Estimate:
 
         Returns:
             Lower and upper end; NaN unless all values are finite, and NaN where nothing tells how
-            far networks (one seed) or samples (one block) lie from each other.
+            far networks (one seed), or samples of this network (one block), lie from each other.
+            Of networks with one block of samples each, what samples add is among what seeds add.
 
         """
         margin = self._margin(population, 1 - coverage)
@@ -165,6 +166,7 @@ class Estimate:
         of_seed: dict[Hashable, float] = defaultdict(float)
         of_sample: dict[int, float] = defaultdict(float)
         of_both: dict[tuple[Hashable, int], float] = defaultdict(float)
+        one_block = False
         seeds_alone: list[tuple[float, float]] = []
         samples_alone: list[tuple[float, float]] = []
         for each in self.deviations:
@@ -178,6 +180,10 @@ class Estimate:
             for label, value in zip(each.seeds, rows * spread_rows / seeds, strict=True):
                 of_seed[label] += value
             if not each.samples_drawn:
+                continue
+            if samples == 1:
+                # Each network has a test set of its own, or all are judged on this one.
+                one_block = True
                 continue
             samples_alone.append((float(np.sum(columns**2)) / samples**2, samples - 1))
             for index, value in enumerate(columns * spread_columns / samples):
@@ -193,7 +199,7 @@ class Estimate:
         return _Variances(
             seed,
             float(np.maximum(sample - both, 0)),
-            sample,
+            np.nan if one_block else sample,
             # Arms of the same networks have no more degrees of freedom than these.
             min(_satterthwaite(seeds_alone), max(len(of_seed) - 1, 0) if of_seed else np.inf),
             min(_satterthwaite(samples_alone), len(of_sample) - 1 if of_sample else np.inf),

@@ -274,8 +274,10 @@ class Claim(Strict):
             return "networks trained so"
         names = ("task", "model", "treatment")
         same = all(getattr(self.of, key) == getattr(self.against, key) for key in names)
-        compares_changes = self.measure == "difference_of_changes"
-        return "this network" if same and not compares_changes else "networks trained so"
+        evaluated_otherwise = self.of.evaluation != self.against.evaluation
+        if same and evaluated_otherwise and self.measure != "difference_of_changes":
+            return "this network"
+        return "networks trained so"
 
 
 class Published(Strict):
