@@ -158,7 +158,7 @@ def test_a_picture_that_was_changed_is_not_shown(checkout, symbench):
     assert symbench("report").returncode == 0
     page = checkout.results("report.html").read_text()
     assert re.search("damaged.*validation_loss|validation_loss.*damaged", page)
-    assert "data:image/png" not in page
+    assert "data:image/webp" not in page
 
 
 # --- R2: data that are lost ----------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_after_a_failed_run_the_report_says_what_is_missing(checkout):
     assert "1 of 2 runs have no evaluations" in page
     assert "particles/broken/none/seed0" in page
     # What there is is shown, and the table of the run before is not.
-    assert "data:image/png" in page
+    assert "data:image/webp" in page
     assert len(pd.read_csv(table)) == 0
     assert "missing" in sentence(checkout.symbench("check-results", "--config", overlay, *FIRST))
     # Neither this config nor that of before takes what tells of a part of the runs for finished.
@@ -240,8 +240,8 @@ def test_after_a_failed_run_with_other_settings_no_earlier_table_is_left(checkou
     checkout.edit(
         "src/symbench/models/points/particles.py",
         (
-            "        centre = inputs.positions.mean",
-            "        assert not self.training\n        centre = inputs.positions.mean",
+            "        products = invariants(inputs)[..., :1]",
+            "        assert not self.training\n        products = invariants(inputs)[..., :1]",
         ),
     )
     result = checkout.snakemake("--config", "studies=first")

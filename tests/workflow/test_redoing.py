@@ -143,8 +143,8 @@ PLACE = "src/symbench/"
         ),
         (
             "models/points/particles.py",
-            "centre + self.decode(features)",
-            "centre + 2 * self.decode(features)",
+            "positions: Tensor = self.decode(features)",
+            "positions: Tensor = 2 * self.decode(features)",
             of_run("first") | of_run("second") | {"compare second"} | AFTER,
         ),
         (

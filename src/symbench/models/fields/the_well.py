@@ -6,8 +6,34 @@ wrapper discarded the output of its spectral blocks, so those weights are pointw
 (The Well, issue 64).
 """
 
-from the_well.benchmark.models import FNO, TFNO, UNetClassic, UNetConvNext
+import importlib
+import sys
+from importlib.util import find_spec, module_from_spec
+
 from torch import Tensor, nn
+
+_PACKAGE = "the_well.benchmark.models"
+
+
+def _build(module: str, name: str, /, **settings: object) -> nn.Module:
+    """A network from its own module of The Well.
+
+    The package imports all of its networks, and timm and torchvision with them: three seconds of
+    each process that needs none of these. So it stands in without having run for a moment.
+    """
+    alone = _PACKAGE not in sys.modules
+    if alone:
+        spec = find_spec(_PACKAGE)
+        assert spec is not None
+        sys.modules[_PACKAGE] = module_from_spec(spec)
+    try:
+        found = importlib.import_module(f"{_PACKAGE}.{module}")
+    finally:
+        if alone:
+            del sys.modules[_PACKAGE]
+    network = vars(found)[name](**settings)
+    assert isinstance(network, nn.Module)
+    return network
 
 
 def _modes(dimensions: int, modes: int) -> dict[str, int]:
@@ -18,23 +44,23 @@ def _modes(dimensions: int, modes: int) -> dict[str, int]:
 def fno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """Fourier neural operator."""
     modes_of_axes = _modes(n_spatial_dims, modes)
-    return FNO(n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
+    return _build("fno", "FNO", n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
 
 
 def tfno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """Fourier neural operator with Tucker-factorised weights."""
     modes_of_axes = _modes(n_spatial_dims, modes)
-    return TFNO(n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
+    return _build("tfno", "TFNO", n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
 
 
 def unet_classic(**settings: object) -> nn.Module:
     """U-Net with batch normalisation and zero padding."""
-    return UNetClassic(**settings)
+    return _build("unet_classic", "UNetClassic", **settings)
 
 
 def unet_convnext(**settings: object) -> nn.Module:
     """U-Net of ConvNeXt blocks with zero padding."""
-    return UNetConvNext(**settings)
+    return _build("unet_convnext", "UNetConvNext", **settings)
 
 
 class _Pointwise(nn.Module):
