@@ -5,7 +5,6 @@ python -m benchmarks.published
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
@@ -41,9 +40,8 @@ def errors_table() -> pd.DataFrame:
 
 def _rows(size: str, study: Study, metrics: pd.DataFrame) -> Iterator[dict[str, object]]:
     for published in study.settings.published:
-        wanted = (published.task, published.model, published.treatment)
         for key, runs in study.groups.items():
-            if not all(map(fnmatchcase, key, wanted)):
+            if not published.stands_beside(key):
                 continue
             metric = published.metric or runs[0].task.dataset.scores[0].name
             task, model, treatment = key

@@ -59,6 +59,17 @@ class _Variances:
     degrees_of_seeds: float
     degrees_of_samples: float
 
+    def margin(self, population: Population, level: float) -> float:
+        """Half of the interval that misses the mean with a probability `level`."""
+        if population == "this network":
+            return float(_student(self.degrees_of_samples, level) * np.sqrt(self.of_these))
+        return float(
+            np.hypot(
+                _student(self.degrees_of_seeds, level) * np.sqrt(self.between_seeds),
+                _student(self.degrees_of_samples, level) * np.sqrt(self.between_samples),
+            )
+        )
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -92,7 +103,7 @@ class Estimate:
             Of networks with one block of samples each, what samples add is among what seeds add.
 
         """
-        margin = self._margin(population, 1 - coverage)
+        margin = self._variances.margin(population, 1 - coverage)
         if not (np.isfinite(self.value) and np.isfinite(margin)):
             return (float("nan"), float("nan"))
         return float(self.value - margin), float(self.value + margin)
@@ -100,12 +111,12 @@ class Estimate:
     def error_probability(self, population: Population, bound: float) -> float:
         """The smallest level at which the interval still leaves out a bound; 1 if none does."""
         distance = abs(self.value - bound)
-        if not np.isfinite(distance) or not np.isfinite(self._margin(population, 0.5)):
+        if not np.isfinite(distance) or not np.isfinite(self._variances.margin(population, 0.5)):
             return 1.0
         smallest = 1e-15
 
         def excess(exponent: float) -> float:
-            return self._margin(population, float(np.exp(exponent))) - distance
+            return self._variances.margin(population, float(np.exp(exponent))) - distance
 
         if excess(np.log(smallest)) < 0:
             return smallest
@@ -122,43 +133,28 @@ class Estimate:
         NaN where nothing is known about the spread.
         """
         distance = min(abs(self.value - bound) for bound in bounds)
-        if not (np.isfinite(distance) and np.isfinite(self._margin(population, 0.5))):
+        if not (np.isfinite(distance) and np.isfinite(self._variances.margin(population, 0.5))):
             return float("nan")
         units = self.seeds if population == "networks trained so" else self.samples
         if units < 2:
             return float("nan")
         low, high = 2, MOST_UNITS
-        if self._margin_with(population, high, 1 - coverage) >= distance:
+        if self._with(population, high).margin(population, 1 - coverage) >= distance:
             return float("inf")
         while low < high:
             middle = (low + high) // 2
-            decided = self._margin_with(population, middle, 1 - coverage) < distance
-            low, high = (low, middle) if decided else (middle + 1, high)
+            margin = self._with(population, middle).margin(population, 1 - coverage)
+            low, high = (low, middle) if margin < distance else (middle + 1, high)
         return float(low)
 
-    def _margin_with(self, population: Population, units: int, level: float) -> float:
-        """The margin that another number of seeds, or samples, would have."""
+    def _with(self, population: Population, units: int) -> _Variances:
+        """What another number of seeds, or samples, would have."""
         found = self._variances
         if population == "this network":
             of_these = found.of_these * self.samples / units
-            return float(_student(units - 1, level) * np.sqrt(of_these))
-        return float(
-            np.hypot(
-                _student(units - 1, level) * np.sqrt(found.between_seeds * self.seeds / units),
-                _student(found.degrees_of_samples, level) * np.sqrt(found.between_samples),
-            )
-        )
-
-    def _margin(self, population: Population, level: float) -> float:
-        found = self._variances
-        if population == "this network":
-            return float(_student(found.degrees_of_samples, level) * np.sqrt(found.of_these))
-        return float(
-            np.hypot(
-                _student(found.degrees_of_seeds, level) * np.sqrt(found.between_seeds),
-                _student(found.degrees_of_samples, level) * np.sqrt(found.between_samples),
-            )
-        )
+            return replace(found, of_these=of_these, degrees_of_samples=units - 1)
+        between_seeds = found.between_seeds * self.seeds / units
+        return replace(found, between_seeds=between_seeds, degrees_of_seeds=units - 1)
 
     @cached_property
     def _variances(self) -> _Variances:
@@ -376,7 +372,7 @@ def judge(expected: Expected, population: Population, cases: Sequence[Estimate])
         return Judgement((), NOT_RUN)
     levels = [_level(expected, population, case) for case in cases]
     at_5_percent = [
-        expected.side(*case.interval(population)) if level <= 1 - COVERAGE else UNDECIDED
+        expected.side(case.value, case.value) if level <= 1 - COVERAGE else UNDECIDED
         for case, level in zip(cases, levels, strict=True)
     ]
     verdicts = [UNDECIDED] * len(cases)

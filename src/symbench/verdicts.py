@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import cast
 
 import numpy as np
 
 from symbench.config import registry
+from symbench.config.patterns import matches
 from symbench.config.schema import Claim
 from symbench.errors import ConfigError
 from symbench.evaluation.results import RunGroup
@@ -197,6 +197,6 @@ def _is_meant(claim: Claim, group: RunGroup) -> bool:
                 return False
             continue
         patterns = wanted if isinstance(wanted, list) else [str(wanted)]
-        if not any(fnmatchcase(names[key], pattern) for pattern in patterns):
+        if not matches(names[key], patterns):
             return False
     return True

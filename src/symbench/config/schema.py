@@ -3,6 +3,7 @@
 config/README.md explains every key; it is made from the descriptions here.
 """
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
@@ -291,6 +292,10 @@ class Published(Strict):
     parameters: int | None = Field(None, ge=1, description="of the paper's network")
     source: str = Field(description="where it stands")
     differs: str = Field("", description="what differs between the paper's training and ours")
+
+    def stands_beside(self, key: tuple[str, str, str]) -> bool:
+        """Whether it is about a task, model and treatment of ours."""
+        return all(map(fnmatchcase, key, (self.task, self.model, self.treatment)))
 
 
 class FigureSettings(Strict):

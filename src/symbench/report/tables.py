@@ -1,7 +1,6 @@
 """The tables of the report."""
 
 import math
-from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
@@ -70,9 +69,8 @@ def _published_table(results: StudyResults) -> pd.DataFrame:
     """A row for each number of a paper and each run group that it stands beside."""
     rows = []
     for published in results.study.settings.published:
-        wanted = (published.task, published.model, published.treatment)
         for group in results.groups:
-            if not all(map(fnmatchcase, group.runs[0].key, wanted)):
+            if not published.stands_beside(group.runs[0].key):
                 continue
             metric = published.metric or group.score.name
             rows.append(

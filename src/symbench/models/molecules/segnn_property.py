@@ -11,7 +11,7 @@ from e3nn.o3 import Irreps, spherical_harmonics
 from torch import Tensor, nn
 
 from symbench.data.points.point_graph import PointGraph, mean_at
-from symbench.models.points.segnn import SEGNNLayer, SteerableGate, balanced_irreps
+from symbench.models.points.segnn import SEGNNLayer, SteerableGate, balanced_irreps, with_constant
 from symbench.models.points.steerable import SteerableLinear
 
 
@@ -74,9 +74,7 @@ class SEGNNProperty(nn.Module):
         harmonics = spherical_harmonics(
             self.attributes, difference[near], normalize=True, normalization="component"
         )
-        of_nodes = mean_at(harmonics, graph.edges[0], len(graph.scalars))
-        # The constant harmonic says that there is an atom, even one without neighbours.
-        of_nodes = torch.cat([torch.ones_like(of_nodes[:, :1]), of_nodes[:, 1:]], dim=1)
+        of_nodes = with_constant(mean_at(harmonics, graph.edges[0], len(graph.scalars)))
         scalars = torch.cat([squared[near], graph.edge_scalars], dim=1)
         features = self.embed(graph.scalars, of_nodes)
         for layer in self.layers:

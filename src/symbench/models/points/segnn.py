@@ -146,6 +146,11 @@ def free_branch(features_in: int, features_out: int) -> Free:
     )
 
 
+def with_constant(attributes: Tensor) -> Tensor:
+    """Attributes of nodes whose constant harmonic says that there is one, even without edges."""
+    return torch.cat([torch.ones_like(attributes[:, :1]), attributes[:, 1:]], dim=1)
+
+
 class SEGNN(nn.Module):
     """The network between an input of irreps and an output of irreps at each node."""
 
@@ -193,10 +198,7 @@ class SEGNN(nn.Module):
         edge_attributes = self.harmonics(difference)
         node_attributes = mean_at(edge_attributes, receivers, len(values))
         node_attributes = node_attributes + self.harmonics(graph.velocities)
-        # The constant harmonic says that there is a node, even one without edges.
-        node_attributes = torch.cat(
-            [torch.ones_like(node_attributes[:, :1]), node_attributes[:, 1:]], dim=1
-        )
+        node_attributes = with_constant(node_attributes)
         distance = _norm(difference)
         edge_scalars = torch.cat([distance, graph.edge_scalars], dim=1)
         features = self.embed(values, node_attributes)
