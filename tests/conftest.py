@@ -13,6 +13,7 @@ from symbench.data.raw_files import RawFiles
 torch.set_num_threads(1)
 # How long an example takes says nothing on a machine that other tests share.
 settings.register_profile("symbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", settings.get_profile("symbench"), max_examples=2000)
 settings.load_profile("symbench")
 
 SMALL = {
