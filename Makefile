@@ -67,7 +67,7 @@ smoke: $(VENV)/installed
 	$(BIN)/symbench check-results --config config/sizes/smoke.yaml $(addprefix --study ,$(STUDIES))
 
 test-slurm: $(VENV)/installed
-	STUDIES="$(STUDIES)" STRIKES="$(STRIKES)" tests/slurm/run.sh
+	STUDIES="$(STUDIES)" OVERLAY="$(CONFIG)" STRIKES="$(STRIKES)" tests/slurm/run.sh
 
 test-faults: $(VENV)/installed
 	$(BIN)/python -m tests.faults --strikes 54 --pause 9 --studies "$(STUDIES)" --output results/reference/faults
