@@ -16,6 +16,7 @@ from symbench.files import refuse_damaged
 from symbench.statistics import (
     Estimate,
     certain,
+    derived,
     ratio,
 )
 from symbench.statistics import difference as difference_of
@@ -52,6 +53,26 @@ def difference_of_changes(
     change = relative_change(claim, group, groups)
     before = relative_change(claim, untreated, groups)
     return None if change is None or before is None else difference_of(change, before)
+
+
+def foretold_change(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
+    """The relative change on the test set, less than 0 if validation data foretell the other sign.
+
+    The task needs a further test set `valid`, whose scores are taken in place of the claim's.
+    """
+    on_validation = claim.model_copy(
+        update={
+            key: side.model_copy(update={"metric": f"{side.metric or group.score.name}_valid"})
+            for key in ("of", "against")
+            if (side := getattr(claim, key)) is not None
+        }
+    )
+    change = relative_change(claim, group, groups)
+    foretold = relative_change(on_validation, group, groups)
+    if change is None or foretold is None:
+        return None
+    sign = float(np.sign(foretold.value))
+    return derived(lambda value: sign * value, change)
 
 
 def measured_over_predicted_gain(

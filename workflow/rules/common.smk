@@ -32,6 +32,8 @@ CONFIGURATION = read_configuration(
     overrides=words(CHOSEN.get("set"), ";"),
     folder=Path(workflow.basedir, "config"),
 )
+for sentence in CONFIGURATION.left_out:
+    print(sentence, file=sys.stderr)
 LAYOUT = CONFIGURATION.layout
 # Options of commands, for the shell of each job. They are no parameters of rules, because where the
 # files of the config lie changes no result.

@@ -1,12 +1,17 @@
-# One rule for each study, treatment and set of evaluations, because one job writes them all.
-SETS = {}
+# One rule for each study, treatment and set of evaluations, because one job writes them all, and for
+# the models that have the same tasks in it.
+TASKS = {}
 for study in CONFIGURATION.studies.values():
     for run in study.runs:
-        SETS.setdefault((study.name, run.treatment, run.evaluations), {})[
-            run.model
-        ] = None
+        key = (study.name, run.treatment, run.evaluations, run.model)
+        TASKS.setdefault(key, {})[run.task.name] = None
+MODELS = {}
+for (*key, model), tasks in TASKS.items():
+    MODELS.setdefault((*key, tuple(tasks)), []).append(model)
 
-for number, ((name, treatment, evaluations), models) in enumerate(SETS.items()):
+for number, ((name, treatment, evaluations, tasks), models) in enumerate(
+    MODELS.items()
+):
 
     rule:
         name:
@@ -26,6 +31,7 @@ for number, ((name, treatment, evaluations), models) in enumerate(SETS.items()):
             str(LAYOUT.benchmark("evaluate", *RUN))
         wildcard_constraints:
             study=name,
+            task="|".join(tasks),
             model="|".join(models),
             treatment=treatment,
         conda:

@@ -121,6 +121,11 @@ class Dataset(BaseModel, ABC):
         """The scores of test samples; the task is judged by the first."""
 
     @property
+    def raw_files_needed(self) -> tuple[str, ...]:
+        """Names of raw files without which nothing can be fetched; none by default."""
+        return ()
+
+    @property
     def test_sets(self) -> tuple[str, ...]:
         """Names of further test sets, beside the test split; their scores are `<score>_<name>`."""
         return ()

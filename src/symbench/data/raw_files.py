@@ -1,5 +1,6 @@
 """Raw files of real data: looked for in folders first, fetched with a checksum otherwise."""
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +24,14 @@ class RawFiles:
     folders: tuple[Path, ...] = ()
 
     def find(self, name: str) -> Path | None:
-        """A file by its name; None if no folder holds it."""
+        """A file by its name, in one of the folders or below; None if it is in none."""
         named = os.environ.get(FOLDERS_VARIABLE, "")
         folders = [Path(folder) for folder in named.split(os.pathsep) if folder]
-        found = (folder / name for folder in (*folders, *self.folders))
+        found = (
+            path
+            for folder in (*folders, *self.folders)
+            for path in itertools.chain([folder / name], folder.rglob(name))
+        )
         return next((path for path in found if path.is_file()), None)
 
     def need(self, name: str, why_no_download: str) -> Path:

@@ -27,6 +27,7 @@ def what_was_run(configuration: Configuration) -> dict[str, str]:
         "python": str(record["python"]),
         "packages": ", ".join(packages),
         "time of all jobs": _time(configuration.layout.benchmarks),
+        **({"left out": " ".join(configuration.left_out)} if configuration.left_out else {}),
     }
 
 
