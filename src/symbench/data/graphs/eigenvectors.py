@@ -10,7 +10,7 @@ from torch import Tensor
 from symbench.data.arrays import Array
 from symbench.data.batch import Inputs
 from symbench.errors import DataError
-from symbench.symmetry.audit import ElementAudit
+from symbench.symmetry.audit import ElementAudit, Verdict
 from symbench.symmetry.group_names import check_signs
 from symbench.symmetry.points.actions import flip_columns
 from symbench.symmetry.points.canonical_signs import largest_entry_signs
@@ -73,7 +73,7 @@ def audit_flips(residuals: Iterable[float]) -> list[ElementAudit]:
             dynamics_error=float(residual),
             asymmetry=float("nan"),
             p_value=float("nan"),
-            passed=bool(residual < RESIDUAL_TOLERANCE),
+            verdict=Verdict.HOLDS if residual < RESIDUAL_TOLERANCE else Verdict.BROKEN,
         )
         for column, residual in enumerate(residuals, start=1)
     ]
@@ -83,7 +83,8 @@ def refuse_repeated(eigenvalues: Array, what: str) -> None:
     """Refuse spectra whose eigenvectors are not determined up to their signs.
 
     Args:
-        eigenvalues: ascending, without the lowest one, which is zero; shape (..., column).
+        eigenvalues: ascending, without the lowest one, which is zero; shape (..., column). With one
+            more than there are eigenvectors, the last eigenvector is checked too.
         what: the graph or the file, for the message.
 
     Raises:
@@ -95,7 +96,8 @@ def refuse_repeated(eigenvalues: Array, what: str) -> None:
     if (repeated := np.argwhere(gaps < SMALLEST_GAP)).size:
         column = int(repeated[0, -1])
         raise DataError(
-            f"{what}: eigenvalues {column} and {column + 1} of the Laplacian are equal (counted "
-            "from 0), so that their eigenvectors are not determined up to signs; graphs that hang "
-            "together and have no copies in them avoid that."
+            f"{what}: eigenvalues {column} and {column + 1} of the Laplacian are equal "
+            f"(counted from 0, both {eigenvalues[tuple(repeated[0])]:.6g}), so that their "
+            "eigenvectors are not determined up to signs; graphs that hang together and have no "
+            "copies in them avoid that."
         )

@@ -137,11 +137,9 @@ class SurfaceData(MoleculeData):
             while (following := powers[-1][places]).tolist() != powers[0].tolist():
                 powers.append(following)
             features = np.stack([np.hstack([lengths[:, p], strengths[:, p]]) for p in powers])
-            asymmetry, p_value = audit_moved_features(features, len(chosen.orders))
+            law = audit_moved_features(features, len(chosen.orders))
             name = "atoms " + " ".join(map(str, order))
-            audits.append(
-                ElementAudit.judged(name, float("nan"), asymmetry, p_value, len(chosen.orders))
-            )
+            audits.append(ElementAudit.judged(name, float("nan"), law, len(chosen.orders)))
         return audits
 
     def split(self, name: str) -> "SurfaceSplit":

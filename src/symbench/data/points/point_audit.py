@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 from symbench.data.arrays import Array
-from symbench.symmetry.audit import ElementAudit, audit_moved_features
+from symbench.symmetry.audit import ElementAudit, powers_of
+from symbench.symmetry.grids.isometries import GridGroup
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.symmetry.randomisation import LawTest, in_blocks, randomisation_test
 
-# The randomisation test takes time and memory with the square of this.
-AUDITED_SAMPLES = 100
+AUDITED_SAMPLES = 1000
 _AUDITED_ELEMENTS = 6
 
 
@@ -42,11 +44,29 @@ class Moments:
         ]
         return cls(np.stack([v.mean(axis=1) for v in vectors], axis=1), np.stack(products, axis=1))
 
-    def moved(self, element: Array) -> Array:
-        """All moments of moved data, shape (sample, feature)."""
-        first = self.first @ element.T
-        second = element @ self.second @ element.T
-        return np.concatenate([part.reshape(len(first), -1) for part in (first, second)], axis=1)
+    def moved(self, elements: Sequence[Array]) -> list[tuple[str, Array]]:
+        """Kinds of moments of data moved by each of some elements, each vector in its own unit.
+
+        Returns:
+            Name and values of each kind, shape (element, block of samples, moment).
+
+        """
+        pairs = np.array(
+            list(itertools.combinations_with_replacement(range(self.first.shape[1]), 2))
+        )
+        squares = self.second[:, pairs[:, 0] == pairs[:, 1]].trace(axis1=2, axis2=3)
+        units = np.sqrt(squares.mean(axis=0))
+        units[units == 0] = 1.0
+        first = self.first / units[:, None]
+        second = self.second / units[pairs].prod(axis=1)[:, None, None]
+        kinds = {
+            "mean vectors": [first @ g.T for g in elements],
+            "products of vectors": [g @ second @ g.T for g in elements],
+        }
+        return [
+            (name, in_blocks(np.stack([part.reshape(len(part), -1) for part in moved])))
+            for name, moved in kinds.items()
+        ]
 
 
 def audit_rotations(
@@ -71,10 +91,38 @@ def audit_rotations(
     audits = []
     for number, (element, reflected) in enumerate(zip(elements, reflects, strict=True)):
         powers = [np.linalg.matrix_power(element, k) for k in range(2 if reflected else 4)]
-        features = np.stack([moments.moved(power) for power in powers])
-        asymmetry, p_value = audit_moved_features(features, len(elements), seed=number)
+        law = randomisation_test(
+            moments.moved(powers), len(moments.first), len(elements), seed=number
+        )
         name = f"{'reflection' if reflected else 'quarter turn'} {number}"
-        audits.append(ElementAudit.judged(name, errors[number], asymmetry, p_value, len(elements)))
+        audits.append(ElementAudit.judged(name, errors[number], law, len(elements)))
+    return audits
+
+
+def audit_matrices(
+    group: GridGroup, moved: Callable[[Sequence[Array]], dict[str, Array]], samples: int
+) -> list[ElementAudit]:
+    """Audit the law of points under each element of a group of signed permutations.
+
+    Args:
+        group: the group, without shifts.
+        moved: from matrices to each kind of moments of the data that they move, shape (matrix,
+            sample, ...), by name.
+        samples: independent ones.
+
+    """
+    audits = [ElementAudit.judged(str(group.elements[0]), float("nan"), LawTest(0.0, 1.0), 1)]
+    for index in range(1, group.order):
+        powers = [group.elements[power].matrix for power in powers_of(group, index)]
+        kinds = []
+        for name, values in moved(powers).items():
+            flat = values.reshape(*values.shape[:2], -1)
+            unit = np.sqrt((flat[0] ** 2).mean()) or 1.0
+            kinds.append((name, in_blocks(flat / unit)))
+        law = randomisation_test(kinds, samples, group.order, seed=index)
+        audits.append(
+            ElementAudit.judged(str(group.elements[index]), float("nan"), law, group.order)
+        )
     return audits
 
 
