@@ -10,6 +10,7 @@ from symbench.symmetry.grids.field import Field, channel_count
 from symbench.symmetry.grids.fields import Normalizer
 from symbench.symmetry.grids.isometries import GridGroup, named_group
 
+LINEAR = ["flip", "shifts(2)", "flip * shifts(2)"]
 PLANAR = ["flip_x", "flip_y", "flips", "C2", "C4", "D4", "flips * shifts(2)", "shifts_x(3)"]
 SPATIAL = ["flips", "klein4", "C4", "C4v_x", "D4", "D4h_x", "O", "O_h", "inversion"]
 ANISOTROPIC = {"flip_x", "flip_y", "flips", "C2", "klein4", "inversion", "flips * shifts(2)"}
@@ -42,7 +43,7 @@ class Case:
 class Random(nn.Module):
     def __init__(self, inputs: int, outputs: int, shape: tuple[int, ...]) -> None:
         super().__init__()
-        convolution = nn.Conv2d if len(shape) == 2 else nn.Conv3d
+        convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(shape) - 1]
         self.first = convolution(inputs, 6, 3, padding=1)
         self.position = nn.Parameter(torch.randn(1, 6, *shape))
         self.last = convolution(6, outputs, 3, padding=1)
@@ -60,14 +61,14 @@ fields = st.lists(
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    dimension = draw(st.sampled_from([2, 2, 3]))
-    name = draw(st.sampled_from(PLANAR if dimension == 2 else SPATIAL))
+    dimension = draw(st.sampled_from([2, 2, 3, 1]))
+    name = draw(st.sampled_from((LINEAR, PLANAR, SPATIAL)[dimension - 1]))
     unit = 1
     if "shifts(2)" in name:
         unit = 2
     if "shifts_x(3)" in name:
         unit = 3
-    sizes = st.integers(3, 6 if dimension == 2 else 4).map(lambda n: n * unit)
+    sizes = st.integers(3, 4 if dimension == 3 else 6).map(lambda n: n * unit)
     if name in ANISOTROPIC or name == "shifts_x(3)":
         shape = tuple(draw(sizes) for _ in range(dimension))
     else:

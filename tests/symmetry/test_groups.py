@@ -15,6 +15,10 @@ from symbench.symmetry.groups import generate, product
 
 # Orders and numbers of subgroups from the tables of point groups.
 KNOWN = {
+    ("flip", 1): (2, 2),
+    ("flip_x", 1): (2, 2),
+    ("shifts(6)", 1): (6, 4),
+    ("flip * shifts(4)", 1): (8, 10),
     ("trivial", 2): (1, 1),
     ("flip_x", 2): (2, 2),
     ("flips", 2): (4, 5),
@@ -105,11 +109,12 @@ def test_unknown_group_in_the_plane(name):
         named_group(name, 2)
 
 
-def test_groups_are_named_in_two_and_three_dimensions():
+def test_dimensions_of_names():
     assert lowest_dimension("D4") == 2
     assert lowest_dimension("D4 * shifts(2)") == 2
     assert lowest_dimension("O_h") == 3
     assert lowest_dimension("C4v_x") == 3
+    assert lowest_dimension("flip") == 1
     with pytest.raises(SymmetryError, match="2 and 3 dimensions"):
         named_group("trivial", 4)
 
@@ -120,6 +125,7 @@ def test_groups_are_named_in_two_and_three_dimensions():
         ("D4", (8, 6), None, None, "swaps axes"),
         ("D4", (8, 8), (1.0, 2.0), None, "not a symmetry of the box"),
         ("D4", (8, 8), (1.0, 1.0), ("WALL", "PERIODIC"), "boundaries differ"),
+        ("flip_x", (8, 8), None, ("WALL|OPEN", "PERIODIC"), "boundaries differ"),
         ("shifts(4)", (8, 6), None, None, "fraction of a cell"),
         ("shifts(2)", (8, 8), None, ("PERIODIC", "OPEN"), "not periodic"),
         ("D4", (8, 8, 8), None, None, "acts on 2 axes"),
@@ -132,6 +138,35 @@ def test_grids_that_cannot_carry_the_group(name, shape, extent, boundary, messag
 
 def test_flips_fit_any_box():
     check_grid(named_group("flips", 2), (8, 5), (1.0, 2.0), ("WALL", "PERIODIC"))
+
+
+@pytest.mark.tried("symmetrize", "O_h with shifts(4): 3,072 elements", "right")
+def test_large_products_are_the_semidirect_product():
+    """The table from rows of generators, against arithmetic of matrices and shifts."""
+    group = named_group("O_h * shifts(4)", 3)
+    assert group.order == 48 * 64
+    rng = np.random.default_rng(0)
+    for a, b in rng.integers(group.order, size=(50, 2)):
+        found = group.elements[group.table[a, b]]
+        first, second = group.elements[a], group.elements[b]
+        assert (found.matrix == first.matrix @ second.matrix).all()
+        shift = first.matrix @ np.array(second.shift) + np.array(first.shift)
+        assert all((shift - np.array(found.shift)) % 1 == 0)
+
+
+@pytest.mark.parametrize("name", ["C4v_x * shifts_x(8)", "flips * shifts(2) * C4_y", "O * klein4"])
+def test_products_keep_the_order_of_their_elements(name):
+    """Random subsets are drawn by number, so that the order decides about results."""
+    parts = [named_group(part.strip(), 3) for part in name.split("*")]
+    members = [element for part in parts for element in part.elements]
+    assert named_group(name, 3).elements == generate(name, members).elements
+
+
+@pytest.mark.parametrize("name", ["O_h * shifts(8)", "shifts(64)", "shifts_x(100000)"])
+@pytest.mark.tried("symmetrize", "groups too large to list", "refused")
+def test_large_groups_are_refused(name):
+    with pytest.raises(SymmetryError, match="more than 4096 elements"):
+        named_group(name, 3)
 
 
 OWN = generate("half turn", [GridIsometry((0, 1), (True, True))])

@@ -13,6 +13,7 @@ Source: Puny et al., arXiv 2110.03336; Kaba et al., arXiv 2211.06489.
 from collections.abc import Callable
 from typing import Generic
 
+import torch
 from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
@@ -32,9 +33,16 @@ class FrameAveraged(nn.Module, Generic[V]):
         self.frame = symmetry.frame
 
     def forward(self, inputs: V) -> Tensor:
-        """Mean over the frame of the predictions in the canonical poses, moved back."""
+        """Mean over the frame of the predictions in the canonical poses, moved back.
+
+        Raises:
+            SymmetryError: if the frame has elements that are none of the group, such as
+                reflections where the group is SO(3): they would average away what is chiral.
+
+        """
         elements = self.frame(inputs)
         group = self.symmetry.group
+        group.check(elements.reshape(-1, *torch.as_tensor(group.identity).shape))
         outputs = [
             self.symmetry.act_on_output(
                 group.inverse(g), self.model(self.symmetry.act_on_input(g, inputs))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
@@ -79,6 +80,9 @@ class Composable(Protocol):
 
 
 E = TypeVar("E", bound=Composable)
+T = TypeVar("T")
+# Groups are lists: a table of products has the square of this.
+LARGEST_ORDER = 4096
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,10 @@ class FiniteGroup(Generic[E]):
     def _index(self) -> dict[E, int]:
         return {element: i for i, element in enumerate(self.elements)}
 
+    def __contains__(self, element: E) -> bool:
+        """Whether this is an element of the group."""
+        return element in self._index
+
     def index(self, element: E) -> int:
         """Position of an element; raises `SymmetryError` if it is not in the group."""
         try:
@@ -110,7 +118,25 @@ class FiniteGroup(Generic[E]):
     @cached_property
     def table(self) -> npt.NDArray[np.int64]:
         """Product table, shape (element, element): `elements[table[i, j]] = e_i @ e_j`."""
-        return np.array([[self.index(a @ b) for b in self.elements] for a in self.elements])
+        table = np.zeros((self.order, self.order), dtype=np.int64)
+        table[0] = np.arange(self.order)
+        known, generators = {0}, list[int]()
+        for index, element in enumerate(self.elements):
+            if index in known:
+                continue
+            # Only rows of generators g are composed: (g a) b = g (a b) gives those of products.
+            generators.append(index)
+            table[index] = [self.index(element @ other) for other in self.elements]
+            known.add(index)
+            frontier = list(known)
+            while frontier:
+                a = frontier.pop()
+                for g in generators:
+                    if (ga := int(table[g, a])) not in known:
+                        table[ga] = table[g][table[a]]
+                        known.add(ga)
+                        frontier.append(ga)
+        return table
 
     @cached_property
     def inverses(self) -> tuple[int, ...]:
@@ -144,10 +170,13 @@ class FiniteGroup(Generic[E]):
 
     def check(self, elements: Elements) -> tuple[int, ...]:
         """Return indices; raises `SymmetryError` for one that is not in the group."""
-        indices = tuple(int(element) for element in elements)
+        try:
+            indices = tuple(map(operator.index, elements))
+        except TypeError:
+            indices = ()
         if not indices or not all(0 <= i < self.order for i in indices):
             raise SymmetryError(
-                f"Elements {list(indices)} are not all in {self}: allowed are indices "
+                f"Elements {list(elements)} are not all in {self}: allowed are indices "
                 f"0 to {self.order - 1}, at least one."
             )
         return indices
@@ -161,6 +190,12 @@ class FiniteGroup(Generic[E]):
             if products <= members:
                 return frozenset(members)
             members |= products
+
+    def is_subgroup(self, indices: Iterable[int]) -> bool:
+        """Whether these elements, each of them once, are closed under products."""
+        members = list(indices)
+        once = len(set(members)) == len(members)
+        return once and (len(members) == self.order or len(self.closure(members)) == len(members))
 
     @cached_property
     def subgroups(self) -> tuple[frozenset[int], ...]:
@@ -177,7 +212,7 @@ class FiniteGroup(Generic[E]):
     def subgroup(self, indices: Iterable[int], name: str | None = None) -> FiniteGroup[E]:
         """The subgroup with the given element indices; raises `SymmetryError` if not closed."""
         members = frozenset(indices)
-        if self.closure(members) != members:
+        if not self.is_subgroup(members):
             raise SymmetryError(
                 f"The {len(members)} chosen elements of {self.name} are not a subgroup: "
                 "they lack the identity or a product of two of them."
@@ -190,19 +225,42 @@ class FiniteGroup(Generic[E]):
         return f"{self.name} ({self.order} elements)"
 
 
+def _breadth_first(start: T, multiples: Callable[[T], Iterable[T]], name: str) -> tuple[T, ...]:
+    """All that is reached from the start, in the order of its discovery."""
+    found, seen = [start], {start}
+    # The list grows while it is read.
+    for item in found:
+        for other in multiples(item):
+            if other not in seen:
+                seen.add(other)
+                found.append(other)
+        if len(found) > LARGEST_ORDER:
+            raise SymmetryError(f"Group {name} has more than {LARGEST_ORDER} elements.")
+    return tuple(found)
+
+
 def generate(name: str, generators: Sequence[E]) -> FiniteGroup[E]:
-    """The group of all products of the generators."""
+    """The group of all products of the generators.
+
+    Raises:
+        SymmetryError: if it has more than `LARGEST_ORDER` elements.
+
+    """
     start = generators[0] @ generators[0].inverse()
-    found = {start: None}
-    frontier = [start]
-    while frontier:
-        products = [g @ element for element in frontier for g in generators]
-        frontier = [p for p in dict.fromkeys(products) if p not in found]
-        found.update(dict.fromkeys(frontier))
-    return FiniteGroup(name, tuple(found))
+    return FiniteGroup(name, _breadth_first(start, lambda e: [g @ e for g in generators], name))
 
 
 def product(*groups: FiniteGroup[E]) -> FiniteGroup[E]:
     """The group generated by all elements of the given groups (their product where they meet)."""
     name = " * ".join(group.name for group in groups)
-    return generate(name, [element for group in groups for element in group.elements])
+    members = [element for group in groups for element in group.elements]
+    few = members[:1]
+    whole = generate(name, few)
+    for member in members:
+        if member not in whole:
+            few.append(member)
+            whole = generate(name, few)
+    # The order of `generate(name, members)`, which would compose many more elements.
+    rows = whole.table[[whole.index(member) for member in members]]
+    order = _breadth_first(0, lambda i: rows[:, i].tolist(), name)
+    return FiniteGroup(name, tuple(whole.elements[i] for i in order))

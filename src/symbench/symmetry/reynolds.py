@@ -8,14 +8,17 @@ is the variance of the predictions over the orbit (P4), which needs no labels.
 Source: Elesedy and Zaidi, arXiv 2102.10333; Foit, Hogg and Villar, arXiv 2511.09573.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import operator
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, Literal, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.groups import Group
+from symbench.symmetry.groups import FiniteGroup, Group
 from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
 
 All = Literal["all"]
@@ -47,14 +50,52 @@ def orbit(
             machine.
 
     """
-    chosen = chosen_elements(symmetry.group, elements)
-    for start in range(0, len(chosen), chunk):
-        part = chosen[start : start + chunk]
-        moved = [symmetry.act_on_input(g, values) for g in part]
-        outputs = model(moved[0] if len(moved) == 1 else _joined(moved))
+    pairs = _with_inverses(symmetry.group, chosen_elements(symmetry.group, elements))
+    yield from _orbit(model, symmetry, values, pairs, chunk)
+
+
+def _with_inverses(group: Group, elements: Elements) -> list[tuple[Element, Element]]:
+    return [(element, group.inverse(element)) for element in elements]
+
+
+def _orbit(
+    model: Callable[[V], Tensor],
+    symmetry: Symmetry[V],
+    values: V,
+    pairs: Sequence[tuple[Element, Element]],
+    chunk: int,
+) -> Iterator[tuple[Element, Tensor]]:
+    """The same for elements with their inverses, which a compiler cannot work out."""
+    for start in range(0, len(pairs), chunk):
+        part = pairs[start : start + chunk]
+        moved = [symmetry.act_on_input(g, values) for g, _ in part]
+        output = one_tensor(model(moved[0] if len(moved) == 1 else _joined(moved)))
         del moved
-        for g, output in zip(part, outputs.chunk(len(part)), strict=True):
-            yield g, symmetry.act_on_output(symmetry.group.inverse(g), output)
+        outputs = [output] if len(part) == 1 else _parted(output, len(part))
+        for (g, inverse), each in zip(part, outputs, strict=True):
+            yield g, symmetry.act_on_output(inverse, each)
+
+
+def one_tensor(output: object) -> Tensor:
+    """What a model gives, which must be one tensor of floating point or complex numbers."""
+    if not isinstance(output, Tensor):
+        raise SymmetryError(
+            f"The model gives a {type(output).__name__}; only one tensor can be averaged: wrap "
+            "the model in one that returns the prediction alone."
+        )
+    if not (output.is_floating_point() or output.is_complex()):
+        raise SymmetryError(f"The model gives {output.dtype}, of which there is no average.")
+    return output
+
+
+def _parted(output: Tensor, count: int) -> Sequence[Tensor]:
+    """The outputs of a batch of so many batches, one by one."""
+    if output.shape[0] % count:
+        raise SymmetryError(
+            f"The model gives {output.shape[0]} outputs for {count} batches that are folded into "
+            "one: chunk=1."
+        )
+    return output.unflatten(0, (count, output.shape[0] // count)).unbind()
 
 
 def _joined(moved: Sequence[V]) -> V:
@@ -76,7 +117,7 @@ class Averaged(nn.Module, Generic[V]):
 
     def __init__(
         self,
-        model: Callable[[V], Tensor],
+        model: Callable[..., Tensor],
         symmetry: Symmetry[V],
         elements: Elements | None = None,
         chunk: int = 1,
@@ -84,33 +125,59 @@ class Averaged(nn.Module, Generic[V]):
         """Wrap a model; see `average`."""
         super().__init__()
         self.model = model
+        self.training = isinstance(model, nn.Module) and model.training
         self.symmetry = symmetry
         self.elements = chosen_elements(symmetry.group, elements)
         self.chunk = chunk
+        self._pairs = _with_inverses(symmetry.group, self.elements)
+        self.register_load_state_dict_pre_hook(_take_plain_weights)
 
-    def forward(self, values: V) -> Tensor:
-        """The mean of the pulled-back predictions, accumulated in at least single precision."""
-        (mean,) = self.of_first(values, [len(self.elements)])
+    def forward(self, values: V, *arguments: object, **named: object) -> Tensor:
+        """The mean of the pulled-back predictions, accumulated in at least single precision.
+
+        Further arguments, such as a time, are passed on to the model as they are.
+        """
+        (mean,) = self.of_first(values, [len(self.elements)], *arguments, **named)
         return mean
 
-    def of_first(self, values: V, counts: Sequence[int]) -> Iterator[Tensor]:
+    def of_first(
+        self, values: V, counts: Sequence[int], *arguments: object, **named: object
+    ) -> Iterator[Tensor]:
         """Yield the means over the first few elements, for ascending numbers of them."""
         total: Tensor | None = None
-        outputs = orbit(self.model, self.symmetry, values, self.elements, self.chunk)
-        for count, (_, output) in enumerate(outputs, start=1):
-            wide = output.to(torch.promote_types(output.dtype, torch.float32))
-            total = wide if total is None else total.add_(wide)
+        for count, output in enumerate(self._outputs(values, arguments, named), start=1):
+            total = added(total, output)
             if count in counts:
                 yield (total / count).to(output.dtype)
+
+    def _outputs(
+        self, values: V, arguments: Sequence[object] = (), named: Mapping[str, object] | None = None
+    ) -> Iterator[Tensor]:
+        """The predictions over the orbit."""
+        model, named = self.model, named or {}
+        if (arguments or named) and self.chunk > 1:
+            raise SymmetryError(
+                f"chunk={self.chunk}: further arguments of the model cannot be folded into one "
+                "batch: chunk=1."
+            )
+
+        def passing_on(moved: V) -> Tensor:
+            return model(moved, *arguments, **named)
+
+        for _, output in _orbit(passing_on, self.symmetry, values, self._pairs, self.chunk):
+            yield output
+
+    def extra_repr(self) -> str:
+        """The group and what is averaged over."""
+        return f"group={self.symmetry.group}, elements={len(self.elements)}, chunk={self.chunk}"
 
     def moments(self, values: V) -> OrbitMoments:
         """Mean and variance over the orbit at the price of the mean (Welford's update)."""
         mean = squares = torch.zeros(())
-        outputs = orbit(self.model, self.symmetry, values, self.elements, self.chunk)
-        for count, (_, output) in enumerate(outputs, start=1):
-            wide = output.to(torch.promote_types(output.dtype, torch.float32))
+        for count, output in enumerate(self._outputs(values), start=1):
+            wide = added(None, output)
             if count == 1:
-                mean, squares = wide.clone(), torch.zeros_like(wide)
+                mean, squares = wide, torch.zeros_like(wide)
             else:
                 delta = wide - mean
                 mean = mean + delta / count
@@ -118,8 +185,26 @@ class Averaged(nn.Module, Generic[V]):
         return OrbitMoments(mean, squares / len(self.elements))
 
 
+def added(total: Tensor | None, output: Tensor) -> Tensor:
+    """The sum, in at least single precision and in the memory of the total; None is zero."""
+    if total is not None:
+        return total.add_(output)
+    # A copy, because the model may keep what it gave, for its next call or for gradients.
+    return output.to(torch.promote_types(output.dtype, torch.float32), copy=True)
+
+
+def _take_plain_weights(
+    module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    """Let a state dict of the wrapped model be loaded as if it were one of the wrapper."""
+    plain = module.model.state_dict() if isinstance(module.model, nn.Module) else {}
+    if plain and not any(f"{prefix}model.{key}" in weights for key in plain):
+        for key in [key for key in weights if key.startswith(prefix)]:
+            weights[f"{prefix}model.{key.removeprefix(prefix)}"] = weights.pop(key)
+
+
 def average(
-    model: Callable[[V], Tensor],
+    model: Callable[..., Tensor],
     symmetry: Symmetry[V],
     *,
     elements: Elements | int | All = "all",
@@ -131,11 +216,12 @@ def average(
     Args:
         model: the model, unchanged and unaware.
         symmetry: the group and its actions on the model's inputs and outputs.
-        elements: "all" (exactly equivariant); the elements of a subgroup (exact for it); or a
-            number n: the identity and n - 1 random elements. From a `FiniteGroup` they are drawn
-            without replacement, which gives the share 1 - (|G| - n) / (n (|G| - 1)) of the gain
-            on average (P5); from other groups independently, which gives 1 - 1/n; where
-            labels can be exchanged, all exchanges with each of some rotations.
+        elements: "all" (exactly equivariant); the elements of a subgroup (exact for it; other
+            lists are warned of); or a number n: the identity and n - 1 random elements. From a
+            `FiniteGroup` they are drawn without replacement, which gives the share
+            1 - (|G| - n) / (n (|G| - 1)) of the gain on average (P5); from other groups
+            independently, which gives 1 - 1/n; where labels can be exchanged, all exchanges with
+            each of some rotations.
         seed: draws the subset.
         chunk: elements folded into one batch; 1 by default, the least memory.
 
@@ -144,14 +230,27 @@ def average(
 
     """
     chosen: Elements | None
-    if isinstance(elements, str):
-        if elements != "all":
-            raise SymmetryError(f"elements='{elements}': give 'all', a number, or elements.")
+    if isinstance(elements, str) and elements == "all":
         chosen = None
-    elif isinstance(elements, int):
-        chosen = symmetry.group.subset(elements, seed)
+    elif isinstance(elements, int | str) or np.ndim(elements) == 0:
+        try:
+            chosen = symmetry.group.subset(operator.index(cast(int, elements)), seed)
+        except TypeError:
+            raise SymmetryError(
+                f"elements={elements!r}: give 'all', a number, or elements."
+            ) from None
     else:
-        chosen = elements
+        chosen = chosen_elements(symmetry.group, elements)
+        _warn_unless_subgroup(symmetry.group, chosen)
     if chunk is not None and chunk < 1:
         raise SymmetryError(f"chunk={chunk}: fold at least one element into a batch.")
     return Averaged(model, symmetry, chosen, chunk or 1)
+
+
+def _warn_unless_subgroup(group: Group, elements: Elements) -> None:
+    if isinstance(group, FiniteGroup) and not group.is_subgroup(elements):
+        warnings.warn(
+            f"The {len(elements)} chosen elements are no subgroup of {group}: the average over "
+            "them is not equivariant.",
+            stacklevel=3,
+        )

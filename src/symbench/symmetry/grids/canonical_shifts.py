@@ -5,17 +5,35 @@ resampling or a choice that jumps (P9).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from symbench.errors import SymmetryError
+
+# Where rounding goes up, in cells: fields that are their own mirror image have phases of exactly
+# half a cell, which must not be a matter of the last digit.
+_ROUNDING = 0.5 - 1e-6
+# Error of a mean or of a wave in double precision, relative to the mean of the absolute values.
+_ERROR = 100 * torch.finfo(torch.float64).eps
+
+
+def check_periodic(boundary: Sequence[str]) -> None:
+    """Raise `SymmetryError` unless all axes are periodic; `boundary` is that of `check_grid`."""
+    if any(kind.upper() != "PERIODIC" for kind in boundary):
+        raise SymmetryError(
+            f"Canonical shifts ('frame') need periodic axes; the boundaries are "
+            f"{', '.join(boundary)}."
+        )
 
 
 def canonical_shift(reference: Tensor) -> Tensor:
     """The shift, in cells, that brings the longest wave along each axis to phase zero.
 
-    Equivariant: rolling the reference by n cells lowers the answer by n (modulo the grid). It is
-    not continuous where the amplitude of that wave vanishes.
+    Exactly equivariant: rolling the reference by n cells lowers the answer by n (modulo the grid).
+    It is not continuous where the amplitude of that wave vanishes. A sample that is not finite
+    has no pose and is not shifted.
 
     Args:
         reference: shape (batch, *space).
@@ -23,21 +41,41 @@ def canonical_shift(reference: Tensor) -> Tensor:
     Returns:
         Integers of shape (batch, axis).
 
+    Raises:
+        SymmetryError: if the wave is too weak to tell the cell, or its phase between two cells.
+
     """
     axes = range(1, reference.ndim)
+    if not len(reference):
+        return torch.zeros(0, len(axes), dtype=torch.long, device=reference.device)
+    wide = reference.to(torch.promote_types(reference.dtype, torch.float64))
+    scale = wide.abs().flatten(1).mean(dim=1)
+    finite = scale.isfinite()
     shifts = []
     for axis in axes:
         others = [other for other in axes if other != axis]
-        profile = reference.double().mean(dim=others) if others else reference.double()
+        profile = wide.mean(dim=others) if others else wide
         size = profile.shape[1]
-        phase = torch.fft.fft(profile, dim=1)[:, 1].angle()
-        shifts.append(torch.round(phase * size / (2 * math.pi)).long() % size)
+        wave = torch.fft.fft(profile, dim=1, norm="forward")[:, 1 % size]
+        cells = size / (2 * math.pi)
+        place = wave.angle() * cells + _ROUNDING
+        uncertain = cells * _ERROR * (1 + scale / wave.abs())
+        unclear = finite & ~((place - place.round()).abs() > uncertain)
+        if size > 1 and bool(unclear.any()):
+            raise SymmetryError(
+                f"Sample {int(unclear.nonzero()[0, 0])} has no canonical shift along axis "
+                f"{'xyz'[axis - 1]}: the longest wave of its reference channel is too weak, or "
+                "between two cells. Choose another reference, or average over shifts."
+            )
+        shifts.append(place.masked_fill(~finite, 0).floor().long() % size)
     return torch.stack(shifts, dim=1)
 
 
 def roll_each(values: Tensor, shifts: Tensor) -> Tensor:
     """Roll each sample by its own shift; values (batch, channel, *space), shifts (batch, axis)."""
     axes = list(range(1, values.ndim - 1))
+    if not len(values):
+        return values
     return torch.stack(
         [torch.roll(v, s, dims=axes) for v, s in zip(values, shifts.tolist(), strict=True)]
     )
@@ -46,16 +84,26 @@ def roll_each(values: Tensor, shifts: Tensor) -> Tensor:
 class CanonicalShift(nn.Module):
     """A model made exactly equivariant to periodic grid shifts at the price of one pass."""
 
-    def __init__(self, model: Callable[[Tensor], Tensor], reference_channel: int = 0) -> None:
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        reference_channel: int = 0,
+        boundary: Sequence[str] = (),
+    ) -> None:
         """Wrap a model.
 
         Args:
             model: maps (batch, channel, *space) to (batch, channel, *space).
             reference_channel: the input channel whose longest waves fix the pose; a scalar of the
                 newest frame is a good choice.
+            boundary: kind of boundary of each axis; not checked if it is not given.
+
+        Raises:
+            SymmetryError: if an axis is not periodic.
 
         """
         super().__init__()
+        check_periodic(boundary)
         self.model = model
         self.reference_channel = reference_channel
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.grids.field import Field, channel_count
-from symbench.symmetry.grids.isometries import GridGroup, GridIsometry, check_grid
+from symbench.symmetry.grids.isometries import GridGroup, GridIsometry, check_grid, grid_needs
 
 # Cells of one channel that are moved at once: 128 KiB in single precision.
 _BLOCK = 2**15
@@ -32,7 +32,8 @@ class Normalizer:
     """Affine map per channel, normalised = (physical - mean) / std.
 
     Attributes:
-        mean: one value per channel of a frame, in the units of the channel.
+        mean: one value per channel of a frame, in the units of the channel: a sequence, an array
+            or a tensor of any shape, which is kept as a tuple.
         std: the same.
 
     """
@@ -41,7 +42,15 @@ class Normalizer:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Check that the map can be undone."""
+        """Take the values, and check that the map can be undone."""
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            try:
+                flat = torch.as_tensor(values, dtype=torch.float64).flatten()
+            except (TypeError, ValueError) as error:
+                raise SymmetryError(
+                    f"The {name} of a normalizer holds no numbers: {error}."
+                ) from None
+            object.__setattr__(self, name, tuple(flat.tolist()))
         if len(self.mean) != len(self.std):
             raise SymmetryError("A normalizer needs as many means as standard deviations.")
         if not all(np.isfinite(self.mean)) or not all(s > 0 and np.isfinite(s) for s in self.std):
@@ -138,40 +147,77 @@ class FieldAction:
         self.fields = tuple(fields)
         self.normalizer = normalizer
         self.channels = channel_count(fields, dimension)
+        if normalizer is not None and not isinstance(normalizer, Normalizer):
+            raise SymmetryError(f"The normalizer is {normalizer!r}: give Normalizer(mean, std).")
         if normalizer and len(normalizer.mean) != self.channels:
             raise SymmetryError(
                 f"The normalizer has {len(normalizer.mean)} channels, the fields have "
                 f"{self.channels}: {', '.join(field.name for field in fields)}."
             )
-        # The check goes through the whole group: once for each grid, not for each element.
-        self._checked_shape: torch.Size | None = None
         self.moves = [channel_moves(fields, element, normalizer) for element in group.elements]
+        # Numbers alone, so that a compiler follows the action.
+        self._places = [_Places.of(element) for element in group.elements]
+        self._needs = grid_needs(group)
 
     def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
         """Act with the element of this index; every frame of the channel axis is treated alike.
 
+        The result is in the memory format of the values, where that is one of torch's.
+
         Raises:
-            SymmetryError: if the channels are no whole number of frames, or if the grid cannot
-                carry the group.
+            SymmetryError: if the values are integers, if the channels are no whole number of
+                frames, or if the grid cannot carry the group.
 
         """
-        if not self.channels or values.shape[1] % self.channels:
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+        shape = [int(n) for n in values.shape[1:]] if tracing else list(values.shape[1:])
+        self._check(shape, values.dtype)
+        index = int(element)
+        frames = values.unflatten(1, (shape[0] // self.channels, self.channels))
+        if tracing or torch.compiler.is_compiling():
+            return self._moved_at_once(index, frames).flatten(1, 2)
+        return in_format_of(values, self._moved_in_blocks(index, frames).reshape(values.shape))
+
+    def _check(self, shape: Sequence[int], dtype: torch.dtype) -> None:
+        channels, space = shape[0] if shape else 0, shape[1:]
+        if not (dtype.is_floating_point or dtype.is_complex):
+            raise SymmetryError(f"Fields of {dtype} cannot be moved: convert them with .float().")
+        if not self._needs.met_by(space):
+            check_grid(self.group, space)
+        if not self.channels or not channels or channels % self.channels:
             names = ", ".join(field.name for field in self.fields)
             raise SymmetryError(
-                f"{values.shape[1]} channels are not a whole number of frames of "
-                f"{self.channels} channels ({names})."
+                f"{channels} channels are not a whole number of frames of {self.channels} channels "
+                f"({names}); tensors have the shape (batch, steps·channels, *space)."
             )
-        if values.shape[2:] != self._checked_shape:
-            check_grid(self.group, values.shape[2:])
-            self._checked_shape = values.shape[2:]
-        frames = values.reshape(-1, self.channels, *values.shape[2:])
+
+    def _moved_at_once(self, index: int, frames: Tensor) -> Tensor:
+        """The action without loops over the batch and without writing in place, for compilers."""
+        channels = []
+        for move in self.moves[index]:
+            channel = frames[:, :, move.source]
+            channel = channel if move.scale == 1.0 else channel * move.scale
+            channels.append(channel + move.offset if move.offset else channel)
+        flips, permutation = self._places[index].flips, self._places[index].permutation
+        shifts = self._places[index].shifts(frames.shape[3:])
+        moved = torch.stack(channels, dim=2)
+        if flips:
+            moved = moved.flip([3 + axis for axis in flips])
+        if shifts:
+            moved = moved.roll(list(shifts.values()), dims=[3 + axis for axis in shifts])
+        return moved.permute(0, 1, 2, *(3 + axis for axis in permutation))
+
+    def _moved_in_blocks(self, index: int, frames: Tensor) -> Tensor:
+        """The action in blocks of one channel that fit in the cache.
+
+        Flipping and scaling are then two passes over the cache and one over memory.
+        """
+        frames = frames.flatten(0, 1)
         moved = torch.empty_like(frames, memory_format=torch.contiguous_format)
-        # In blocks of one channel that fit in the cache, where flipping and scaling are then two
-        # passes over the cache and one over memory.
-        rows = max(1, _BLOCK // frames[0, 0].numel())
-        index = int(element)
-        isometry = self.group.elements[index]
-        flips, shifts = _flipped_and_shifted(isometry, values.shape[2:])
+        places = self._places[index]
+        rows = max(1, _BLOCK // max(1, math.prod(frames.shape[2:])))
+        flips = [1 + axis for axis in places.flips]
+        shifts = {1 + axis: cells for axis, cells in places.shifts(frames.shape[2:]).items()}
         for start in range(0, len(frames), rows):
             block = slice(start, start + rows)
             for channel, move in enumerate(self.moves[index]):
@@ -180,17 +226,45 @@ class FieldAction:
                     source = source.flip(flips)
                 if shifts:
                     source = source.roll(list(shifts.values()), dims=list(shifts))
-                _write(_permute(source, isometry.permutation), move, moved[block, channel])
-        return moved.reshape(values.shape)
+                _write(_permute(source, places.permutation), move, moved[block, channel])
+        return moved
 
 
-def _flipped_and_shifted(
-    element: GridIsometry, shape: Sequence[int]
-) -> tuple[list[int], dict[int, int]]:
-    """Axes of (frame, *space) to flip, and cells to roll some by, before axes are permuted."""
-    moved = list(zip(element.permutation, element.flips, element.shift, strict=True))
-    flips = [1 + axis for axis, flip, _ in moved if flip]
-    return flips, {1 + axis: int(shift * shape[axis]) for axis, _, shift in moved if shift}
+@dataclass(frozen=True)
+class _Places:
+    """Where an element moves cells: what is flipped and shifted before axes are permuted.
+
+    Attributes:
+        flips: axes to flip.
+        fractions: axes to shift, with numerator and denominator of the fraction of the box.
+        permutation: axis `permutation[i]` becomes axis i.
+
+    """
+
+    flips: tuple[int, ...]
+    fractions: tuple[tuple[int, int, int], ...]
+    permutation: tuple[int, ...]
+
+    @classmethod
+    def of(cls, element: GridIsometry) -> "_Places":
+        moved = list(zip(element.permutation, element.flips, element.shift, strict=True))
+        return cls(
+            tuple(axis for axis, flip, _ in moved if flip),
+            tuple((axis, s.numerator, s.denominator) for axis, _, s in moved if s),
+            element.permutation,
+        )
+
+    def shifts(self, shape: Sequence[int]) -> dict[int, int]:
+        """Cells to shift some axes by."""
+        return {axis: shape[axis] // parts * count for axis, count, parts in self.fractions}
+
+
+def in_format_of(values: Tensor, moved: Tensor) -> Tensor:
+    """The moved values, with channels last where the values had them last."""
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(values.ndim)
+    if last and not values.is_contiguous() and values.is_contiguous(memory_format=last):
+        return moved.contiguous(memory_format=last)
+    return moved
 
 
 def _write(values: Tensor, move: ChannelMove, target: Tensor) -> None:
@@ -231,5 +305,12 @@ class InputAction:
     def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
         """Act with an element on (batch, steps·channel + constant channel, *space)."""
         steps = values.shape[1] - self.constants.channels
+        if steps < 0:
+            names = ", ".join(field.name for field in self.constants.fields)
+            raise SymmetryError(
+                f"{values.shape[1]} channels do not hold the constant fields ({names}), which have "
+                f"{self.constants.channels}."
+            )
         history, constants = values[:, :steps], values[:, steps:]
-        return torch.cat([self.frames(element, history), self.constants(element, constants)], dim=1)
+        moved = [self.frames(element, history), self.constants(element, constants)]
+        return in_format_of(values, torch.cat(moved, dim=1))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import chosen_elements
+from symbench.symmetry.reynolds import added, chosen_elements
 from symbench.symmetry.symmetry import Elements, Symmetry
 
 
@@ -69,9 +69,11 @@ def trajectory_average(
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
         moved = torch.cat([symmetry.act_on_input(g, inputs) for g in part])
+        inverses = [symmetry.group.inverse(g) for g in part]
         for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
-            for g, piece in zip(part, frame.chunk(len(part)), strict=True):
-                pulled_back = symmetry.act_on_output(symmetry.group.inverse(g), piece)
-                so_far = total[step]
-                total[step] = pulled_back if so_far is None else so_far.add_(pulled_back)
-    return torch.stack([frame for frame in total if frame is not None]).div_(len(indices))
+            pieces = frame.unflatten(0, (len(part), len(inputs)))
+            for inverse, piece in zip(inverses, pieces, strict=True):
+                pulled_back = symmetry.act_on_output(inverse, piece)
+                total[step] = added(total[step], pulled_back)
+    means = [each.div_(len(indices)).to(frame.dtype) for each in total if each is not None]
+    return torch.stack(means)

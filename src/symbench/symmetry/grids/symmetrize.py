@@ -1,14 +1,26 @@
 """Symmetries of maps between fields on a grid, and the public `symmetrize`."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
+from symbench.errors import SymmetryError, nearest
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, InputAction, Normalizer
-from symbench.symmetry.grids.isometries import GridGroup, lowest_dimension, named_group
-from symbench.symmetry.reynolds import All, average
+from symbench.symmetry.grids.isometries import (
+    GridGroup,
+    check_grid,
+    lowest_dimension,
+    named_group,
+    own_group,
+)
+from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.reynolds import All, Averaged, average
 from symbench.symmetry.symmetry import Elements, Symmetry
+
+BOUNDARIES = ("WALL", "OPEN", "PERIODIC")
 
 
 def field_symmetry(
@@ -16,8 +28,10 @@ def field_symmetry(
     fields: Sequence[Field],
     *,
     constant_fields: Sequence[Field] = (),
+    output_fields: Sequence[Field] | None = None,
     normalizer: Normalizer | None = None,
     constant_normalizer: Normalizer | None = None,
+    output_normalizer: Normalizer | None = None,
     exact: bool = True,
 ) -> Symmetry[Tensor]:
     """The symmetry of a map from frames (and constant fields) to the next frame.
@@ -26,42 +40,103 @@ def field_symmetry(
         group: a group of grid isometries.
         fields: the fields of one frame, in channel order.
         constant_fields: fields that do not change in time, after the frames in the input.
+        output_fields: the fields that the map gives, those of a frame by default; none of them if
+            it gives numbers that no element changes, such as an energy.
         normalizer: of one frame; None for physical units.
         constant_normalizer: of the constant fields.
+        output_normalizer: of the output; that of a frame by default.
         exact: see `Symmetry`.
 
+    Raises:
+        SymmetryError: if fields and normalizers do not fit together, or something is no `Field`.
+
     """
+    fields, constant_fields = _fields(fields), _fields(constant_fields)
     frames = FieldAction(group, fields, normalizer)
     constants = FieldAction(group, constant_fields, constant_normalizer)
     on_input = InputAction(frames, constants) if constant_fields else frames
-    return Symmetry(group, on_input, frames, exact)
+    if output_fields is None:
+        on_output = FieldAction(group, fields, output_normalizer or normalizer)
+    elif normalizer and output_fields and not output_normalizer:
+        raise SymmetryError(
+            "output_fields with a normalizer need an output_normalizer: zeros and ones if the "
+            "output is in physical units."
+        )
+    else:
+        on_output = FieldAction(group, _fields(output_fields), output_normalizer)
+    return Symmetry(group, on_input, on_output if on_output.fields else _unmoved, exact)
+
+
+def _unmoved(element: int | Tensor, values: Tensor) -> Tensor:
+    return values
+
+
+def _fields(fields: Sequence[Field]) -> tuple[Field, ...]:
+    given = tuple(fields) if isinstance(fields, Sequence) else (fields,)
+    for field in given:
+        if not isinstance(field, Field):
+            raise SymmetryError(
+                f"The fields hold {field!r}, which is no Field: write Field('name') for a scalar, "
+                "and Field('name', order=1) for all components of a vector."
+            )
+    return given
+
+
+class Symmetrized(Averaged[Tensor]):
+    """A model of fields averaged over a group of isometries; see `symmetrize`."""
+
+    def forward(self, values: Tensor, *arguments: object, **named: object) -> Tensor:
+        """The mean of the pulled-back predictions; see `Averaged.forward`."""
+        _warn_of_training(self.model)
+        space = values.shape[2:]
+        for argument in (*arguments, *named.values()):
+            if isinstance(argument, Tensor) and argument.shape[1:][-len(space) :] == space:
+                raise SymmetryError(
+                    f"An argument of shape {tuple(argument.shape)} seems to be a field on the "
+                    "grid, which has to be moved: append it to the channels, as constant_fields."
+                )
+        return super().forward(values, *arguments, **named)
 
 
 def symmetrize(
-    model: nn.Module,
-    group: str | GridGroup,
+    model: Callable[..., Tensor],
+    group: str | GridGroup | Sequence[object],
     fields: Sequence[Field],
     *,
     constant_fields: Sequence[Field] = (),
+    output_fields: Sequence[Field] | None = None,
     normalizer: Normalizer | None = None,
     constant_normalizer: Normalizer | None = None,
-    elements: Elements | int | All = "all",
+    output_normalizer: Normalizer | None = None,
+    boundary: str | Sequence[str] | None = None,
+    extent: Sequence[float] | None = None,
+    dimension: int | None = None,
+    elements: Elements | int | str = "all",
     seed: int = 0,
     chunk: int | None = None,
-) -> nn.Module:
+) -> Averaged[Tensor]:
     """Make a trained PDE surrogate exactly equivariant by averaging it over a group.
 
     Args:
         model: maps (batch, steps·channels + constant channels, *space) to (batch, channels,
-            *space), such as any model of The Well's benchmark; put it in eval mode.
-        group: a name such as "D4" or "O_h" (see `isometries.named_group`; a name that exists in
-            2-D is meant in 2-D), or a group for anything else.
+            *space), such as any model of The Well's benchmark; put it in eval mode. Further
+            arguments that no element changes, such as a time, are passed on to it.
+        group: a name such as "D4" or "O_h" (see `isometries.named_group`), `package.module:Name`,
+            a group, or signed permutation matrices that generate one.
         fields: the fields of a frame, in channel order.
         constant_fields: fields appended to the frames that do not change in time.
+        output_fields: what the model gives, if it is not the next frame; see `field_symmetry`.
         normalizer: the affine map of the channels if the model works on normalised values; the
             symmetrised model then takes and gives normalised values too.
         constant_normalizer: the same for the constant fields.
-        elements: all, a random subset, or indices; see `average`.
+        output_normalizer: the same for the output, if it is another than that of the frames, as
+            for increments.
+        boundary: kind of boundary of each axis, or of all: PERIODIC, WALL, OPEN, or such as
+            "WALL|OPEN" where two sides differ. Not checked if it is not given.
+        extent: physical length of each axis; not checked if it is not given.
+        dimension: number of spatial axes, for names of groups; by default that of boundary or
+            extent, or else the plane if the name exists there.
+        elements: all, a number of random ones, indices, or the name of a subgroup; see `average`.
         seed: draws the subset.
         chunk: elements folded into one batch.
 
@@ -69,20 +144,62 @@ def symmetrize(
         A module with the model's interface, that can be saved, moved, compiled and exported.
 
     Raises:
-        SymmetryError: if group, fields, normalizer or grid do not fit together.
+        SymmetryError: if group, fields, normalizer, box or grid do not fit together.
 
     Example:
         >>> velocity, pressure = Field("velocity", order=1), Field("pressure")
         >>> model = symmetrize(model, group="D4", fields=[pressure, velocity])
 
     """
+    sides = boundary if isinstance(boundary, str) or boundary is None else list(boundary)
+    lengths = None if extent is None else list(extent)
+    boxes = [len(box) for box in (lengths, sides) if isinstance(box, list)]
+    dimension = dimension or next(iter(boxes), None)
     if isinstance(group, str):
-        group = named_group(group, lowest_dimension(group))
+        chosen = named_group(group, dimension or lowest_dimension(group))
+    else:
+        name = group.name if isinstance(group, FiniteGroup) else "own group"
+        chosen = own_group(group, name, dimension)
+    axes = chosen.elements[0].dimension
+    sides = [sides] * axes if isinstance(sides, str) else sides or []
+    check_grid(chosen, extent=lengths, boundary=[_kinds(str(side)) for side in sides] or None)
     symmetry = field_symmetry(
-        group,
+        chosen,
         fields,
         constant_fields=constant_fields,
+        output_fields=output_fields,
         normalizer=normalizer,
         constant_normalizer=constant_normalizer,
+        output_normalizer=output_normalizer,
     )
-    return average(model, symmetry, elements=elements, seed=seed, chunk=chunk)
+    part: Elements | int | All = "all"
+    if not isinstance(elements, str):
+        part = elements
+    elif elements != "all":
+        part = [chosen.index(element) for element in named_group(elements, axes).elements]
+    _warn_of_training(model)
+    averaged = average(model, symmetry, elements=part, seed=seed, chunk=chunk)
+    return Symmetrized(model, symmetry, averaged.elements, averaged.chunk)
+
+
+def _kinds(side: str) -> str:
+    """Kinds of boundary of an axis in capitals; raises `SymmetryError` if one is unknown."""
+    kinds = side.upper().split("|")
+    for kind in kinds:
+        if kind not in BOUNDARIES:
+            raise SymmetryError(
+                f"Unknown boundary '{side}'; allowed: {', '.join(BOUNDARIES)}, or two of them such "
+                f"as 'WALL|OPEN' for the low and the high side."
+                f"{nearest(kind, BOUNDARIES)}"
+            )
+    return "|".join(kinds)
+
+
+def _warn_of_training(model: object) -> None:
+    """Warn of a model in train mode; nothing is said while a compiler looks on."""
+    if isinstance(model, nn.Module) and model.training and not torch.compiler.is_compiling():
+        warnings.warn(
+            "The model is in train mode, where dropout and batch statistics break the symmetry: "
+            "call eval() before you predict with it.",
+            stacklevel=3,
+        )

@@ -1,9 +1,11 @@
 """Canonical signs of eigenvectors: frames of one element for the sign group.
 
 A column v and its negative are told apart by the column itself, without regard to the order of the
-nodes; where the column is as symmetric as its negative, no rule can, and +1 is returned.
+nodes; where the column is as symmetric as its negative, no rule can: +1 is returned, and a warning
+says so.
 """
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -67,8 +69,14 @@ def _laplacian_sign(column: Tensor) -> Tensor:
     classes = starts.cumsum(0).long()
     sums = size.new_zeros(int(classes[-1]) + 1).index_add_(0, classes, column[order])
     decided = (sums.abs() > TOLERANCE * scale).nonzero()
-    return _signs(sums[decided[0, 0]], scale) if len(decided) else torch.ones_like(scale)
+    return _signs(sums[decided[0, 0] if len(decided) else 0], scale)
 
 
 def _signs(values: Tensor, scale: Tensor) -> Tensor:
+    if bool(((values.abs() <= TOLERANCE * scale) & (scale > 0)).any()):
+        warnings.warn(
+            "Some eigenvector is as symmetric as its negative for this rule: it keeps the sign "
+            "that the solver gave it, on which predictions then depend.",
+            stacklevel=3,
+        )
     return torch.where(values < -TOLERANCE * scale, -1.0, 1.0).to(values.dtype)

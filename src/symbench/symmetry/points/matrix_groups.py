@@ -133,7 +133,7 @@ class OrthogonalGroup:
         good = elements.shape[1:] == (d, d)
         if good:
             wide = elements.double()
-            good = bool(torch.allclose(wide @ wide.mT, torch.eye(d, dtype=wide.dtype), atol=1e-5))
+            good = bool(torch.allclose(wide @ wide.mT, self.identity.to(wide), atol=1e-5))
             good = good and not (self.proper and bool((torch.linalg.det(wide) < 0).any()))
         if not good:
             raise SymmetryError(f"Elements of {self.name} are {d}x{d} orthogonal matrices.")
