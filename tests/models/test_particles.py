@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from symbench.data.points.particle_inputs import ParticleInputs
-from symbench.errors import ConfigError
+from symbench.errors import ConfigError, SymmetryError
 from symbench.models.points.egnn import EGNN
 from symbench.models.points.particles import (
     Framed,
@@ -137,3 +137,28 @@ def test_settings_that_make_no_sense_are_refused():
         Framed(3, frame="minimum")
     with pytest.raises(ConfigError, match="segnn: the data have 2 dimensions; it works in 3 only"):
         SEGNNParticles(2)
+
+
+@pytest.mark.parametrize(
+    ("name", "points"),
+    [
+        pytest.param(
+            name,
+            points,
+            marks=pytest.mark.tried("degenerate clouds", f"{name}: {what} that move", "refused"),
+        )
+        for name in MODELS
+        if name != "egnn"
+        for what, points in {
+            "two particles in space": [[0.0, 0, 0], [1, 2, 3]],
+            "particles on a line": [[0.0, 0, 0], [1, 2, 3], [2, 4, 6], [-3, -6, -9]],
+            "the corners of a square": [[1.0, 1, 0], [1, -1, 0], [-1, 1, 0], [-1, -1, 0]],
+        }.items()
+    ],
+)
+def test_particles_that_leave_the_frame_open_are_refused(name, points):
+    positions = torch.tensor([points]).double()
+    velocities = inputs(3).velocities[:1, : len(points)]
+    values = ParticleInputs(positions, velocities, torch.ones(1, len(points)).double())
+    with pytest.raises(SymmetryError, match=r"general position|at least 4 points|equal variances"):
+        build(name, 3)(values)

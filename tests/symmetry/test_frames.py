@@ -1,5 +1,7 @@
 """Frames of O(d) and canonical signs: equivariant where they are unique, and how they fail."""
 
+import warnings
+
 import pytest
 import torch
 from hypothesis import given
@@ -19,6 +21,7 @@ from symbench.symmetry.points.principal_axes import (
     principal_axes,
     principal_frame,
     relative_gap,
+    rotations_of,
     sign_patterns,
 )
 from symbench.symmetry.symmetry import Symmetry
@@ -96,9 +99,129 @@ def test_principal_axes_jump_where_the_gap_closes():
     assert all(abs(cosine - 0.5**0.5) < 1e-3 for cosine in turned)
 
 
+@pytest.mark.tried("degenerate clouds", "three points for a minimal frame in space", "refused")
 def test_minimal_frame_needs_enough_points():
     with pytest.raises(SymmetryError, match="at least 4 points"):
         minimal_frame(cloud(3, 3))
+
+
+LINE = [[0.0, 0, 0], [1, 2, -1], [2, 4, -2], [5, 10, -5]]
+PLANE = [[0.0, 0, 0], [1, 3, 0], [4, 1, 0], [2, -3, 0]]
+TRIANGLE = [[3.0, 0, 0], [-3, 0, 0], [0, 2, 0], [0, 0, 1]]
+TETRAHEDRON = [[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
+SPECIAL = {
+    "points on a line": LINE,
+    "points in a plane": PLANE,
+    "two points as far from the centroid": TRIANGLE,
+    "corners of a tetrahedron": TETRAHEDRON,
+    "points at one place": [[1.0, 2, 3]] * 4,
+}
+
+
+def turned(points, dtype=torch.float64):
+    element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(2))[0]
+    return (torch.tensor([points]).double() @ element.mT).to(dtype)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.tried("degenerate clouds", f"minimal frame of {name}", "refused"),
+        )
+        for name in SPECIAL
+    ],
+)
+def test_minimal_frame_refuses_points_in_no_general_position(name):
+    points = torch.cat([cloud(3, 4), turned(SPECIAL[name])])
+    with pytest.raises(SymmetryError, match="1 of 4 clouds are in no general position"):
+        minimal_frame(points)
+
+
+@pytest.mark.tried("degenerate clouds", "minimal frame of a triangle in single precision", "warned")
+def test_minimal_frame_warns_where_rounding_decides_between_distances():
+    assert minimal_frame(cloud(3, 4).float()).isfinite().all()
+    with pytest.warns(UserWarning, match="Rounding alone keeps 1 of 1 clouds"):
+        minimal_frame(turned([[3.0, 0, 0], [-3, 0, 1e-6], [0, 2, 0], [0, 0, 1]], torch.float32))
+
+
+@pytest.mark.parametrize(
+    ("points", "open_axes"),
+    [
+        pytest.param(points, left, marks=pytest.mark.tried("degenerate clouds", what, outcome))
+        for points, left, what, outcome in (
+            (LINE, False, "principal axes of a line", "right"),
+            (PLANE, False, "principal axes of a plane", "right"),
+            (LINE[:1], False, "principal axes of a single point", "right"),
+            (LINE[:2], False, "principal axes of two points", "right"),
+            (TETRAHEDRON, True, "principal axes of a tetrahedron", "refused"),
+            ([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]], True, "a square's axes", "refused"),
+        )
+    ],
+)
+@pytest.mark.parametrize("proper", [False, True])
+def test_principal_axes_are_equivariant_or_refused(points, open_axes, proper):
+    def frame(values):
+        found = principal_frame(values)
+        return rotations_of(found) if proper else found
+
+    symmetry = Symmetry(OrthogonalGroup(3, proper), rotate, rotate, frame=frame)
+    elements = symmetry.group.sample(4, torch.Generator().manual_seed(0))
+    model, values = FrameAveraged(model_of(3), symmetry), turned(points)
+    if open_axes:
+        with pytest.raises(SymmetryError, match="equal variances along some"):
+            model(values)
+    else:
+        assert_equivariant(model, symmetry, values, 1e-9, elements)
+
+
+def test_vectors_across_a_line_leave_its_axes_open():
+    line = turned(LINE)
+    along = principal_axes(line)[1][:, :, 0][:, None]
+    assert principal_frame(line, others=[2 * along]).shape == (8, 1, 3, 3)
+    with pytest.raises(SymmetryError, match="equal variances"):
+        principal_frame(line, others=[cloud(3, 1, 1)])
+
+
+def test_no_gap_between_axes_of_points_at_one_place():
+    assert relative_gap(torch.ones(2, 4, 3)).tolist() == [0, 0]
+
+
+def handedness(points):
+    """Of the first three points about the centroid: a reflection changes its sign."""
+    centred = points - points.mean(dim=1, keepdim=True)
+    return torch.linalg.det(centred[:, :3])
+
+
+@pytest.mark.tried("audits", "SO(3) with a frame of principal axes, chiral model", "right")
+def test_frames_of_rotations_keep_what_is_chiral():
+    """Frames of O(3) average it away."""
+    points = cloud(3, seed=1)
+    expected = handedness(points)
+    assert float(expected.abs().min()) > 0.01
+
+    def averaged(group, frame):
+        return FrameAveraged(handedness, Symmetry(group, rotate, lambda g, y: y, frame=frame))(
+            points
+        )
+
+    torch.testing.assert_close(
+        averaged(OrthogonalGroup(3, True), lambda x: rotations_of(principal_frame(x))), expected
+    )
+    assert float(averaged(OrthogonalGroup(3), principal_frame).abs().max()) < 1e-12
+    with pytest.raises(SymmetryError, match=r"Elements of SO\(3\)"):
+        averaged(OrthogonalGroup(3, True), principal_frame)
+
+
+@pytest.mark.parametrize("dimension", [2, 3, 5])
+def test_the_half_of_a_frame_that_does_not_reflect(dimension):
+    points = cloud(dimension)
+    found = rotations_of(principal_frame(points))
+    assert found.shape == (2 ** (dimension - 1), 3, dimension, dimension)
+    torch.testing.assert_close(torch.linalg.det(found), torch.ones(found.shape[:2]).double())
+    distances = (found[:, None] - found[None]).abs().amax(dim=(3, 4))
+    assert float((distances + 9 * torch.eye(len(found))[..., None]).min()) > 1e-3
 
 
 @pytest.mark.parametrize("rule", ["largest_entry", "laplacian"])
@@ -118,11 +241,27 @@ def test_laplacian_canonisation_decides_where_the_largest_entries_cancel():
     """+1 and -1 are as large: the first class cancels, the second decides."""
     column = torch.tensor([[1.0], [-1.0], [-0.5], [-0.5]])
     assert float(laplacian_signs(column)) == -1
-    assert float(largest_entry_signs(column)) == 1
+    with pytest.warns(UserWarning, match="as symmetric as its negative"):
+        assert float(largest_entry_signs(column)) == 1
     assert float(laplacian_signs(-column)) == 1
-    # No rule can tell this column from its negative.
+
+
+@pytest.mark.tried(
+    "degenerate clouds", "an eigenvector that is as symmetric as its negative", "warned"
+)
+@pytest.mark.parametrize("rule", [laplacian_signs, largest_entry_signs])
+def test_a_column_like_its_negative_gets_a_warning(rule):
     symmetric = torch.tensor([[1.0], [-1.0], [0.5], [-0.5]])
-    assert float(laplacian_signs(symmetric)) == float(laplacian_signs(-symmetric)) == 1
+    for column in (symmetric, -symmetric):
+        with pytest.warns(UserWarning, match="as symmetric as its negative"):
+            assert float(rule(column)) == 1
+
+
+@pytest.mark.parametrize("rule", [laplacian_signs, largest_entry_signs])
+def test_columns_of_zeros_keep_their_sign_without_a_word(rule):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rule(torch.zeros(3, 2)).tolist() == [1, 1]
 
 
 def test_signs_of_batches_and_unknown_rules():

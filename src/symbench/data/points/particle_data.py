@@ -53,9 +53,11 @@ class ParticleData(Data[ParticleInputs]):
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[ParticleInputs]:
         """O(d) or SO(d) on positions, velocities and predictions."""
         chosen = rotation_group(group, self.dimension)
-        return rotation_symmetry(
-            chosen, _rotate_inputs, rotate, lambda inputs: principal_frame(inputs.positions), exact
-        )
+
+        def frame(inputs: ParticleInputs) -> Tensor:
+            return principal_frame(inputs.positions, others=[inputs.velocities])
+
+        return rotation_symmetry(chosen, _rotate_inputs, rotate, frame, exact)
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
         """Audit quarter turns and reflections in random planes: dynamics, and law of the data."""

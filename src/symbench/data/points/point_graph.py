@@ -1,5 +1,6 @@
 """Points in space with edges: particles, joints, atoms; many samples in one flat graph."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,7 +12,12 @@ from symbench.data.batch import Inputs, V
 from symbench.symmetry.group_names import check_rotations
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
-from symbench.symmetry.points.principal_axes import sign_patterns
+from symbench.symmetry.points.principal_axes import (
+    axes_frame,
+    equal_variances,
+    left_open,
+    rotations_of,
+)
 from symbench.symmetry.symmetry import Element, Symmetry
 
 
@@ -97,9 +103,27 @@ def graph_axes(graph: PointGraph) -> Tensor:
         centred = graph.positions - centre[graph.sample_of_node]
         products = centred[:, :, None] * centred[:, None]
         covariance = mean_at(products, graph.sample_of_node, graph.samples)
-        axes = torch.linalg.eigh(covariance)[1].flip(-1)
-        patterns = sign_patterns(axes.shape[-1]).to(axes)
-        return patterns[:, None, :, None] * axes.mT
+        variances, axes = torch.linalg.eigh(covariance)
+        variances, axes = variances.flip(-1), axes.flip(-1)
+        equal = equal_variances(variances)
+        if bool(equal.any()):
+            _warn_of_open_axes(graph, centred, axes, equal)
+        return axes_frame(axes)
+
+
+def _warn_of_open_axes(graph: PointGraph, centred: Tensor, axes: Tensor, equal: Tensor) -> None:
+    """Say for how many samples vectors lie along axes of equal variance; see `determined_axes`."""
+    of_nodes = axes[graph.sample_of_node]
+    squares = [
+        sum_at((vectors[:, None] @ of_nodes)[:, 0].square(), graph.sample_of_node, graph.samples)
+        for vectors in (centred, graph.velocities)
+    ]
+    if count := int(left_open(equal, (squares[0] + squares[1]).sqrt()).sum()):
+        warnings.warn(
+            f"{count} of {graph.samples} samples have equal variances along some of their "
+            "principal axes: an average over this frame is not equivariant there.",
+            stacklevel=3,
+        )
 
 
 def rotation_group(group: str, dimension: int = 3) -> OrthogonalGroup:
@@ -117,9 +141,13 @@ def rotation_symmetry(
 ) -> Symmetry[V]:
     """O(d) or SO(d) on points of some kind; see `Symmetry`.
 
-    Principal axes are frames of O(d) alone: they reflect half of the time.
+    The frame is one of O(d); of SO(d), its half that does not reflect.
     """
-    return Symmetry(group, act_on_input, act_on_output, exact, None if group.proper else frame)
+
+    def rotations(inputs: V) -> Tensor:
+        return rotations_of(frame(inputs))
+
+    return Symmetry(group, act_on_input, act_on_output, exact, rotations if group.proper else frame)
 
 
 def graph_symmetry(

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from symbench.errors import SymmetryError
+from symbench.errors import ConfigError, SymmetryError
 from symbench.models.homotopy import Free, Homotopy
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, Normalizer
@@ -130,9 +130,16 @@ class GroupConvolutions(nn.Module):
 
         Raises:
             SymmetryError: for constant fields, or a group with shifts.
+            ConfigError: for a size that the grid has not.
 
         """
         super().__init__()
+        if size % 2 == 0 or size // 2 > min(spatial_resolution):
+            raise ConfigError(
+                f"'size' of group_convolution is {size}, for a grid of "
+                f"{' x '.join(map(str, spatial_resolution))}; it is odd, and at most "
+                f"{2 * min(spatial_resolution) + 1} here."
+            )
         frames = symmetry.act_on_output
         group = symmetry.group
         assert isinstance(frames, FieldAction)

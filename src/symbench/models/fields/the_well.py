@@ -1,4 +1,4 @@
-"""The four surrogate families of The Well's benchmark, in its own implementation.
+"""The four surrogate families of The Well's benchmark, in its own implementation, in 1-D to 3-D.
 
 `fno_published` and `tfno_published` are for the published weights only: until release 1.2.0 the
 wrapper discarded the output of its spectral blocks, so those weights are pointwise networks
@@ -8,15 +8,19 @@ wrapper discarded the output of its spectral blocks, so those weights are pointw
 
 import importlib
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 
 from torch import Tensor, nn
+
+from symbench.errors import ConfigError
 
 _PACKAGE = "the_well.benchmark.models"
 
 
-def _build(module: str, name: str, /, **settings: object) -> nn.Module:
-    """A network from its own module of The Well.
+def _module(name: str) -> ModuleType:
+    """A module of The Well with one network.
 
     The package imports all of its networks, and timm and torchvision with them: three seconds of
     each process that needs none of these. So it stands in without having run for a moment.
@@ -27,40 +31,70 @@ def _build(module: str, name: str, /, **settings: object) -> nn.Module:
         assert spec is not None
         sys.modules[_PACKAGE] = module_from_spec(spec)
     try:
-        found = importlib.import_module(f"{_PACKAGE}.{module}")
+        return importlib.import_module(f"{_PACKAGE}.{name}")
     finally:
         if alone:
             del sys.modules[_PACKAGE]
-    network = vars(found)[name](**settings)
-    assert isinstance(network, nn.Module)
-    return network
 
 
-def _modes(dimensions: int, modes: int) -> dict[str, int]:
-    """The same number of Fourier modes along each axis."""
-    return {f"modes{axis + 1}": modes for axis in range(dimensions)}
+def _built(network: type, **settings: object) -> nn.Module:
+    built = network(**settings)
+    assert isinstance(built, nn.Module)
+    return built
+
+
+def _operator(
+    network: type[nn.Module], n_spatial_dims: int, modes: int, settings: dict[str, object]
+) -> nn.Module:
+    """A neural operator with the same number of Fourier modes along each axis."""
+    of_axes = {f"modes{axis + 1}": modes for axis in range(max(2, n_spatial_dims))}
+    if n_spatial_dims == 1:
+        # The Well's class says in two and three dimensions alone which modes there are.
+        network = type(network.__name__, (network,), {"n_modes": (modes,)})
+    return _built(network, n_spatial_dims=n_spatial_dims, **of_axes, **settings)
+
+
+def _check_sizes(name: str, spatial_resolution: Sequence[int], factor: int) -> None:
+    """Raise `ConfigError` unless each axis can be halved as often as a U-Net does."""
+    wrong = [n for n in spatial_resolution if n % factor or not n]
+    if wrong:
+        below = wrong[0] // factor * factor
+        near = f"{below} and {below + factor}" if below else f"{factor}"
+        raise ConfigError(
+            f"{name} takes grids whose sizes are multiples of {factor}, which it halves down to "
+            f"the last level, not {' x '.join(map(str, spatial_resolution))}; near {wrong[0]} "
+            f"fits {near}."
+        )
 
 
 def fno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """Fourier neural operator."""
-    modes_of_axes = _modes(n_spatial_dims, modes)
-    return _build("fno", "FNO", n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
+    return _operator(_module("fno").FNO, n_spatial_dims, modes, settings)
 
 
 def tfno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
     """Fourier neural operator with Tucker-factorised weights."""
-    modes_of_axes = _modes(n_spatial_dims, modes)
-    return _build("tfno", "TFNO", n_spatial_dims=n_spatial_dims, **modes_of_axes, **settings)
+    return _operator(_module("tfno").TFNO, n_spatial_dims, modes, settings)
 
 
-def unet_classic(**settings: object) -> nn.Module:
-    """U-Net with batch normalisation and zero padding."""
-    return _build("unet_classic", "UNetClassic", **settings)
+def unet_classic(*, spatial_resolution: Sequence[int], **settings: object) -> nn.Module:
+    """U-Net with batch normalisation and zero padding; sizes are multiples of 16."""
+    _check_sizes("unet_classic", spatial_resolution, 16)
+    network = _module("unet_classic").UNetClassic
+    return _built(network, spatial_resolution=spatial_resolution, **settings)
 
 
-def unet_convnext(**settings: object) -> nn.Module:
-    """U-Net of ConvNeXt blocks with zero padding."""
-    return _build("unet_convnext", "UNetConvNext", **settings)
+def unet_convnext(
+    *, spatial_resolution: Sequence[int], stages: int = 4, **settings: object
+) -> nn.Module:
+    """U-Net of ConvNeXt blocks with zero padding; sizes are multiples of 2 to the stages."""
+    _check_sizes(f"unet_convnext of {stages} stages", spatial_resolution, 2**stages)
+    module = _module("unet_convnext")
+    # Channels last and back: The Well knows it of two and three dimensions alone.
+    module.permute_channel_strings.setdefault(1, ["N C L -> N L C", "N L C -> N C L"])
+    return _built(
+        module.UNetConvNext, spatial_resolution=spatial_resolution, stages=stages, **settings
+    )
 
 
 class _Pointwise(nn.Module):

@@ -9,7 +9,10 @@ class VoxelNetwork(nn.Module):
     """`voxel_network`: logits of the classes of occupied cells."""
 
     def __init__(self, classes: int, width: int = 16, dropout: float = 0.3, side: int = 32) -> None:
-        """Set the width of the first layer; each of the three layers halves the side."""
+        """Set the width of the first layer; each of the three layers halves the side.
+
+        The side is that of the grid, any number of cells.
+        """
         super().__init__()
         widths = [1, width, 2 * width, 4 * width]
         layers: list[nn.Module] = []
@@ -22,7 +25,7 @@ class VoxelNetwork(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(4 * width * (side // 8) ** 3, 8 * width),
+            nn.Linear(4 * width * (-(-side // 8)) ** 3, 8 * width),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(8 * width, classes),

@@ -38,7 +38,7 @@ class PlainGraphNetwork(nn.Module):
     def __init__(
         self, columns: int, hidden: int = 122, features: int = 64, canonical: str | None = None
     ) -> None:
-        """Set the widths and the rule of `symmetry.frames.signs` for the signs, if any."""
+        """Set the widths and the rule of `symmetry.points.canonical_signs`, if any."""
         super().__init__()
         self.encoder = GraphNetwork([columns, hidden, hidden, features])
         self.signs = canonical_signs(canonical) if canonical else None

@@ -52,7 +52,7 @@ class NodeClassifier(nn.Module):
     """Graph convolutions on seeds and a positional encoding, then class logits.
 
     `encoding` is "none", "plain" (eigenvectors as they come), "absolute" (|v|), "signnet", or a
-    rule of `symmetry.frames.signs` for canonical signs.
+    rule of `symmetry.points.canonical_signs` for canonical signs.
     """
 
     def __init__(

@@ -33,15 +33,21 @@ def exchange_operator(wires: int) -> Matrix:
 
 
 @lru_cache
-def _spectrum(wires: int) -> tuple[tuple[float, Tensor], ...]:
-    """Eigenvalues of `exchange_operator` with their projectors."""
+def _spectrum(wires: int, device: torch.device) -> tuple[tuple[float, Tensor], ...]:
+    """Eigenvalues of `exchange_operator` with their projectors on a device."""
     values, vectors = np.linalg.eigh(exchange_operator(wires))
     values = np.round(values, 6)
     return tuple(
-        (float(value), torch.from_numpy(chosen @ chosen.conj().T))
+        (float(value), torch.from_numpy(chosen @ chosen.conj().T).to(device))
         for value in np.unique(values)
         for chosen in [vectors[:, values == value]]
     )
+
+
+@lru_cache
+def _pauli(device: torch.device) -> Tensor:
+    """`PAULI` on a device, shape (axis, 2, 2)."""
+    return torch.from_numpy(PAULI).to(device)
 
 
 class MatrixGate(Operation):
@@ -73,8 +79,8 @@ class Exchange(MatrixGate):
         """Shape (2^wires, 2^wires)."""
         weight = torch.as_tensor(self.data[0])
         parts = [
-            torch.exp(-1j * value * weight) * projector.to(weight.device)
-            for value, projector in _spectrum(len(self.wires))
+            torch.exp(-1j * value * weight) * projector
+            for value, projector in _spectrum(len(self.wires), weight.device)
         ]
         found: Tensor = qml.math.expand_matrix(
             torch.stack(parts).sum(dim=0), self.wires, wire_order=wire_order or self.wires
@@ -99,7 +105,7 @@ class SpinRotation(MatrixGate):
     def compute_matrix(vector: Tensor) -> Tensor:
         """Shape (2, 2) or (sample, 2, 2)."""
         vector = torch.as_tensor(vector)
-        pauli = torch.from_numpy(PAULI).to(vector.device)
+        pauli = _pauli(vector.device)
         # Away from zero, where the square root has no derivative.
         half = (vector.square().sum(dim=-1) + 1e-24).sqrt() / 2
         generator = torch.einsum("...a,aij->...ij", vector.to(pauli.dtype), pauli)

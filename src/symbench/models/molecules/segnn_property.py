@@ -11,6 +11,7 @@ from e3nn.o3 import Irreps, spherical_harmonics
 from torch import Tensor, nn
 
 from symbench.data.points.point_graph import PointGraph, mean_at
+from symbench.models.molecules.distances import direction
 from symbench.models.points.segnn import SEGNNLayer, SteerableGate, balanced_irreps, with_constant
 from symbench.models.points.steerable import SteerableLinear
 
@@ -72,7 +73,7 @@ class SEGNNProperty(nn.Module):
         near = squared[:, 0] < self.radius**2
         graph = replace(graph, edges=graph.edges[:, near], edge_scalars=graph.edge_scalars[near])
         harmonics = spherical_harmonics(
-            self.attributes, difference[near], normalize=True, normalization="component"
+            self.attributes, direction(difference[near]), normalize=False, normalization="component"
         )
         of_nodes = with_constant(mean_at(harmonics, graph.edges[0], len(graph.scalars)))
         scalars = torch.cat([squared[near], graph.edge_scalars], dim=1)

@@ -130,7 +130,7 @@ class EGNO(nn.Module):
         centre = centre[graph.sample_of_node].repeat(times, 1)
         speed = graph.velocities.norm(dim=1, keepdim=True)
         seen = torch.cat([speed, graph.scalars], dim=1).repeat(times, 1)
-        embedded = embed_times(times, self.time_embedding).to(seen)
+        embedded = embed_times(times, self.time_embedding, seen.device).to(seen)
         seen = torch.cat([seen, embedded.repeat_interleave(nodes, dim=0)], dim=1)
         features = self.embed(seen)
         branches = [*self.features, *self.positions]
@@ -163,8 +163,9 @@ def _bounded(features_in: int, features_out: int) -> nn.Module:
     return spectral_norm(nn.Linear(features_in, features_out), n_power_iterations=5)
 
 
-def embed_times(times: int, length: int) -> Tensor:
+def embed_times(times: int, length: int, device: torch.device | None = None) -> Tensor:
     """Sines and cosines of 0, 1, ..., shape (time, length)."""
-    rates = torch.exp(torch.arange(length // 2) * (-math.log(1e4) / (length // 2 - 1)))
-    angles = torch.arange(times)[:, None] * rates
+    steps = torch.arange(length // 2, device=device)
+    rates = torch.exp(steps * (-math.log(1e4) / (length // 2 - 1)))
+    angles = torch.arange(times, device=device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)

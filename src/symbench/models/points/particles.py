@@ -14,6 +14,8 @@ from symbench.errors import choose
 from symbench.models.perceptron import perceptron
 from symbench.models.sign_equivariant import ColumnLinear
 from symbench.symmetry.points.principal_axes import (
+    axes_frame,
+    determined_axes,
     minimal_frame,
     principal_axes,
     principal_frame,
@@ -122,6 +124,9 @@ class Framed(nn.Module):
         Raises:
             ConfigError: for another frame.
 
+        `forward` raises `SymmetryError` for particles whose positions leave the frame open, as two
+        particles in 3 dimensions do, or four at the corners of a square.
+
         """
         super().__init__()
         hidden = dimension * max(1, round(hidden / dimension))
@@ -129,14 +134,17 @@ class Framed(nn.Module):
         self.layers = nn.ModuleList(MessageLayer(hidden, 2) for _ in range(layers))
         self.decode = perceptron(hidden, hidden, dimension)
         self.origin = Origin(drift)
-        frames = {"principal_axes": principal_frame, "minimal": minimal_frame}
-        self.frame = frames[choose(frame, frames, "frame")]
+        self.minimal = choose(frame, ("principal_axes", "minimal"), "frame") == "minimal"
         self.anew = anew
 
     def forward(self, inputs: ParticleInputs) -> Tensor:
         """Positions, shape (sample, particle, axis); all poses go through in one batch."""
         centred = inputs.positions - inputs.positions.mean(dim=1, keepdim=True)
-        elements = self.frame(centred)
+        elements = (
+            minimal_frame(centred)
+            if self.minimal
+            else principal_frame(centred, others=[inputs.velocities])
+        )
         vectors = torch.stack([centred, inputs.velocities], dim=2)
         features = self.embed(_posed(elements, vectors))
         pair_features = invariants(inputs).repeat(len(elements), 1, 1, 1)
@@ -144,11 +152,17 @@ class Framed(nn.Module):
             if number and self.anew:
                 vectors = _returned(elements, features)
                 vectors = vectors - vectors.mean(dim=(1, 2), keepdim=True)
-                elements = self.frame(vectors.flatten(1, 2))
+                elements = self._frame_of_features(vectors.flatten(1, 2))
                 features = _posed(elements, vectors)
             features, _ = layer(features, pair_features)
         origin: Tensor = self.origin(inputs)
         return origin + _returned(elements, self.decode(features))[:, :, 0]
+
+    def _frame_of_features(self, vectors: Tensor) -> Tensor:
+        """Unchecked: positions were, and a step of training must not fail by chance."""
+        if self.minimal:
+            return minimal_frame(vectors, checked=False)
+        return axes_frame(principal_axes(vectors)[1])
 
 
 def _posed(elements: Tensor, vectors: Tensor) -> Tensor:
@@ -211,6 +225,7 @@ class SignEquivariantParticles(nn.Module):
     The construction is that of arXiv 2312.02339; the network h is our own design, since the
     paper's was not to be had. By default it is as large as `Framed` in every dimension. With
     `pair_invariants` the gates also see distances of pairs, and without, charges' products alone.
+    `forward` raises `SymmetryError` for positions that leave the axes open; see `determined_axes`.
     """
 
     def __init__(
@@ -253,7 +268,7 @@ class SignEquivariantParticles(nn.Module):
 
     def forward(self, inputs: ParticleInputs) -> Tensor:
         """Positions, shape (sample, particle, axis)."""
-        _, axes = principal_axes(inputs.positions)
+        axes = determined_axes(inputs.positions, inputs.velocities)
         centred = inputs.positions - inputs.positions.mean(dim=1, keepdim=True)
         features = self.embed(torch.stack([centred @ axes, inputs.velocities @ axes], dim=-1))
         pair_features = invariants(inputs)[..., : self.pair_invariants]

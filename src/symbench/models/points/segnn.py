@@ -14,6 +14,7 @@ from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
 from symbench.errors import ConfigError
 from symbench.models.homotopy import Free, Homotopy
+from symbench.models.molecules.distances import direction, length
 from symbench.models.points.steerable import SteerableLinear, blocks
 
 
@@ -199,7 +200,7 @@ class SEGNN(nn.Module):
         node_attributes = mean_at(edge_attributes, receivers, len(values))
         node_attributes = node_attributes + self.harmonics(graph.velocities)
         node_attributes = with_constant(node_attributes)
-        distance = _norm(difference)
+        distance = length(difference)
         edge_scalars = torch.cat([distance, graph.edge_scalars], dim=1)
         features = self.embed(values, node_attributes)
         for layer in self.layers:
@@ -210,14 +211,9 @@ class SEGNN(nn.Module):
     def harmonics(self, vectors: Tensor) -> Tensor:
         """Spherical harmonics of directions; y, z, x is e3nn's order of axes."""
         harmonics: Tensor = spherical_harmonics(
-            self.attributes, vectors, normalize=True, normalization="integral"
+            self.attributes, direction(vectors), normalize=False, normalization="integral"
         )
         return harmonics
-
-
-def _norm(vectors: Tensor) -> Tensor:
-    """Length with a gradient everywhere, shape (row, 1)."""
-    return (vectors.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()
 
 
 class SEGNNParticles(nn.Module):
