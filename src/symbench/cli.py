@@ -78,6 +78,50 @@ def fetch(
     stages.fetch(configuration, chosen, threads)
 
 
+@app.command("check-data")
+def check_data(
+    folder: Annotated[
+        Path, typer.Argument(help="Holds train/, valid/ and test/, or data/, or files *.xyz.")
+    ],
+    stats: Annotated[bool, typer.Option("--stats", help="Make stats.yaml.")] = False,
+    parity: Annotated[
+        list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
+    ] = None,
+    may_differ: Annotated[
+        list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
+    ] = None,
+) -> None:
+    """Check data of your own before anything is run: fields in The Well's schema, extended XYZ."""
+    from symbench.data.fields.check_data import check_folder
+    from symbench.data.fields.well import MAY_DIFFER
+    from symbench.data.molecules.check_configurations import (
+        check_configurations,
+        configuration_files,
+    )
+
+    signs = dict(_sign(each) for each in parity or [])
+    for name in may_differ or []:
+        choose(name, MAY_DIFFER, "difference between files")
+    if configurations := configuration_files(folder):
+        checked = check_configurations(configurations)
+    else:
+        checked = check_folder(folder, signs, may_differ or [], statistics=stats)
+    for line in checked.said:
+        print(line)
+    for problem in checked.problems:
+        print(f"symbench: {problem}", file=sys.stderr)
+    if checked.problems:
+        sys.exit(1)
+
+
+def _sign(text: str) -> tuple[str, int]:
+    """A field and its parity, from the command line."""
+    name, _, sign = text.rpartition("=")
+    if not name or sign not in ("1", "+1", "-1"):
+        raise SymBenchError(f"--parity is '{text}'; give it as NAME=-1, or NAME=1.")
+    return name, int(sign)
+
+
 @app.command()
 def audit(
     study: StudyOption,

@@ -37,7 +37,8 @@ def listing(repository: str, revision: str) -> dict[str, RepoFile]:
         return {file.path: file for file in _files(repository, revision)}
     except Exception as error:
         raise DataError(
-            f"The Hub does not list {repository} at revision {revision}: {_said(error)}"
+            f"The Hub does not list {repository} at revision {revision}: {_said(error)}; on a node "
+            "without a network, fetch where there is one first, or give a folder as 'source'."
         ) from None
 
 

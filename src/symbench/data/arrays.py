@@ -34,11 +34,15 @@ def read_arrays(path: Path, needed: Collection[str] = ()) -> dict[str, Array]:
 
     Raises:
         DataError: if the file is not there, cannot be read, refers to other files, lacks one of
-            some needed arrays, or holds values that are not finite.
+            some needed arrays, or holds anything but arrays of finite numbers.
 
     """
     with open_hdf5(path) as file:
-        arrays = {key: np.asarray(value[()]) for key, value in file.items()}
+        members = {key: file[key] for key in file}
+        for key, member in members.items():
+            if not isinstance(member, h5py.Dataset) or member.dtype.kind not in "fiub":
+                raise DataError(f"{path}: {key} is no array of real numbers.")
+        arrays = {key: np.asarray(member[()]) for key, member in members.items()}
     if missing := [name for name in needed if name not in arrays]:
         raise DataError(f"{path} holds no {', '.join(missing)}.")
     for key, value in arrays.items():
@@ -48,8 +52,13 @@ def read_arrays(path: Path, needed: Collection[str] = ()) -> dict[str, Array]:
 
 
 @contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
+def open_hdf5(path: Path, *, seen: bool = False) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
+
+    Args:
+        path: of the file.
+        seen: whether it was opened before: to look for links in it again would cost more than to
+            read a few frames.
 
     Raises:
         DataError: if it is missing, truncated or foreign, or where something in it lies in another
@@ -60,25 +69,29 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise DataError(f"{path} does not exist.")
     try:
         with h5py.File(path, "r") as file:
-            _refuse_elsewhere(path, file)
+            if not seen:
+                _refuse_elsewhere(path, file)
             yield file
-    except (OSError, KeyError) as error:
+    # What h5py raises depends on which bytes are wrong.
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
         raise DataError(
-            f"{path} is truncated, damaged or no HDF5 file of this kind: {error}."
+            f"{path} is truncated, damaged or no HDF5 file of this kind: {said}."
         ) from None
 
 
-def _refuse_elsewhere(path: Path, group: h5py.Group) -> None:
-    for name in group:
-        link = group.get(name, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            raise DataError(
-                f"{path}: '{name}' is a link to {link.filename}; copy the data into one file."
-            )
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            _refuse_elsewhere(path, item)
-        elif item.is_virtual or item.external:
-            raise DataError(
-                f"{path}: '{item.name}' takes its values from other files; copy them into one file."
-            )
+def _refuse_elsewhere(path: Path, file: h5py.File) -> None:
+    """Refuse links to other files, and arrays whose values lie in other files."""
+
+    def link_target(name: str, link: object) -> str | None:
+        if not isinstance(link, h5py.ExternalLink):
+            return None
+        return f"'{name}' is a link to {link.filename}; copy the data into one file."
+
+    def elsewhere(name: str, item: object) -> str | None:
+        if not isinstance(item, h5py.Dataset) or not (item.is_virtual or item.external):
+            return None
+        return f"'/{name}' takes its values from other files; copy them into one file."
+
+    if found := file.visititems_links(link_target) or file.visititems(elsewhere):
+        raise DataError(f"{path}: {found}")

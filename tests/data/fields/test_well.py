@@ -6,12 +6,14 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import h5py
 import pytest
 import torch
 
 from symbench.data.dataset import TaskOptions
 from symbench.data.fields.grid_data import FieldData
 from symbench.data.fields.well import LICENCE, OTHER_LICENCE, Well
+from symbench.data.manifest import check_data, unlike_manifest
 from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.files import sha256
@@ -29,6 +31,30 @@ def test_folder_is_linked_and_checked(turbulence, tmp_path):
         "stats.yaml",
         "train/decaying_turbulence_decay.hdf5",
         "test/decaying_turbulence_decay.hdf5",
+    }
+
+
+@pytest.mark.tried("The Well's files", "own data, whose licence the config says", "right")
+def test_the_licence_of_own_data_is_what_the_config_says(turbulence, tmp_path):
+    dataset = Well(dataset="mine", source=str(turbulence), licence="ODbL-1.0")
+    fetched(dataset, tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text())["licence"] == "ODbL-1.0"
+
+
+@pytest.mark.tried("The Well's files", "a source file rewritten in place after fetch", "refused")
+def test_a_source_that_is_rewritten_in_place_is_noticed(own, tmp_path):
+    directory = fetched(Well(dataset="mine", source=str(own)), tmp_path / "data")
+    source = own / "test" / "decaying_turbulence_decay.hdf5"
+    before = source.stat()
+    with h5py.File(source, "r+") as file:
+        file["t0_fields/pressure"][...] *= 2
+    assert source.stat().st_size == before.st_size
+    with pytest.raises(DataError, match=r"test/decaying.* was changed after it was fetched"):
+        check_data(directory, "fingerprint of a test")
+    (own / "stats.yaml").write_text("mean: 0\n")
+    assert set(unlike_manifest(directory)) == {
+        directory / "stats.yaml",
+        directory / "test" / source.name,
     }
 
 
@@ -141,6 +167,8 @@ def test_nothing_is_linked_into_another_folder_of_the_user(own, tmp_path):
         ({"trajectories": {"tests": 1}}, "'tests'.*Did you mean 'test'"),
         ({"trajectories": {"test": 0}}, "trajectories.test of Well is 0"),
         ({"trajectories": 3}, "trajectories of Well is 3: .* dictionary"),
+        ({"may_differ": ["boxes"]}, "difference between files 'boxes'.*Did you mean 'box'"),
+        ({"licence": ""}, "licence of Well is ''"),
         ({"revision": 1234567}, "revision of Well is 1234567: .* string"),
         ({"source": ""}, "source of Well is ''"),
         ({"dataset": None}, "dataset of Well is None"),

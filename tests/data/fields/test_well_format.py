@@ -214,14 +214,16 @@ def test_every_file_is_checked_when_the_data_are_opened(folder):
         time=np.arange(9) * 0.5,
         parameters={},
     )
-    with pytest.raises(DataError, match=r"other\.hdf5 has another grid or other fields than"):
+    with pytest.raises(DataError, match=r"other\.hdf5: cells: 6 x 6, but 8 x 8 in .*part\.hdf5"):
         FieldData(folder)
 
 
 def test_a_box_of_another_shape_in_any_file_refuses_swaps(folder):
     with h5py.File(folder / "test" / "part.hdf5", "a") as file:
         file["dimensions"]["y"][...] *= 2
-    data = FieldData(folder)
+    with pytest.raises(DataError, match=r"test/part\.hdf5: box: 2 x 4, but 2 x 2 in .*'box'"):
+        FieldData(folder)
+    data = FieldData(folder, may_differ=["box"])
     data.symmetry("flips")
     with pytest.raises(SymmetryError, match="not a symmetry of the box"):
         data.symmetry("D4")
@@ -253,7 +255,7 @@ def without_a_trajectory(file, values, path):
     ("replacement", "message"),
     [
         (as_virtual, "'/t0_fields/s' takes its values from other files"),
-        (as_external_link, "'s' is a link to .*elsewhere.h5"),
+        (as_external_link, "'t0_fields/s' is a link to .*elsewhere.h5"),
         (as_complex, "/t0_fields/s .* holds complex numbers"),
         (as_text, "/t0_fields/s .* holds no numbers"),
         (without_a_trajectory, r"has the shape \(2, 9, 8, 8\); the attributes of the file say"),
@@ -270,7 +272,7 @@ def test_fields_that_cannot_be_used_are_named(folder, replacement, message):
         if (field := replacement(file, values, path)) is not None:
             field.attrs.update(attributes)
     path.with_name("elsewhere.h5").rename(folder / "elsewhere.h5")
-    with pytest.raises(DataError, match=rf"part\.hdf5: .*{message}"):
+    with pytest.raises(DataError, match=rf"part\.hdf5: .*?{message}"):
         FieldData(folder)
 
 
@@ -308,7 +310,7 @@ def test_statistics_of_another_number_of_components(folder):
     content = yaml.safe_load((folder / "stats.yaml").read_text())
     content["std"]["v"] = 1.0
     (folder / "stats.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(DataError, match="7 means and 6 standard deviations of s, v, T"):
+    with pytest.raises(DataError, match="'std' of field 'v' has 1 numbers for 2 components"):
         FieldData(folder)
     (folder / "stats.yaml").write_text("mean: [")
     with pytest.raises(DataError, match=r"stats\.yaml is no YAML"):
@@ -327,8 +329,9 @@ def test_scores_are_the_wells_and_quantities_agree_with_them(folder):
     predicted, target = (
         data.normalizer.denormalize(values).movedim(1, -1) for values in (prediction, batch.targets)
     )
-    torch.testing.assert_close(scores["vrmse"], VRMSE.eval(predicted, target, metadata))
-    torch.testing.assert_close(scores["mse"], MSE.eval(predicted, target, metadata))
+    for name, theirs in (("vrmse", VRMSE), ("mse", MSE)):
+        expected = theirs.eval(predicted, target, metadata)
+        torch.testing.assert_close(scores[name].float(), expected)
 
     values, truth = split.values_of(prediction, batch), split.values_of(batch.targets, batch)
     variances = split.variance_of_targets(batch)
@@ -336,8 +339,9 @@ def test_scores_are_the_wells_and_quantities_agree_with_them(folder):
     assert split.quantities[:3] == ("s", "v_x", "v_y")
     for place, name in enumerate(split.quantities):
         squared = (values[name] - truth[name]).square().mean(dim=1)
-        torch.testing.assert_close(scores["mse"][:, place], squared)
-        torch.testing.assert_close(scores["vrmse"][:, place], (squared / variances[name]).sqrt())
+        torch.testing.assert_close(scores["mse"][:, place].double(), squared)
+        relative = (squared / variances[name]).sqrt()
+        torch.testing.assert_close(scores["vrmse"][:, place].double(), relative)
     # Components of one field share their scale, so that it does not change when the group acts.
     assert split.scales["v_x"] == split.scales["v_y"] != split.scales["s"]
     assert split.scales["s"] == pytest.approx(

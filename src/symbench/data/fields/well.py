@@ -27,8 +27,11 @@ HUB = "hub"
 THE_WELL = "polymathic-ai"
 LICENCE = "CC-BY-4.0 (The Well, arXiv 2412.00568)"
 OTHER_LICENCE = "unknown: the licence of the folder's owner"
-_STATISTICS = "stats.yaml"
+STATISTICS = "stats.yaml"
 SplitName = Annotated[str, one_of(SPLITS, "split of The Well")]
+# What the files of a data set need not have in common, if the task says so.
+MAY_DIFFER = ("box", "time_step")
+Difference = Annotated[str, one_of(MAY_DIFFER, "difference between files")]
 
 
 class Well(FieldDataset):
@@ -51,6 +54,14 @@ class Well(FieldDataset):
         {}, description="only so many trajectories of a split, the first of its files"
     )
     organisation: Text = Field(THE_WELL, description="owner of the Hub repository")
+    may_differ: list[Difference] = Field(
+        [],
+        description='what the files need not have in common: "box", "time_step", or both; where '
+        "frames are not equally far from each other, models know frames and no times",
+    )
+    licence: Text | None = Field(
+        None, description="of the data; that of The Well, and unknown for data of others, if null"
+    )
 
     @property
     def repository(self) -> str:
@@ -70,40 +81,56 @@ class Well(FieldDataset):
             input_steps=options.input_steps,
             parity=options.parity,
             trajectories=self.trajectories,
+            may_differ=self.may_differ,
         )
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Bring the files to the directory: links to those of a folder, or downloads."""
-        from symbench.data.fields.well_format import read_header
-
         from_hub = self.source == HUB
         files = (
             self._download(directory)
             if from_hub
             else self._linked(directory, Path(self.source).expanduser())
         )
-        for path in files:
-            if path.name != _STATISTICS:
-                read_header(path)
+        self._check(files)
         hub, folder = f"{self.repository}@{self.revision}", f"folder {Path(self.source).name}"
         return Manifest(
             source=f"Hugging Face dataset {hub}" if from_hub else folder,
-            licence=LICENCE if from_hub and self.organisation == THE_WELL else OTHER_LICENCE,
+            licence=self.licence
+            or (LICENCE if from_hub and self.organisation == THE_WELL else OTHER_LICENCE),
             parameters=self.model_dump(include={"dataset", "splits", "files_per_split"}),
             files=tuple(files),
         )
+
+    def _check(self, files: Sequence[Path]) -> None:
+        """Raise `DataError` unless the files and their statistics belong together."""
+        from symbench.data.fields.well_format import (
+            read_header,
+            read_statistics,
+            refuse_different,
+        )
+
+        statistics, *others = files
+        headers = [read_header(path) for path in others]
+        refuse_different(headers, self.may_differ)
+        fields = (*headers[0].fields, *headers[0].constant_fields)
+        for key in ("mean", "std"):
+            read_statistics(statistics, fields, key, len(headers[0].axes))
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
         return sorted(names)[: self.files_per_split]
 
     def _linked(self, directory: Path, folder: Path) -> list[Path]:
         """Links to the files of a folder; the files themselves where it is this directory."""
-        if not (folder / _STATISTICS).is_file():
-            raise DataError(f"{folder / _STATISTICS} is missing: normalisation is unknown.")
-        data = folder / "data" if (folder / "data").is_dir() else folder
-        wanted = {_STATISTICS: folder / _STATISTICS}
+        if not (folder / STATISTICS).is_file():
+            raise DataError(
+                f"{folder / STATISTICS} is missing: normalisation is unknown; `symbench check-data "
+                f"{folder} --stats` makes it."
+            )
+        data = data_root(folder)
+        wanted = {STATISTICS: folder / STATISTICS}
         for split in self.splits:
-            names = [path.name for path in data.glob(f"{split}/*") if _is_data(path.name)]
+            names = [path.name for path in data.glob(f"{split}/*") if is_data(path.name)]
             if not names:
                 raise DataError(f"{data / split} holds no HDF5 file.")
             wanted |= {f"{split}/{name}": data / split / name for name in self._chosen(names)}
@@ -123,10 +150,10 @@ class Well(FieldDataset):
         from symbench.hub import listing
 
         files = listing(self.repository, self.revision)
-        wanted = {_STATISTICS: _STATISTICS}
+        wanted = {STATISTICS: STATISTICS}
         for split in self.splits:
             names = [name for name in files if name.startswith(f"data/{split}/")]
-            names = self._chosen([name for name in names if _is_data(name)])
+            names = self._chosen([name for name in names if is_data(name)])
             wanted |= {name: f"{split}/{Path(name).name}" for name in names}
         return files, wanted
 
@@ -154,7 +181,13 @@ class Well(FieldDataset):
             )
 
 
-def _is_data(name: str) -> bool:
+def data_root(folder: Path) -> Path:
+    """Where the splits of a folder in The Well's layout are."""
+    return folder / "data" if (folder / "data").is_dir() else folder
+
+
+def is_data(name: str) -> bool:
+    """Whether a file of this name holds fields."""
     return name.endswith((".hdf5", ".h5"))
 
 

@@ -4,8 +4,8 @@ Schema: PolymathicAI/the_well, docs/data_format. Meaning comes from the file, ne
 only parity, which the schema does not know, comes from the caller.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,24 @@ import numpy as np
 import yaml
 
 from symbench.data.arrays import open_hdf5
+from symbench.data.fields.well_attributes import (
+    Array,
+    attribute,
+    flags,
+    member,
+    subgroup,
+    text,
+    texts,
+    where,
+    whole,
+)
+from symbench.data.fields.well_grid import read_axes, read_boundary, read_times
 from symbench.errors import DataError
 from symbench.symmetry.grids.field import Field, channel_count
 
-Array = np.ndarray
-
 _GROUPS = ("dimensions", "boundary_conditions", "t0_fields", "t1_fields", "t2_fields")
+_SAME_LENGTH = 1e-4
+_SAME_STEP = 1e-2
 
 
 @dataclass(frozen=True)
@@ -29,15 +41,20 @@ class WellFile:
     Attributes:
         path: where it is.
         dataset: name of the data set.
-        axes: names of the spatial axes.
+        axes: names of the spatial axes: x, then y, then z.
         shape: cells along each axis.
         extent: length of each axis, in the units of the data set.
-        boundary: kind of boundary along each axis: PERIODIC, WALL or OPEN.
+        boundary: what bounds each axis, such as PERIODIC; see `read_boundary`.
         fields: fields that vary in time, in channel order (order 0, then 1, then 2).
         constant_fields: fields that do not.
+        stored: type and, where the file gives it, unit of each field, by name.
+        varies: of each field, by name, whether its array has an axis of trajectories, one of time,
+            and each of space.
+        units: of axes and time, where the file gives them.
         trajectories: number of trajectories.
         steps: frames in each.
-        time_step: time between two frames.
+        time_step: mean time between two frames.
+        steady: whether all frames are equally far from each other.
 
     """
 
@@ -49,14 +66,75 @@ class WellFile:
     boundary: tuple[str, ...]
     fields: tuple[Field, ...]
     constant_fields: tuple[Field, ...]
+    stored: Mapping[str, str]
+    varies: Mapping[str, tuple[bool, ...]]
+    units: tuple[str, ...]
     trajectories: int
     steps: int
     time_step: float
+    steady: bool
 
     @property
-    def content(self) -> tuple[object, ...]:
-        """What all files of a data set must have in common."""
-        return self.shape, self.fields, self.constant_fields
+    def content(self) -> dict[str, str]:
+        """What all files of a data set must have in common, in words."""
+        return {
+            "fields": self._listed(self.fields),
+            "fields that are constant in time": self._listed(self.constant_fields),
+            "cells": " x ".join(map(str, self.shape)),
+            "boundaries": "; ".join(self.boundary),
+            "units of space and time": ", ".join(self.units) or "none",
+        }
+
+    def _listed(self, fields: Sequence[Field]) -> str:
+        kinds = ("scalar", "vector", "matrix")
+        named = [f"{f.name} ({kinds[f.order]}, {self.stored[f.name]})" for f in fields]
+        return ", ".join(named) or "none"
+
+    @property
+    def box(self) -> str:
+        """Length of each axis, in words."""
+        return " x ".join(f"{length:.6g}" for length in self.extent)
+
+
+def differences(headers: Sequence[WellFile], may_differ: Collection[str] = ()) -> list[str]:
+    """What keeps files from being one data set: a sentence for each file and each thing.
+
+    Every file is held against the first one.
+
+    Args:
+        headers: of the files of all splits.
+        may_differ: what may be different: "box", "time_step", or both.
+
+    """
+    first = headers[0]
+    found = []
+    for header in headers:
+        told: list[tuple[str, str, str, str | None]] = [
+            (what, mine, first.content[what], None)
+            for what, mine in header.content.items()
+            if mine != first.content[what]
+        ]
+        if header.axes == first.axes and not np.allclose(
+            header.extent, first.extent, rtol=_SAME_LENGTH, atol=0
+        ):
+            told.append(("box", header.box, first.box, "box"))
+        if not np.isclose(header.time_step, first.time_step, rtol=_SAME_STEP, atol=0):
+            mine, theirs = f"{header.time_step:.6g}", f"{first.time_step:.6g}"
+            told.append(("time step", mine, theirs, "time_step"))
+        if not header.steady:
+            told.append(("time between frames", "not always the same", "", "time_step"))
+        for what, mine, theirs, name in told:
+            if name not in may_differ:
+                held = f", but {theirs} in {first.path}" if theirs else ""
+                allow = f"; if it should be, list '{name}' in the parameter may_differ"
+                found.append(f"{header.path}: {what}: {mine}{held}{allow if name else ''}.")
+    return found
+
+
+def refuse_different(headers: Sequence[WellFile], may_differ: Collection[str] = ()) -> None:
+    """Raise `DataError` with the first of the `differences`, if there is one."""
+    if found := differences(headers, may_differ):
+        raise DataError(found[0])
 
 
 def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile:
@@ -70,178 +148,160 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
     with open_hdf5(path) as file:
         if missing := [group for group in _GROUPS if group not in file]:
             raise DataError(f"{path} is not in The Well's schema: it has no {', '.join(missing)}.")
-        grid_type = _text(file.attrs.get("grid_type", "cartesian"))
-        if grid_type != "cartesian":
+        grid_type = text(attribute(file, "grid_type"))
+        if grid_type.lower() != "cartesian":
             raise DataError(f"{path} is on a {grid_type} grid; only cartesian grids have a group.")
-        axes = tuple(_texts(file["dimensions"], "spatial_dims"))
-        nodes = [_numbers(file["dimensions"], axis).reshape(-1) for axis in axes]
-        for axis, values in zip(axes, nodes, strict=True):
-            if len(values) < 2:
-                raise DataError(f"{path}: axis '{axis}' has {len(values)} cells; 2 are needed.")
-        time = np.atleast_1d(_numbers(file["dimensions"], "time"))
-        time = time.reshape(-1, time.shape[-1])[0]
+        dimensions = subgroup(file, "dimensions")
+        axes = read_axes(file)
+        boundary = read_boundary(file, axes)
+        trajectories = whole(file, "n_trajectories")
+        steps, time_step, steady = read_times(file, trajectories)
         varying: list[Field] = []
         constant: list[Field] = []
+        stored: dict[str, str] = {}
+        varies: dict[str, tuple[bool, ...]] = {}
         for order in (0, 1, 2):
-            group = file[f"t{order}_fields"]
-            for name in _texts(group, "field_names"):
+            group = subgroup(file, f"t{order}_fields")
+            for name in texts(group, "field_names"):
+                dataset = member(group, name)
+                if name in stored:
+                    raise DataError(f"{path} has two fields of the name '{name}'.")
+                lengths = [trajectories, steps, *(axis.cells for axis in axes)]
+                varies[name] = _check_shape(dataset, order, lengths)
                 field = Field(name, order, (parity or {}).get(name, 1))
-                varies = _attribute(_member(group, name), "time_varying")
-                (varying if varies else constant).append(field)
-        unknown = set(parity or {}) - {field.name for field in varying + constant}
-        if unknown:
+                (varying if varies[name][1] else constant).append(field)
+                unit = f" in {text(dataset.attrs['units'])}" if "units" in dataset.attrs else ""
+                stored[name] = f"{dataset.dtype.name}{unit}"
+        if unknown := set(parity or {}) - set(stored):
             raise DataError(
                 f"Parity is given for {', '.join(sorted(unknown))}, which {path} does not hold."
             )
-        header = WellFile(
+        if not varying:
+            raise DataError(f"{path} holds no field that varies in time.")
+        return WellFile(
             path=path,
-            dataset=_text(_attribute(file, "dataset_name")),
-            axes=axes,
-            shape=tuple(len(values) for values in nodes),
-            extent=tuple(float(len(v) * (v[-1] - v[0]) / (len(v) - 1)) for v in nodes),
-            boundary=_boundary(file, axes),
+            dataset=text(attribute(file, "dataset_name")),
+            axes=tuple(axis.name for axis in axes),
+            shape=tuple(axis.cells for axis in axes),
+            extent=tuple(axis.length for axis in axes),
+            boundary=boundary,
             fields=tuple(varying),
             constant_fields=tuple(constant),
-            trajectories=int(_attribute(file, "n_trajectories")),
-            steps=len(time),
-            time_step=float(time[1] - time[0]) if len(time) > 1 else 0.0,
+            stored=stored,
+            varies=varies,
+            units=tuple(
+                f"{name} in {text(dimensions[name].attrs['units'])}"
+                for name in [*(axis.name for axis in axes), "time"]
+                if "units" in dimensions[name].attrs
+            ),
+            trajectories=trajectories,
+            steps=steps,
+            time_step=time_step,
+            steady=steady,
         )
-        for field in (*header.fields, *header.constant_fields):
-            _check_field(file, header, field)
-        return header
 
 
-def _member(group: h5py.Group, name: str) -> h5py.Dataset:
-    """An array of a group; raises `DataError` if the group has none of that name."""
-    member = group.get(name)
-    if not isinstance(member, h5py.Dataset):
-        raise DataError(f"{group.file.filename}: {group.name} holds no array '{name}'.")
-    return member
+def _check_shape(dataset: h5py.Dataset, order: int, lengths: Sequence[int]) -> tuple[bool, ...]:
+    """Which axes of trajectories, time and space a field has.
 
-
-def _numbers(group: h5py.Group, name: str) -> Array:
-    member = _member(group, name)
-    if member.dtype.kind not in "fiu":
-        raise DataError(f"{group.file.filename}: {member.name} holds no real numbers.")
-    return np.asarray(member, dtype=float)
-
-
-def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> Array:
-    """An attribute; raises `DataError` if there is none."""
-    if name not in item.attrs:
-        raise DataError(f"{item.file.filename}: {item.name} has no attribute '{name}'.")
-    return item.attrs[name]
-
-
-def _texts(item: h5py.Group | h5py.Dataset, name: str) -> list[str]:
-    """An attribute that holds texts, none where it is empty."""
-    value = _attribute(item, name)
-    return [] if isinstance(value, h5py.Empty) else [_text(each) for each in np.atleast_1d(value)]
-
-
-def _check_field(file: h5py.File, header: WellFile, field: Field) -> None:
-    """Refuse a field that is not what the header and its attributes say."""
-    member = _member(file[f"t{field.order}_fields"], field.name)
-    if member.dtype.kind not in "fiub":
-        what = (
-            "complex numbers: store two real fields" if member.dtype.kind == "c" else "no numbers"
-        )
-        raise DataError(f"{header.path}: {member.name} (dtype {member.dtype}) holds {what}.")
-    varies = _attribute(member, "dim_varying")
-    if len(varies) != len(header.axes):
+    Raises `DataError` if its shape is another than its attributes say, or values cannot be read.
+    """
+    dimension = len(lengths) - 2
+    along = flags(dataset, "dim_varying", dimension)
+    varies = (*flags(dataset, "sample_varying"), *flags(dataset, "time_varying"), *along)
+    expected = tuple(itertools.compress(lengths, varies)) + (dimension,) * order
+    if dataset.shape != expected:
         raise DataError(
-            f"{header.path}: attribute 'dim_varying' of {member.name} has {len(varies)} entries "
-            f"for {len(header.axes)} axes."
+            f"{where(dataset)} has the shape {dataset.shape}; the attributes of the file say "
+            f"{expected}."
         )
-    leading = [header.trajectories] if _attribute(member, "sample_varying") else []
-    leading += [header.steps] if _attribute(member, "time_varying") else []
-    space = [cells for cells, along in zip(header.shape, varies, strict=True) if along]
-    expected = (*leading, *space, *[len(header.axes)] * field.order)
-    if member.shape != expected:
-        raise DataError(
-            f"{header.path}: {member.name} has the shape {member.shape}; the attributes of the "
-            f"file say {expected}."
-        )
+    # A filter that is not installed is only missed when values are read.
+    dataset[(0,) * dataset.ndim]
+    return varies
 
 
 def read_frames(header: WellFile, trajectory: int, start: int, stop: int) -> Array:
-    """Frames start to stop of one trajectory, shape (time, channel, *space), in file units."""
-    with _reopened(header) as file:
-        return _stack(file, header, header.fields, trajectory, slice(start, stop))
+    """Frames start to stop of one trajectory, shape (time, channel, *space), in file units.
+
+    In double precision where single precision would not hold the numbers of the file.
+    """
+    return _read(header, header.fields, trajectory, start, stop)
 
 
 def read_constants(header: WellFile, trajectory: int) -> Array:
-    """The constant fields of one trajectory, shape (channel, *space)."""
-    with _reopened(header) as file:
-        return _stack(file, header, header.constant_fields, trajectory, slice(0, 1))[0]
+    """The constant fields of one trajectory, shape (channel, *space); types as `read_frames`."""
+    return _read(header, header.constant_fields, trajectory, 0, 1)[0]
 
 
-@contextmanager
-def _reopened(header: WellFile) -> Iterator[h5py.File]:
-    """A file whose header was read: to look for links again would cost more than a few frames."""
-    try:
-        with h5py.File(header.path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
-        raise DataError(f"{header.path} was changed while it was in use: {error}.") from None
+def read_field(header: WellFile, field: Field, trajectory: int, start: int, stop: int) -> Array:
+    """Frames of one field as `read_frames`; a constant field is the same in all frames."""
+    return _read(header, [field], trajectory, start, stop)
 
 
-def _stack(
-    file: h5py.File, header: WellFile, fields: Sequence[Field], trajectory: int, time: slice
+def _read(
+    header: WellFile, fields: Sequence[Field], trajectory: int, start: int, stop: int
 ) -> Array:
     dimension = len(header.axes)
-    length = time.stop - time.start
-    result = np.empty((length, channel_count(fields, dimension), *header.shape), np.float32)
-    channel = 0
-    for field in fields:
-        dataset = file[f"t{field.order}_fields"][field.name]
-        index: list[int | slice] = []
-        if dataset.attrs["sample_varying"]:
-            index.append(trajectory)
-        if dataset.attrs["time_varying"]:
-            index.append(time)
-        values = np.asarray(dataset[tuple(index)])
-        if not dataset.attrs["time_varying"]:
-            values = values[None]
-        # Axes that the field does not depend on are left out of the file.
-        for axis, varies in enumerate(dataset.attrs["dim_varying"]):
-            if not varies:
-                values = np.expand_dims(values, 1 + axis)
-        components = field.channels(dimension)
-        values = values.reshape(*values.shape[: 1 + dimension], components)
-        result[:, channel : channel + components] = np.moveaxis(values, -1, 1)
-        channel += components
+    count = channel_count(fields, dimension)
+    with open_hdf5(header.path, seen=True) as file:
+        arrays = [file[f"t{field.order}_fields"][field.name] for field in fields]
+        wide = np.result_type(np.float32, *(array.dtype for array in arrays)).itemsize > 4
+        result = np.empty((stop - start, count, *header.shape), np.float64 if wide else np.float32)
+        channel = 0
+        for field, array in zip(fields, arrays, strict=True):
+            sample_varying, time_varying, *along = header.varies[field.name]
+            index = [trajectory] * sample_varying + [slice(start, stop)] * time_varying
+            values = array[tuple(index)]
+            # Axes that the field does not depend on are left out of the file.
+            missing = [place for place, kept in enumerate([time_varying, *along]) if not kept]
+            values = np.expand_dims(values, tuple(missing))
+            components = field.channels(dimension)
+            values = values.reshape(*values.shape[: 1 + dimension], components)
+            result[:, channel : channel + components] = np.moveaxis(values, -1, 1)
+            channel += components
     return result
 
 
-def _boundary(file: h5py.File, axes: Sequence[str]) -> tuple[str, ...]:
-    kinds = dict.fromkeys(axes, "OPEN")
-    for condition in file["boundary_conditions"].values():
-        kind = _text(_attribute(condition, "bc_type")).upper()
-        kinds.update(dict.fromkeys(_texts(condition, "associated_dims"), kind))
-    return tuple(kinds[axis] for axis in axes)
+def read_statistics(
+    path: Path, fields: Sequence[Field], key: str, dimension: int | None = None
+) -> tuple[float, ...]:
+    """One statistic per channel from a stats.yaml, in the order of its axes.
 
+    Args:
+        path: of the file.
+        fields: the fields in channel order.
+        key: such as "mean".
+        dimension: number of spatial axes, where the number of components is to be checked.
 
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    Raises:
+        DataError: if it is not there, not finite, a negative deviation, or has another number of
+            components than its field.
 
-
-def read_statistics(path: Path, fields: Sequence[Field], key: str) -> tuple[float, ...]:
-    """One statistic per channel from a stats.yaml; raises `DataError` if it is not there."""
+    """
     try:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        raise DataError(f"{path} is missing: the normalisation of the fields is unknown.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} is missing: the normalisation of the fields is unknown; `symbench check-data "
+            "FOLDER --stats` makes it."
+        ) from None
+    except (yaml.YAMLError, ValueError, OSError) as error:
         said = " ".join(str(error).split())
         raise DataError(f"{path} is no YAML: {said}.") from None
     values: list[float] = []
     for field in fields:
         try:
             entry = np.ravel(content[key][field.name]).astype(float)
-        except (KeyError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError):
             raise DataError(f"{path} has no '{key}' of field '{field.name}'.") from None
         if not np.isfinite(entry).all():
             raise DataError(f"{path}: '{key}' of field '{field.name}' is not finite.")
+        if key.startswith(("std", "rms")) and (entry < 0).any():
+            raise DataError(f"{path}: '{key}' of field '{field.name}' is negative.")
+        if dimension is not None and len(entry) != field.channels(dimension):
+            raise DataError(
+                f"{path}: '{key}' of field '{field.name}' has {len(entry)} numbers for "
+                f"{field.channels(dimension)} components."
+            )
         values.extend(entry.tolist())
     return tuple(values)

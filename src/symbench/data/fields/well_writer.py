@@ -1,17 +1,23 @@
 """Writing files in The Well's HDF5 schema, and their statistics; see `well_format`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 import yaml
 
-from symbench.data.fields.well_format import WellFile, read_frames
+from symbench.data.fields.well_format import WellFile, read_field
+from symbench.errors import DataError
 from symbench.files import write_whole
-from symbench.symmetry.grids.field import Field, channel_count
+from symbench.symmetry.grids.field import Field
 
 Array = np.ndarray
+# By key of The Well and field: a number, or nested lists of one for each component.
+Statistics = dict[str, dict[str, object]]
+_KEYS = ("mean", "std", "rms")
+# Bytes of a field that are read at once.
+_PART = 2**26
 
 
 def write_file(
@@ -93,38 +99,88 @@ def write_file(
 
 
 def write_statistics(path: Path, headers: Sequence[WellFile]) -> None:
-    """Write stats.yaml over all frames of the files, with The Well's keys, per component."""
-    dimension = len(headers[0].axes)
-    fields = headers[0].fields
-    sums = np.zeros((4, channel_count(fields, dimension)))
-    frames = differences = 0
-    for header in headers:
-        for trajectory in range(header.trajectories):
-            values = read_frames(header, trajectory, 0, header.steps).astype(np.float64)
-            delta = np.diff(values, axis=0)
-            axes = (0, *range(2, values.ndim))
-            cells = np.prod(header.shape)
-            for row, term in enumerate((values, values**2, delta, delta**2)):
-                sums[row] += term.sum(axis=axes) / cells
-            frames += len(values)
-            differences += len(delta)
-    mean, square = sums[:2] / frames
-    mean_delta, square_delta = sums[2:] / max(differences, 1)
-    table = {
-        "mean": mean,
-        "std": np.sqrt(np.maximum(square - mean**2, 0)),
-        "rms": np.sqrt(square),
-        "mean_delta": mean_delta,
-        "std_delta": np.sqrt(np.maximum(square_delta - mean_delta**2, 0)),
-        "rms_delta": np.sqrt(square_delta),
-    }
-    content: dict[str, dict[str, object]] = {key: {} for key in table}
-    channel = 0
-    for field in fields:
-        components = field.channels(dimension)
-        for key, row in table.items():
-            part = row[channel : channel + components].reshape([dimension] * field.order)
-            content[key][field.name] = part.tolist()
-        channel += components
+    """Write the `field_statistics` of files as The Well's stats.yaml."""
+    content = field_statistics(headers)
     with write_whole(path) as temporary:
         temporary.write_text(yaml.safe_dump(content))
+
+
+def field_statistics(headers: Sequence[WellFile]) -> Statistics:
+    """Statistics of all fields over all frames of files, by The Well's keys and by field.
+
+    Mean, standard deviation (divided by n) and root mean square of each component; those of the
+    differences of frames that follow each other too, for fields that vary in time. Files are read
+    in parts, and in double precision.
+
+    Raises:
+        DataError: if a value is not finite.
+
+    """
+    content: Statistics = {f"{key}{of}": {} for of in ("", "_delta") for key in _KEYS}
+    dimension = len(headers[0].axes)
+    for field in (*headers[0].fields, *headers[0].constant_fields):
+        values, deltas = _Moments(), _Moments()
+        for header in headers:
+            for trajectory in range(header.trajectories):
+                for part, new in _parts(header, field, trajectory):
+                    values.add(part[-new:])
+                    deltas.add(np.diff(part, axis=0))
+        for of, moments in (("", values), ("_delta", deltas)):
+            if moments.count:
+                for key, row in zip(_KEYS, moments.results(), strict=True):
+                    shaped = row.reshape([dimension] * field.order)
+                    content[f"{key}{of}"][field.name] = shaped.tolist()
+    return content
+
+
+def _parts(header: WellFile, field: Field, trajectory: int) -> Iterator[tuple[Array, int]]:
+    """A trajectory in parts, each begun by the last frame of the one before, and what is new.
+
+    Frames of one field, shape (time, component, *space), in double precision.
+    """
+    steps = header.steps if field in header.fields else 1
+    frame = 8 * field.channels(len(header.axes)) * int(np.prod(header.shape))
+    length = max(1, _PART // frame)
+    for start in range(0, steps, length):
+        stop, before = min(start + length, steps), min(start, 1)
+        part = read_field(header, field, trajectory, start - before, stop).astype(np.float64)
+        if not np.isfinite(part).all():
+            raise DataError(
+                f"{header.path}: trajectory {trajectory} of field '{field.name}' holds values that "
+                f"are not finite, in frames {start} to {stop - 1}."
+            )
+        yield part, stop - start
+
+
+class _Moments:
+    """Mean and variance of components, from parts (Chan, Golub and LeVeque 1983).
+
+    Sums of squares about the mean of each part stay exact where the mean is much larger than what
+    varies about it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: Array = np.zeros(())
+        self.squares: Array = np.zeros(())
+
+    def add(self, values: Array) -> None:
+        """Add frames, shape (time, component, *space)."""
+        flat = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+        if not (new := flat.shape[1]):
+            return
+        mean = flat.mean(axis=1)
+        apart = mean - self.mean
+        total = self.count + new
+        self.squares = (
+            self.squares
+            + np.square(flat - mean[:, None]).sum(axis=1)
+            + apart**2 * (self.count * new / total)
+        )
+        self.mean = self.mean + apart * (new / total)
+        self.count = total
+
+    def results(self) -> tuple[Array, Array, Array]:
+        """Mean, standard deviation and root mean square of each component."""
+        variance = self.squares / self.count
+        return self.mean, np.sqrt(variance), np.sqrt(variance + self.mean**2)

@@ -1,0 +1,169 @@
+"""What `symbench check-data` says of a folder in The Well's schema, before anything is run."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from symbench.data.checked import Checked
+from symbench.data.dataset import SPLITS
+from symbench.data.fields.well import STATISTICS, data_root, is_data
+from symbench.data.fields.well_format import (
+    WellFile,
+    differences,
+    read_header,
+    read_statistics,
+)
+from symbench.data.fields.well_writer import field_statistics, write_statistics
+from symbench.errors import DataError, SymBenchError, SymmetryError
+from symbench.symmetry.grids.isometries import check_grid, named_group
+
+# Statistics that differ by more than this part of a standard deviation are of other data.
+_UNLIKE = 0.1
+# Names by dimension; the audit decides which of them the data have.
+_POINT_GROUPS = {
+    1: ("flip",),
+    2: ("D4", "C4", "flips", "C2", "flip_x", "flip_y"),
+    3: (
+        *("O_h", "O"),
+        *(f"{name}_{axis}" for name in ("D4h", "C4v", "D4", "C4") for axis in "xyz"),
+        *("flips", "klein4", "inversion", "C2_x", "C2_y", "C2_z", "flip_x", "flip_y", "flip_z"),
+    ),
+}
+
+
+def check_folder(
+    folder: Path,
+    parity: Mapping[str, int] | None = None,
+    may_differ: Collection[str] = (),
+    *,
+    statistics: bool = False,
+) -> Checked:
+    """Check all files of a folder: what they say, that they belong together, and all values.
+
+    Args:
+        folder: with {train,valid,test}/*.hdf5, or data/ with these.
+        parity: names the axial fields (-1).
+        may_differ: what the files need not have in common, "box" or "time_step".
+        statistics: make stats.yaml from the training data.
+
+    Raises:
+        DataError: if the folder holds no data.
+
+    """
+    root = data_root(folder)
+    headers: dict[str, list[WellFile]] = {}
+    problems: list[str] = []
+    for split in SPLITS:
+        for path in sorted(path for path in root.glob(f"{split}/*") if is_data(path.name)):
+            try:
+                headers.setdefault(split, []).append(read_header(path, parity))
+            except SymBenchError as error:
+                problems.append(str(error))
+    every = [header for files in headers.values() for header in files]
+    if not every:
+        if problems:
+            return Checked([], problems)
+        raise DataError(f"{root} holds no HDF5 file in {', '.join(f'{s}/' for s in SPLITS)}.")
+    problems += differences(every, may_differ)
+    said = [*_described(every[0]), *_counted(headers), *_carried(every)]
+    if not problems:
+        try:
+            said.append(_statistics(folder / STATISTICS, headers, make=statistics))
+        except DataError as error:
+            problems.append(str(error))
+    return Checked(said, problems)
+
+
+def _described(header: WellFile) -> Iterator[str]:
+    yield f"data set: {header.dataset}"
+    for key, value in header.content.items():
+        yield f"{key}: {value}"
+    yield f"box: {header.box}"
+    frames = "equally far from each other" if header.steady else "not equally far from each other"
+    yield f"time step: {header.time_step:.6g}, frames {frames}"
+    axial = [field.name for field in (*header.fields, *header.constant_fields) if field.parity < 0]
+    yield (
+        f"axial fields: {', '.join(axial) or 'none'}; a file does not say which fields change "
+        "their sign in a mirror, as a vorticity does: all others are taken for true scalars, "
+        "vectors and matrices"
+    )
+
+
+def _counted(headers: Mapping[str, Sequence[WellFile]]) -> Iterator[str]:
+    for split, files in headers.items():
+        frames = sorted({header.steps for header in files})
+        size = sum(header.path.stat().st_size for header in files)
+        yield (
+            f"{split}: {len(files)} files, {sum(header.trajectories for header in files)} "
+            f"trajectories of {' or '.join(map(str, frames)) or 'no'} frames, {size / 1e6:.3g} MB"
+        )
+
+
+def _carried(headers: Sequence[WellFile]) -> Iterator[str]:
+    """The groups that grid, box and boundaries of all files can carry."""
+    first = headers[0]
+    grids = {(header.shape, header.extent, header.boundary) for header in headers}
+
+    def carries(name: str) -> bool:
+        group = named_group(name, len(first.axes))
+        try:
+            for shape, extent, boundary in grids:
+                check_grid(group, shape, extent, boundary)
+        except SymmetryError:
+            return False
+        return True
+
+    found = [name for name in _POINT_GROUPS[len(first.axes)] if carries(name)]
+    shifts = [axis for axis in first.axes if carries(f"shifts_{axis}({_divisor(first, axis)})")]
+    found += [f"shifts_{axis}(n), n a divisor of {_cells(first, axis)}" for axis in shifts]
+    yield (
+        f"groups that the grid can carry: {', '.join(found) or 'none but the trivial one'}; the "
+        "audit decides which of them the data have"
+    )
+
+
+def _cells(header: WellFile, axis: str) -> int:
+    return header.shape[header.axes.index(axis)]
+
+
+def _divisor(header: WellFile, axis: str) -> int:
+    """The least number of shifts along an axis, a divisor of its cells."""
+    cells = _cells(header, axis)
+    return next(n for n in range(2, cells + 1) if cells % n == 0)
+
+
+def _statistics(path: Path, headers: Mapping[str, Sequence[WellFile]], *, make: bool) -> str:
+    """Read all values; make stats.yaml, or hold it against the training data.
+
+    Raises:
+        DataError: if a value is not finite, or stats.yaml cannot be used or made.
+
+    """
+    if make and path.exists():
+        raise DataError(f"{path} is there already, and is left as it is: move it away first.")
+    if make and "train" not in headers:
+        raise DataError(f"{path} is made from the training data, and train/ holds no file.")
+    made = None
+    for split in reversed(list(headers)):
+        if make and split == "train":
+            write_statistics(path, headers[split])
+            return f"statistics: {path}, made from the training data"
+        made = field_statistics(headers[split])
+    if not path.exists():
+        return f"statistics: there is no {path}; --stats makes it"
+    first = next(iter(headers.values()))[0]
+    unlike = []
+    for field in (*first.fields, *first.constant_fields):
+        mean, std = (
+            np.array(read_statistics(path, [field], key, len(first.axes)))
+            for key in ("mean", "std")
+        )
+        if made and "train" in headers:
+            true_mean, true_std = (
+                np.asarray(made[key][field.name], float).reshape(-1) for key in ("mean", "std")
+            )
+            apart = np.maximum(abs(mean - true_mean), abs(std - true_std))
+            unlike += [field.name] if (apart > _UNLIKE * true_std).any() else []
+    told = f", not those of the training data here for {', '.join(unlike)}" if unlike else ""
+    return f"statistics: {path}{told}"

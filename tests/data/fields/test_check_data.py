@@ -1,0 +1,183 @@
+"""`symbench check-data`: what it says, what it refuses, and the statistics that it makes."""
+
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from symbench import cli
+from symbench.data.fields import well_writer
+from symbench.data.fields.check_data import check_folder
+from symbench.data.fields.grid_data import FieldData
+from symbench.data.fields.well_format import read_header
+from symbench.errors import DataError
+from tests.data.fields import well_files
+
+
+@pytest.fixture
+def root(tmp_path):
+    return well_files.folder(tmp_path / "own", (4, 6), "f8")
+
+
+def said(root, key, **options):
+    checked = check_folder(root, **options)
+    [line] = [line for line in checked.said if line.startswith(key)]
+    return line
+
+
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["symbench", "check-data", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def test_a_folder_is_described(root, monkeypatch, capsys):
+    assert not command(monkeypatch, root, "--parity", "p=-1")
+    told = capsys.readouterr().out
+    for line in (
+        "fields: c (scalar, float64), p (scalar, float64), u (vector, float64), s (matrix, ",
+        "fields that are constant in time: k (scalar, float64)",
+        "cells: 4 x 6",
+        "box: 1 x 1",
+        "time step: 0.5, frames equally far",
+        "axial fields: p;",
+        "train: 2 files, 3 trajectories of 5 frames",
+        "groups that the grid can carry: flips, C2, flip_x, flip_y, shifts_x(n), n a divisor of 4",
+    ):
+        assert line in told
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [
+        ((5,), "flip, shifts_x(n), n a divisor of 5"),
+        ((4, 4), "D4, C4, flips, C2, flip_x, flip_y, shifts_x(n), "),
+        ((2, 2, 2), "O_h, O, "),
+        ((2, 2, 4), "D4h_z, C4v_z, D4_z, C4_z, flips, klein4, inversion, C2_x, "),
+    ],
+)
+def test_groups_are_proposed_in_each_dimension(tmp_path, shape, groups):
+    line = said(well_files.folder(tmp_path / "own", shape), "groups")
+    assert line.startswith(f"groups that the grid can carry: {groups}")
+
+
+def test_all_problems_are_told_one_a_line(root, monkeypatch, capsys):
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file["dimensions/time"][...] *= 2
+        file["dimensions/x"][...] *= 2
+    (root / "data/valid/0.hdf5").write_text("no HDF5")
+    assert command(monkeypatch, root) == 1
+    problems = capsys.readouterr().err.splitlines()
+    assert len(problems) == 3
+    assert all(line.startswith("symbench: ") for line in problems)
+    assert command(monkeypatch, root / "nowhere") == 1
+    assert "holds no HDF5 file" in capsys.readouterr().err
+
+
+@pytest.mark.tried("The Well's files", "one NaN in the last frame of the test file", "refused")
+def test_all_values_are_read(root):
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file["t2_fields/s"][-1, -1, -1, -1, 1, 0] = np.nan
+    [problem] = check_folder(root).problems
+    assert "test/0.hdf5: trajectory 0 of field 's' holds values that are not finite" in problem
+
+
+def formula(values, order):
+    """Mean, standard deviation and root mean square of each component."""
+    axes = tuple(range(values.ndim - order))
+    square = (values**2).mean(axes)
+    return values.mean(axes), values.std(axes), np.sqrt(square)
+
+
+@pytest.mark.parametrize("part", [1, 2**26])
+@pytest.mark.parametrize("shape", [(5,), (4, 6), (2, 3, 4)])
+def test_statistics_are_those_of_all_values_at_once(tmp_path, monkeypatch, shape, part):
+    monkeypatch.setattr(well_writer, "_PART", part)
+    root = well_files.folder(tmp_path / "own", shape)
+    (root / "stats.yaml").unlink()
+    assert "--stats makes it" in said(root, "statistics")
+    assert "made from the training data" in said(root, "statistics", statistics=True)
+    content = yaml.safe_load((root / "stats.yaml").read_text())
+    assert set(content) == {"mean", "std", "rms", "mean_delta", "std_delta", "rms_delta"}
+    for place in ("t0_fields/c", "t0_fields/k", "t1_fields/u", "t2_fields/s"):
+        parts = []
+        for path in sorted(root.glob("data/train/*.hdf5")):
+            with h5py.File(path) as file:
+                parts.append(file[place][()].astype(float))
+        order, name = int(place[1]), place[10:]
+        values = np.concatenate(parts)
+        cases = {"": values} if name == "k" else {"": values, "_delta": np.diff(values, axis=1)}
+        for suffix, each in cases.items():
+            for key, expected in zip(("mean", "std", "rms"), formula(each, order), strict=True):
+                np.testing.assert_allclose(content[key + suffix][name], expected, rtol=1e-9)
+    assert "k" not in content["std_delta"]
+    FieldData(root, input_steps=2)
+
+
+def test_statistics_are_never_overwritten(root):
+    before = (root / "stats.yaml").read_bytes()
+    [problem] = check_folder(root, statistics=True).problems
+    assert "is there already, and is left as it is" in problem
+    assert (root / "stats.yaml").read_bytes() == before
+
+
+@pytest.mark.tried("The Well's files", "stats.yaml of other data", "warned")
+def test_statistics_of_other_data_are_told(root):
+    (root / "stats.yaml").unlink()
+    check_folder(root, statistics=True)
+    assert "not those" not in said(root, "statistics")
+    content = yaml.safe_load((root / "stats.yaml").read_text())
+    content["std"]["u"][1] *= 2
+    (root / "stats.yaml").write_text(yaml.safe_dump(content))
+    assert said(root, "statistics").endswith("not those of the training data here for u")
+
+
+def test_constant_along_an_axis_and_alike_in_all_trajectories(tmp_path):
+    """Axes that a field leaves out count as if its values were repeated along them."""
+    profile = np.arange(6.0)
+    fields = {"c": (0, np.random.default_rng(0).normal(size=(2, 3, 4, 6)))}
+    path = tmp_path / "train" / "a.hdf5"
+    well_files.write(path, fields, {"x": well_files.centres(4), "y": well_files.centres(6)})
+    with h5py.File(path, "r+") as file:
+        file["t0_fields"].attrs["field_names"] = ["c", "k"]
+        file["t0_fields/k"] = profile
+        file["t0_fields/k"].attrs["dim_varying"] = [False, True]
+        file["t0_fields/k"].attrs.update({"sample_varying": False, "time_varying": False})
+    content = well_writer.field_statistics([read_header(path)])
+    assert content["mean"]["k"] == pytest.approx(profile.mean())
+    assert content["std"]["k"] == pytest.approx(profile.std())
+
+
+def test_wrong_options_are_one_sentence(root, monkeypatch, capsys):
+    assert command(monkeypatch, root, "--parity", "vorticity") == 1
+    assert "give it as NAME=-1" in capsys.readouterr().err
+    assert command(monkeypatch, root, "--may-differ", "boxes") == 1
+    assert "Did you mean 'box'" in capsys.readouterr().err
+    assert command(monkeypatch, root, "--parity", "vorticity=-1") == 1
+    assert "Parity is given for vorticity" in capsys.readouterr().err
+    with pytest.raises(DataError, match="holds no HDF5 file"):
+        check_folder(root.parent)
+
+
+XYZ = """3
+Properties=species:S:1:pos:R:3:forces:R:3 energy={energy}
+O 0 0 0 0 0 1
+H 0 0.8 0.6 0 0 -1
+H 0 -0.8 0.6 0 0 0
+"""
+
+
+def test_extended_xyz_is_checked_as_well(tmp_path, monkeypatch, capsys):
+    (tmp_path / "train.xyz").write_text(XYZ.format(energy=-1.0) + XYZ.format(energy=-2.5))
+    (tmp_path / "hot.xyz").write_text(XYZ.format(energy=-1.5))
+    assert not command(monkeypatch, tmp_path)
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == (
+        "train.xyz: 2 configurations of H2O, energies from -2.5 to -1 eV, with forces"
+    )
+    (tmp_path / "hot.xyz").write_text(XYZ.format(energy=-1.5).replace("O 0", "S 0"))
+    assert command(monkeypatch, tmp_path) == 1
+    assert "hot.xyz has atoms [16, 1, 1]" in capsys.readouterr().err
