@@ -35,7 +35,7 @@ FILES = {
     "symmetry/__init__.py": "",
     "symmetry/groups.py": "C4 = 4\n",
 }
-CACHED = (code.code_of, code._tree, code._digest, code._imports)
+CACHED = (code.code_of, code.tree, code._digest, code._imports)
 
 
 @pytest.fixture

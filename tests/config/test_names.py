@@ -79,8 +79,10 @@ def test_weights_that_cannot_be_there(tmp_path, checkpoint, words):
 def test_values_of_weights(tmp_path):
     place = f"models.tfno.checkpoints.{TASK}"
     for checkpoint, key, words in (
-        ({"vrmse": 0}, ".vrmse", "give more than 0"),
-        ({"commit": "x"}, ".commit", "unknown key; allowed here: repository, revision"),
+        ({"tolerance": 0}, ".tolerance", "give more than 0"),
+        ({"file": "weights.safetensors"}, "", "'file' and 'sha256' go together"),
+        ({"scores": {"vrmse": "low"}}, ".scores.vrmse", "give a number"),
+        ({"commit": "x"}, ".commit", "unknown key; allowed here: file, repository"),
         (None, "", "give keys and values (value: null)"),
     ):
         said = {"models": {"tfno": {"checkpoints": {TASK: checkpoint}}}}
@@ -188,7 +190,7 @@ FIELD_METRIC = "Unknown metric of decaying_turbulence "
     ("study", "changes", "key", "words"),
     [
         # W10: the VRMSE was given, or "inconclusive, n = 0".
-        (FIELDS, _of(metric="vrmes"), "of.metric", f"{FIELD_METRIC}'vrmes'; allowed: equivariance"),
+        (FIELDS, _of(metric="vrmes"), "of.metric", f"{FIELD_METRIC}'vrmes'; allowed: "),
         (FIELDS, _of(metric="vrmes"), "of.metric", "Did you mean 'vrmse'?"),
         (FIELDS, _of(metric="auc"), "of.metric", f"{FIELD_METRIC}'auc'"),
         (FIELDS, _of(metric="vrmse", over="force_mae"), "of.over", f"{FIELD_METRIC}'force_mae'"),

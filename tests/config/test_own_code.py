@@ -45,7 +45,7 @@ def test_every_kind_is_accepted(tmp_path):
 
 
 def test_a_group_of_a_user(tmp_path):
-    words = "'os:path' is no FiniteGroup of isometries in 2-D"
+    words = "'os:path' is neither a FiniteGroup of isometries nor a list of square matrices"
     assert_refused(tmp_path, {"tasks": {TASK: {"group": "os:path"}}}, f"tasks.{TASK}.group", words)
     words = "Cannot import group 'no.groups:Mine': No module named 'no'"
     said = {"tasks": {TASK: {"group": "no.groups:Mine"}}}

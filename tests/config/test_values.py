@@ -59,6 +59,17 @@ def test_training_lasts_for_epochs_or_for_steps(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"accumulate": 100}, "accumulate is 100; give at most batch_size"),
+        ({"epochs": 3, "first_phase_epochs": 4}, "first_phase_epochs is 4; give at most epochs"),
+    ],
+)
+def test_settings_of_a_training_fit_together(tmp_path, said, words):
+    assert_refused(tmp_path, {"training": said}, "training", words)
+
+
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "+1e-03", ".1e-2", "1.e-3", "0.001", "1.0e-3"])
 def test_numbers_that_yaml_takes_for_text(tmp_path, text):
     path = tmp_path / "mine.yaml"

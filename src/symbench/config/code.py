@@ -55,7 +55,8 @@ def _path(name: str) -> Path | None:
 
 
 @cache
-def _tree(name: str) -> ast.Module:
+def tree(name: str) -> ast.Module:
+    """The source of a module, parsed; empty where there is none."""
     path = _path(name)
     if path is None or path.suffix != ".py":
         return ast.Module([], [])
@@ -64,7 +65,7 @@ def _tree(name: str) -> ast.Module:
 
 @cache
 def _digest(name: str) -> str:
-    bare = _WithoutText().visit(_tree(name))
+    bare = _WithoutText().visit(tree(name))
     return hashlib.sha256(ast.dump(bare).encode()).hexdigest()
 
 
@@ -78,7 +79,7 @@ class _WithoutText(ast.NodeTransformer):
 @cache
 def _imports(name: str, deep: bool) -> list[str]:
     """Modules of the followed packages that a module imports, but for type checking."""
-    return sorted({found for node in _statements(_tree(name), deep) for found in _named(node)})
+    return sorted({found for node in _statements(tree(name), deep) for found in _named(node)})
 
 
 def _statements(node: ast.AST, deep: bool) -> Iterator[ast.AST]:

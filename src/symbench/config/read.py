@@ -30,6 +30,7 @@ from symbench.config.yaml_files import (
     read_yaml,
     without,
 )
+from symbench.data.raw_files import FOLDERS_VARIABLE, RawFiles
 from symbench.errors import ConfigError, choose
 from symbench.layout import Layout
 
@@ -50,6 +51,7 @@ class Configuration:
         overrides: single keys set on top, as "studies.ace.training.epochs=3".
         raw_files: folders where raw files are looked for.
         scratch: folder of a node for data, if any.
+        left_out: a sentence for each optional study whose raw files are not at hand.
 
     """
 
@@ -61,6 +63,7 @@ class Configuration:
     overrides: tuple[str, ...] = ()
     raw_files: tuple[Path, ...] = ()
     scratch: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def data(self) -> dict[tuple[str, str], Task]:
@@ -141,17 +144,41 @@ def _checked(
             )
         if not built[name].runs:
             raise MisplacedError(["only_tasks"], f"no run of {name} is left.")
+    raw_files = tuple(folder.parent / Path(path).expanduser() for path in parsed.raw_files)
+    lacking = _lacking(built, RawFiles(raw_files))
+    for name, sentence in lacking.items():
+        if name in (asked or ()) or len(lacking) == len(built):
+            raise MisplacedError(["studies", name], sentence)
     name = parsed.name or parsed.size
     return Configuration(
         size=parsed.size,
         name=name,
         layout=Layout(Path(parsed.data).expanduser(), Path(parsed.results).expanduser() / name),
-        studies=built,
+        studies={name: study for name, study in built.items() if name not in lacking},
         files=tuple(chain),
         overrides=tuple(overrides),
-        raw_files=tuple(folder.parent / Path(path).expanduser() for path in parsed.raw_files),
+        raw_files=raw_files,
         scratch=parsed.scratch,
+        left_out=tuple(f"{name} is left out: {sentence}" for name, sentence in lacking.items()),
     )
+
+
+def _lacking(studies: Mapping[str, Study], raw_files: RawFiles) -> dict[str, str]:
+    """A sentence for each optional study that needs a raw file which is not at hand."""
+    found = {}
+    for name, study in studies.items():
+        if not study.settings.optional:
+            continue
+        needed = [file for task in study.tasks.values() for file in task.dataset.raw_files_needed]
+        needed += [
+            run.checkpoint.file for run in study.runs if run.checkpoint and run.checkpoint.file
+        ]
+        if missing := [file for file in dict.fromkeys(needed) if raw_files.find(file) is None]:
+            found[name] = (
+                f"it needs {', '.join(missing)} in or below a folder of {FOLDERS_VARIABLE} or of "
+                "the key 'raw_files'."
+            )
+    return found
 
 
 def _study_file(name: str, folder: Path) -> Path:

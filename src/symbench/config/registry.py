@@ -61,6 +61,11 @@ def module_of(kind: Kind, name: str) -> str:
     return _entry(kind, name).module
 
 
+def path_of(kind: Kind, name: str) -> str:
+    """`package.module:Name` of the code behind a name, which is not imported."""
+    return _entry(kind, name).value
+
+
 def _entry(kind: Kind, name: str) -> EntryPoint:
     if ":" in name:
         return EntryPoint(name, name, f"symbench.{kind}")

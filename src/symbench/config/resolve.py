@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from symbench.config import registry
+from symbench.config.arguments import check_arguments
 from symbench.config.claims import check_claim, check_published
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at, said
@@ -17,6 +18,7 @@ from symbench.config.run import WEIGHTS, Run, SweepPoint, Task
 from symbench.config.schema import (
     ArmSettings,
     Checkpoint,
+    ModelSettings,
     RunBlock,
     Settings,
     StudySettings,
@@ -103,15 +105,29 @@ def _check_code(settings: StudySettings) -> None:
     for name, model in settings.models.items():
         with at("models", name, "architecture"):
             registry.check("models", model.architecture)
+        with at("models", name):
+            _check_arguments("models", model.architecture, model)
     for name, treatment in settings.treatments.items():
         with at("treatments", name, "method"):
             registry.check("treatments", treatment.method)
+        with at("treatments", name):
+            _check_arguments("treatments", treatment.method, treatment)
     for number, figure in enumerate(settings.figures):
         with at("figures", str(number), "draw" if figure.draw else "name"):
             registry.check("figures", figure.draw or figure.name)
     for number, table in enumerate(settings.tables):
         with at("tables", str(number)):
             registry.check("tables", table)
+
+
+def _check_arguments(
+    kind: registry.Kind, code: str, described: ModelSettings | TreatmentSettings
+) -> None:
+    with at("settings"):
+        check_arguments(kind, code, described.settings)
+    for pattern, settings in described.per_task.items():
+        with at("per_task", pattern):
+            check_arguments(kind, code, settings)
 
 
 def _check_patterns(settings: StudySettings, everywhere: Everywhere) -> None:
@@ -202,7 +218,9 @@ def _run(
     }
     arguments = _for_task(method.settings, method.per_task, task.name)
     arms = _arms(settings, task.name, model, treatment)
-    for arm in arms.values():
+    for pattern, arm in arms.items():
+        with at("arms", pattern, "treatment"):
+            check_arguments("treatments", method.method, arm.treatment)
         training |= _options(arm.training)
         arguments |= arm.treatment
     # Steps in place of epochs, or the other way round, replace what is below.
@@ -220,7 +238,8 @@ def _run(
         own = "rollout_group" in task.settings.evaluation.model_fields_set
         with at(*(("tasks", task.name) if own else ()), "evaluation", "rollout_group"):
             task.dataset.check_group(evaluation_settings.rollout_group)
-    evaluations = chosen.evaluations or method.evaluations or settings.evaluations
+    of_task = task.settings.evaluations or settings.evaluations
+    evaluations = chosen.evaluations or method.evaluations or of_task
     return Run(
         task=task,
         model=model,
@@ -289,6 +308,8 @@ def _checkpoint(settings: StudySettings, model: str, task: str) -> Checkpoint | 
     described = settings.models[model]
     if (checkpoint := described.checkpoints.get(task)) is None:
         return None
+    if checkpoint.file is not None:
+        return checkpoint
     place = ["models", model, "checkpoints", task]
     repository = checkpoint.repository or described.repository
     if repository is None:

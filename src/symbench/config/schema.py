@@ -16,10 +16,12 @@ Settings = dict[str, JsonValue]
 # What texts may hold, in the words of messages.
 NAME, PATTERN, FOLDER = r"^[A-Za-z0-9_]+$", r"^[A-Za-z0-9_*?\[\]]+$", r"^[^{}$`\"\\\x00-\x1f]+$"
 ARM = r"^[A-Za-z0-9_*?\[\]]+(/[A-Za-z0-9_*?\[\]]+){2}$"
+SHA256 = r"^[0-9a-f]{64}$"
 WORDS = {
     NAME: "give letters, digits and underscores",
     PATTERN: "give letters, digits and underscores, and * or ? for any",
     ARM: "write task/model/treatment, with * or ? for any",
+    SHA256: "give 64 hexadecimal digits",
     FOLDER: "give the path of a folder, without braces, quotes, $, ` and \\",
 }
 # Names are parts of paths and of the workflow's patterns.
@@ -79,6 +81,9 @@ class TaskSettings(Strict):
     evaluation: EvaluationSettings = Field(
         EvaluationSettings(), description="on top of that of the study"
     )
+    evaluations: Evaluations | None = Field(
+        None, description="of models and treatments without a list of their own"
+    )
 
 
 class Checkpoint(Strict):
@@ -90,10 +95,22 @@ class Checkpoint(Strict):
         "model's by default",
     )
     revision: str | None = Field(None, description="commit of the repository")
-    vrmse: float | None = Field(
-        None, gt=0, description="published one-step VRMSE; another raw value stops the evaluation"
+    file: str | None = Field(
+        None, description="a raw file in safetensors with the weights alone, in place of both"
     )
-    tolerance: float = Field(0.02, gt=0, description="relative, of that")
+    sha256: str | None = Field(None, pattern=SHA256, description="checksum of that file")
+    scores: dict[str, float] = Field(
+        {}, description="published scores by metric; other raw values stop the evaluation"
+    )
+    tolerance: float = Field(0.02, gt=0, description="relative, of those")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.file is not None and (self.repository or self.revision):
+            raise ValueError("weights come from a 'file' or from a 'repository', not from both")
+        if (self.file is None) != (self.sha256 is None):
+            raise ValueError("'file' and 'sha256' go together")
+        return self
 
 
 class ModelSettings(Strict):
@@ -353,6 +370,11 @@ class StudySettings(Strict):
         [], description="further tables that figures draw, beside metrics and claims"
     )
     resources: dict[Stage, Resources] = Field({}, description="of jobs, by stage")
+    optional: bool = Field(
+        False,
+        description="left out, with a sentence, where raw files are not at hand that it needs and "
+        "that are not downloaded",
+    )
 
 
 class Configured(Strict):

@@ -77,9 +77,19 @@ class TrainingSettings(TrainingOptions):
     learning_rate: float = Field(gt=0)
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _fit_together(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("training needs 'epochs' or 'steps', one of them")
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate is {self.accumulate}; give at most batch_size, which is "
+                f"{self.batch_size}: each part of a batch needs a sample"
+            )
+        if self.epochs is not None and self.first_phase_epochs > self.epochs:
+            raise ValueError(
+                f"first_phase_epochs is {self.first_phase_epochs}; give at most epochs, which is "
+                f"{self.epochs}"
+            )
         return self
 
     def epochs_of(self, steps_per_epoch: int) -> int:
@@ -100,6 +110,11 @@ class EvaluationSettings(Strict):
     chunk: int = Field(1, ge=1, description="group elements in one call of the model, for fields")
     samples_per_trajectory: int | None = Field(
         None, ge=1, description="evenly spaced one-step samples of each trajectory; null for all"
+    )
+    examine_average: bool = Field(
+        True,
+        description="whether the average is called again for its time, equivariance error and "
+        "sensitivity, which costs six times more",
     )
     rollout_trajectories: int | None = Field(
         None, ge=0, description="test trajectories that are rolled out; null for all, 0 for none"

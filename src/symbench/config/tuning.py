@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue, ValidationError
 
 from symbench.config import registry
+from symbench.config.arguments import check_arguments
 from symbench.config.code import code_of
 from symbench.config.mistakes import MisplacedError, at, said
 from symbench.config.patterns import Everywhere, matches, matching
@@ -181,6 +182,9 @@ def _check_seeds(seeds: Sequence[int], study: Study, tasks: Iterable[str]) -> No
 def _check_grid(arm: Arm, grid: Grid, budget: int, run: Run) -> None:
     name = "/".join(arm)
     for (part, key), (pattern, values) in grid.items():
+        if part == "treatment":
+            with at("candidates", pattern, part):
+                check_arguments("treatments", run.method, [key])
         for value in values if part == "training" else ():
             try:
                 _with(run, {(part, key): value})

@@ -7,6 +7,7 @@ ShapeNets, CVPR 2015) come from one file of voxels, read here for both.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,41 @@ class Shapes(Dataset):
         """Whether the class is right, and the cross-entropy."""
         return (Score("accuracy", better="higher"), Score("cross_entropy", "nat"))
 
+    def _classes(self, original: Mapping[str, tuple[Array, Array]]) -> int:
+        """Number of classes; raises `DataError` unless shapes and labels can be learnt from."""
+        for part, fewest in (("train", 10), ("test", 1)):
+            shapes, labels = original[part]
+            if labels.shape != (len(shapes),) or labels.dtype.kind not in "iu":
+                raise DataError(
+                    f"{self.file}: labels of {part} must be whole numbers, one for each of the "
+                    f"{len(shapes)} shapes; they are {labels.dtype} of shape {labels.shape}."
+                )
+            if len(labels) < fewest:
+                raise DataError(
+                    f"{self.file}: {part} has {len(labels)} shapes that are not empty, and needs "
+                    f"{fewest} at least."
+                )
+        known = np.unique(original["train"][1])
+        found = np.unique(original["test"][1])
+        if (
+            len(known) < 2
+            or known[0] != 0
+            or known[-1] >= len(known)
+            or not np.isin(found, known).all()
+        ):
+            raise DataError(
+                f"{self.file}: classes must be numbered from 0 without gaps, two of them or more, "
+                f"and each must be in train; there are {known.tolist()} in train, and "
+                f"{found.tolist()} in test."
+            )
+        return len(known)
+
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read the raw file and write every split."""
         from symbench.data.arrays import write_files
 
         original = self.read(raw_files, directory / "raw_files")
+        classes = self._classes(original)
         rng = np.random.default_rng(self.seed)
         count = len(original["train"][1])
         order = rng.permutation(count)
@@ -65,7 +96,6 @@ class Shapes(Dataset):
             "valid": ("train", held_out),
             "test": ("test", rng.permutation(len(original["test"][1]))),
         }
-        classes = 1 + max(int(labels.max()) for _, labels in original.values())
         splits = {}
         for split, (part, rows) in chosen.items():
             shapes, labels = original[part]

@@ -9,7 +9,7 @@ import torch
 
 from symbench.data.arrays import read_arrays
 from symbench.data.dataset import TaskOptions
-from symbench.data.molecules.acetylacetone import TEST, TEST_SETS, TRAINING, Acetylacetone
+from symbench.data.molecules.acetylacetone import SETS, Acetylacetone
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from tests.conftest import fetched
@@ -39,7 +39,7 @@ def frame(symbols="OHH", energy="energy=-100.0", forces="forces", shift=0.0, pbc
 def xyz_folder(directory, **changed):
     """Raw files of three configurations each, of water but where another text is given."""
     directory.mkdir()
-    for name in (TRAINING, TEST, *TEST_SETS.values()):
+    for name in SETS.values():
         usual = "".join(frame(shift=0.01 * k) for k in range(3))
         (directory / f"{name}.xyz").write_text(changed.get(name, usual))
     return directory
@@ -55,7 +55,11 @@ def test_configurations_are_those_of_the_file(molecules):
         np.testing.assert_allclose(batch.targets[15:, 1:], group["force"][0], atol=1e-5)
         np.testing.assert_allclose(15 * batch.targets[0, 0], energy[3], atol=1e-5)
     assert batch.inputs.edges.shape == (2, 2 * 15 * 14)
-    assert set(molecules.test_sets()) == set(Acetylacetone(**SETTINGS).test_sets) == set(TEST_SETS)
+    assert (
+        set(molecules.test_sets())
+        == set(Acetylacetone(**SETTINGS).test_sets)
+        == set(SETS) - {"train", "test"}
+    )
 
 
 def test_errors_of_molecules_are_in_milli_units(molecules):
@@ -124,7 +128,11 @@ def test_foreign_groups_are_named(molecules):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"samples": {"train": 1, "valid": 0, "test": 1}}, r"valid of \w+ is 0"),
+        pytest.param(
+            {"samples": {"train": 1, "valid": 0, "test": 1}},
+            r"valid of \w+ is 0",
+            marks=pytest.mark.tried("molecules and atoms", "no validation samples", "refused"),
+        ),
         ({"samples": {"train": 1, "valid": True, "test": 1}}, r"valid of \w+ is True"),
         ({"samples": [1, 1, 1]}, "samples of Acetylacetone is"),
         ({"file": ""}, "file of Acetylacetone is ''"),
@@ -139,12 +147,12 @@ def test_bad_settings_are_named(settings, message):
 def test_bad_files_are_named(tmp_path):
     (tmp_path / "text.hdf5").write_text("no HDF5")
     with h5py.File(tmp_path / "empty.hdf5", "w") as file:
-        file.create_group(TRAINING)
-    cases = {"text.hdf5": "damaged or no HDF5", "empty.hdf5": "lacks the group test_MD_300K"}
+        file.create_group(SETS["train"])
+    cases = {"text.hdf5": "damaged.* or no HDF5", "empty.hdf5": "lacks the group test_MD_300K"}
     for name, message in cases.items():
         with pytest.raises(DataError, match=rf"{name}.*{message}"):
             fetched(Acetylacetone(file=name, samples=ONE_EACH), tmp_path / "out", tmp_path)
-    with pytest.raises(DataError, match="30 \\+ 300 samples"):
+    with pytest.raises(DataError, match=r"30 samples .* has 0 beside the 300 of validation"):
         fetched(
             Acetylacetone(samples={"train": 30, "valid": 300, "test": 1}, file="acac_small.hdf5"),
             tmp_path / "out",
@@ -154,11 +162,7 @@ def test_bad_files_are_named(tmp_path):
 
 def test_xyz_files_of_others_are_read(tmp_path):
     fortran = "".join(frame(energy=f"energy=-1.0{k}D+02", shift=0.01 * k) for k in range(3))
-    reference = "".join(
-        frame(energy=f"REF_energy={-100 - k}", forces="REF_forces", shift=0.01 * k)
-        for k in range(3)
-    )
-    raw = xyz_folder(tmp_path / "raw", **{TRAINING: fortran, TEST: reference})
+    raw = xyz_folder(tmp_path / "raw", **{SETS["train"]: fortran})
     dataset = Acetylacetone(samples=ONE_EACH, file="nowhere.hdf5")
     folder = fetched(dataset, tmp_path / "data", raw)
     train, test = (read_arrays(folder / f"{split}.hdf5") for split in ("train", "test"))
@@ -174,7 +178,7 @@ def test_xyz_files_of_others_are_read(tmp_path):
     [
         (frame(symbols="CNN"), r"test_MD_600K\.xyz has atoms \[6, 7, 7\].*\[8, 1, 1\]"),
         (frame(symbols="HOH"), "must be of one molecule"),
-        (frame(pbc='Lattice="3 0 0 0 3 0 0 0 3" pbc="T T T"'), "a cell is periodic"),
+        (frame(pbc='Lattice="3 0 0 0 3 0 0 0 3" pbc="T T T"'), "its cell is periodic"),
         ("", r"test_MD_600K\.xyz.*holds no configuration"),
     ],
 )
@@ -186,6 +190,6 @@ def test_xyz_files_that_do_not_fit_are_refused(tmp_path, text, message):
 
 def test_training_and_its_test_need_forces(tmp_path):
     text = "3\nProperties=species:S:1:pos:R:3 energy=1\nO 0 0 0\nH 1 0 0\nH 0 1 0\n" * 2
-    raw = xyz_folder(tmp_path / "raw", **{TRAINING: text})
-    with pytest.raises(DataError, match="must hold forces"):
+    raw = xyz_folder(tmp_path / "raw", **{SETS["train"]: text})
+    with pytest.raises(DataError, match=r"train_300K.xyz holds no force"):
         fetched(Acetylacetone(samples=ONE_EACH, file="nowhere.hdf5"), tmp_path / "data", raw)

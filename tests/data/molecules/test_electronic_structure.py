@@ -12,7 +12,13 @@ from symbench.data.molecules.electronic_structure import (
     normal_modes,
     surface,
 )
-from symbench.data.molecules.potential_surfaces import Ammonia, ammonia, lithium_hydride
+from symbench.data.molecules.potential_surfaces import (
+    Ammonia,
+    LithiumHydride,
+    ammonia,
+    lithium_hydride,
+)
+from symbench.errors import ConfigError
 
 HF = {"method": "hf", "basis": "sto-3g"}
 BOHR = 0.529177
@@ -61,6 +67,23 @@ def test_coupled_cluster_is_below_hartree_fock():
     levels = [Level(method=method, basis="sto-3g") for method in ("hf", "ccsd")]
     low, high = (energy_and_forces(["Li", "H"], level, positions)[0] for level in levels)
     assert high < low - 0.01
+
+
+@pytest.mark.tried("molecules and atoms", "a basis for one element of two", "refused")
+@pytest.mark.parametrize(
+    "basis", [{"Li": "sto-3g"}, "H S\n 3.4 0.15\n 0.6 0.53\n", "", " ", "./sto-3g"]
+)
+def test_a_basis_of_one_element(basis):
+    samples = {"inside": 5, "outside": 1}
+    with pytest.raises(ConfigError, match=r"level\.basis of LithiumHydride"):
+        LithiumHydride(samples=samples, level={"method": "hf", "basis": basis})
+
+
+@pytest.mark.tried("molecules and atoms", "a basis that only one of two elements has", "refused")
+@pytest.mark.parametrize("basis", ["cc-pcvdz", "lanl2tz", "sto-3g@1p", "sto-3g@"])
+def test_a_basis_that_an_element_lacks(basis):
+    with pytest.raises(ConfigError, match=f"basis '{basis}'"):
+        Level(method="hf", basis=basis).check(["Li", "H"])
 
 
 def test_normal_modes_are_the_vibrations_of_a_pyramid():

@@ -5,13 +5,24 @@ import sys
 
 import pytest
 
-SLOW = ("torch", "jax", "pyscf", "networkx", "torch_geometric", "scipy", "pandas", "pennylane")
+SLOW = (
+    "torch",
+    "ase",
+    "jax",
+    "pyscf",
+    "networkx",
+    "torch_geometric",
+    "scipy",
+    "pandas",
+    "pennylane",
+)
 
 
 @pytest.mark.parametrize(
     "module",
     [
         "symbench.data.molecules.acetylacetone",
+        "symbench.data.molecules.own_configurations",
         "symbench.data.molecules.qm9",
         "symbench.data.molecules.potential_surfaces",
         "symbench.data.molecules.molecule",

@@ -19,12 +19,13 @@ from symbench.data.molecules.qm9 import (
 from symbench.errors import ConfigError, DataError, SymmetryError
 from tests.conftest import fetched
 
+KIND = "molecules and atoms"
 WATER = [("O", 0, 0, 0), ("H", 0.96, 0, 0), ("H", -0.24, 0.93, 0)]
 AMMONIA = [("N", 0, 0, 0), ("H", 0.9, 0, 0.3), ("H", -0.5, 0.8, 0.3), ("H", -0.5, -0.8, 0.3)]
 ONE_EACH = {"train": 1, "valid": 1, "test": 1}
 
 
-def raw_files(directory, molecules, left_out=None, part=1.0, table=str):
+def raw_files(directory, molecules, left_out=None, structures=str, table=str):
     """Small files in the format of the raw ones.
 
     The list of molecules to leave out has the length of the published one: the third and the fifth
@@ -39,7 +40,7 @@ def raw_files(directory, molecules, left_out=None, part=1.0, table=str):
         rows.append(f"gdb_{number},0,0,0," + ",".join(values))
     text = "\n".join(blocks) + "\n"
     with zipfile.ZipFile(directory / MOLECULES, "w") as archive:
-        archive.writestr("gdb9.sdf", text[: int(part * len(text))])
+        archive.writestr("gdb9.sdf", structures(text))
         archive.writestr("gdb9.sdf.csv", table("\n".join(rows)))
     if left_out is None:
         left_out = list_of([3, 5, *range(200_000, 200_000 + UNCONVERGED - 2)])
@@ -110,6 +111,7 @@ def test_seeds_share_the_published_order_or_have_their_own(tmp_path):
     assert sorted(train + valid + test) == list(range(10))
 
 
+@pytest.mark.tried(KIND, "QM9's list of molecules to leave out: empty, HTML, cut", "refused")
 @pytest.mark.parametrize(
     "text",
     [
@@ -159,11 +161,41 @@ def test_bad_settings_are_named(settings, message):
         QM9(**{"target": "u0", "samples": ONE_EACH, **settings})
 
 
+@pytest.mark.tried(KIND, "QM9 with an element that no training molecule has", "refused")
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_an_element_that_is_not_in_training(tmp_path, shuffled):
+    """With an order for all seeds it is found when the data are fetched, else when opened."""
+    fluoride = [("C", 0, 0, 0), ("F", 1.3, 0, 0)]
+    raw = raw_files(tmp_path, [WATER, fluoride, *[WATER] * 10])
+    refused = {True: [], False: []}
+    for seed in range(20):
+        samples = {"train": 5, "valid": 1, "test": None}
+        dataset = QM9(target="u0", samples=samples, seed=seed, shuffled=shuffled)
+        known = 1 in dataset._rows(10, 0)["train"]
+        try:
+            dataset.open(fetched(dataset, tmp_path / f"data{seed}", raw), TaskOptions(), 0)
+            refused[known].append("")
+        except DataError as error:
+            refused[known].append(str(error))
+    assert set(refused[True]) == {""}
+    assert all("hold C, F, and none of the 5 of training does" in each for each in refused[False])
+
+
+@pytest.mark.tried(KIND, "QM9's files cut, or with wrong columns", "refused")
 def test_bad_files_are_named(tmp_path):
     dataset = QM9(target="u0", samples=ONE_EACH)
     cases = [
-        ({"part": 0.5}, "damaged at molecule"),
-        ({"part": 2 / 3}, "structures, but properties of 9 molecules|damaged at molecule"),
+        ({"structures": lambda text: text[: len(text) // 2]}, "damaged at molecule 5"),
+        (
+            {"structures": lambda text: text[: text.index("gdb_7")]},
+            "6 structures, but properties of 9 molecules",
+        ),
+        ({"structures": lambda text: text.replace("O ", "S ")}, "'S' is none of H, C, N, O, F"),
+        ({"structures": lambda text: text.replace(" 3  0", " 2  0")}, "are not what it holds"),
+        ({"structures": lambda text: text.replace("0.9600", "0.0000")}, "atoms 1 and 2 of mol"),
+        ({"structures": lambda text: text.replace("gdb_2", "gdb_4")}, "gdb_4 stands where"),
+        ({"table": lambda text: text.replace(",mu", ",u0")}, "no column mu"),
+        ({"table": lambda text: text.replace(",A,", ",u0,")}, "has the column u0 twice"),
         ({"table": lambda text: text.replace("cv", "cw")}, "no column cv"),
         ({"table": lambda text: text.replace("9.07", "many")}, "column u0 .* no number"),
         ({"table": lambda text: ""}, "is no table"),

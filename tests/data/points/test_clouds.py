@@ -22,6 +22,8 @@ from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.points.vector_neurons import VectorNeuronClassifier
 
+KIND = "points, graphs and shapes"
+
 FIXTURES = RawFiles((Path(__file__).parents[2] / "fixtures",))
 COUNTS = {"train": 30, "valid": 6, "test": 12}
 ALL = {"train": None, "valid": None, "test": None}
@@ -100,8 +102,9 @@ def test_a_network_of_many_neighbours_sees_clouds_of_few_points(clouds):
 
 
 def test_symmetry_and_audit(clouds, tmp_path):
-    assert clouds.symmetry("O(3)").frame is not None
-    assert clouds.symmetry("SO(3)").frame is None
+    points = clouds.split("test").batch(np.zeros((1, 1), int)).inputs
+    for group, poses in (("O(3)", 8), ("SO(3)", 4)):
+        assert len(clouds.symmetry(group).frame(points)) == poses
     for refuse in (clouds.symmetry, surfaces().check_group):
         with pytest.raises(SymmetryError, match=r"allowed: O\(3\), SO\(3\)"):
             refuse("O_h")
@@ -135,7 +138,8 @@ def archive(folder, points=64, labels=None, name=MODELNET40):
             path = folder / f"ply_data_{part}.h5"
             with h5py.File(path, "w") as file:
                 rng = np.random.default_rng(count)
-                file["data"] = rng.normal(size=(count, points, 3)).astype(np.float32)
+                many = points[part] if isinstance(points, dict) else points
+                file["data"] = rng.normal(size=(count, many, 3)).astype(np.float32)
                 classes = np.arange(count) % 5 if labels is None else labels
                 file["label"] = classes.reshape(-1, 1).astype(np.uint8)
             content.write(path, f"modelnet40_ply_hdf5_2048/{path.name}")
@@ -200,6 +204,69 @@ def test_modelnet40_has_so_many_points():
     ModelNet40(points=2048, samples=ALL)
     with pytest.raises(ConfigError, match=r"points of ModelNet40 is 4096: .* 2048"):
         ModelNet40(points=4096, samples=ALL)
+
+
+def voxels(folder, labels, empty=False):
+    """A file in the format of ModelNet10's voxels."""
+    with h5py.File(folder / "own.hdf5", "w") as file:
+        for split, count in (("train", 20), ("test", 6)):
+            cells = np.zeros((count, 4, 4, 1), np.uint8) if empty else np.ones((count, 4, 4, 1))
+            file[f"{split}/occupancy_packed"] = cells.astype(np.uint8)
+            file[f"{split}/label"] = labels(np.arange(count) % 3, split)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (lambda k, split: k[:, None], r"label \(20, 1\)"),
+        (lambda k, split: k + 0.5, "whole numbers"),
+        (lambda k, split: k.astype("S5"), "whole numbers"),
+        (lambda k, split: k - 1, r"from 0 without gaps.*\[-1, 0, 1\]"),
+        (lambda k, split: 100 * k, "without gaps"),
+        (lambda k, split: 0 * k, "two of them or more"),
+        (lambda k, split: k + (split == "test"), r"in train.*\[1, 2, 3\] in test"),
+    ],
+)
+@pytest.mark.tried(KIND, "labels that are no classes: shape, type, gaps, unknown ones", "refused")
+def test_labels_that_are_no_classes(tmp_path, labels, message):
+    with pytest.raises(DataError, match=message):
+        surfaces(file="own.hdf5").fetch(tmp_path, RawFiles((voxels(tmp_path, labels),)))
+
+
+@pytest.mark.tried(KIND, "files of one archive with different numbers of points", "right")
+def test_files_with_different_numbers_of_points(tmp_path):
+    points = {"train1": 40, "train0": 20, "test0": 16}
+    archive(tmp_path, points=points)
+    dataset = ModelNet40(points=16, samples=ALL)
+    dataset.fetch(tmp_path / "data", RawFiles((tmp_path,)))
+    data = CloudData(tmp_path / "data")
+    assert data.split("train").shapes.shape == (18, 16, 3)
+
+
+@pytest.mark.tried(KIND, "32 points and 20 neighbours, half of the points dropped", "right")
+def test_fewer_points_than_neighbours(tmp_path):
+    dataset = surfaces(points=32, file="own.hdf5")
+    dataset.fetch(tmp_path, RawFiles((voxels(tmp_path, lambda k, split: k),)))
+    data = CloudData(tmp_path)
+    model = VectorNeuronClassifier(classes=data.classes, neighbours=20, width=4)
+    test = data.test_sets()["drop_half"]
+    inputs = test.batch(test.samples[:2]).inputs
+    assert inputs.shape == (2, 16, 3)
+    assert model(inputs).isfinite().all()
+
+
+@pytest.mark.tried(KIND, "shapes that are all empty", "refused")
+def test_shapes_that_are_all_empty(tmp_path):
+    raw = voxels(tmp_path, lambda k, split: k, empty=True)
+    with pytest.raises(DataError, match="train has 0 shapes that are not empty, and needs 10"):
+        surfaces(file="own.hdf5").fetch(tmp_path, RawFiles((raw,)))
+
+
+@pytest.mark.tried(KIND, "a shape whose points all lie at one place", "refused")
+def test_points_at_one_place():
+    with pytest.raises(DataError, match="at one place"):
+        normalised(np.ones((5, 3)))
 
 
 def test_files_without_shapes_are_named(tmp_path):

@@ -16,6 +16,8 @@ from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 
+KIND = "points, graphs and shapes"
+
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FILE = "cmu_mocap_run.hdf5"
 COUNTS = {"train": 1, "valid": 1, "test": 1}
@@ -147,7 +149,7 @@ def test_frames_of_graphs_are_canonical(run):
             nearest = min(float((pose - other).abs().max()) for other in others)
             assert nearest < 1e-3 * float(pose.abs().max())
     assert run.symmetry("O(3)").frame is graph_axes
-    assert run.symmetry("SO(3)").frame is None
+    assert (torch.linalg.det(run.symmetry("SO(3)").frame(graph)) > 0).all()
 
 
 def test_values_and_scores(dataset, run):
@@ -186,7 +188,7 @@ def test_files_that_are_not_there_or_no_motion(tmp_path):
     with pytest.raises(DataError, match=r"nowhere.hdf5 is in no folder.*not downloaded"):
         fetch(tmp_path, "nowhere.hdf5")
     (tmp_path / "text.hdf5").write_text("no HDF5")
-    with pytest.raises(DataError, match=r"text\.hdf5 is truncated, damaged or no HDF5 file"):
+    with pytest.raises(DataError, match=r"text\.hdf5 is truncated, damaged.* or no HDF5 file"):
         fetch(tmp_path, "text.hdf5")
 
 
@@ -205,7 +207,21 @@ def put(file, key, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: put(f, "edges", np.array([[1, 2], [3, 4]])), "'edges' joins joints 1 to 4"),
+        pytest.param(
+            lambda f: put(f, "edges", np.array([[1, 2], [3, 4]])),
+            r"these are 0 to 3, counted from 0; it joins \[1, 2, 3, 4\]",
+            marks=pytest.mark.tried(KIND, "bones counted from 1", "refused"),
+        ),
+        pytest.param(
+            lambda f: put(f, "edges", np.array([[1, 2], [2, 3]])),
+            r"it joins \[1, 2, 3\]",
+            marks=pytest.mark.tried(KIND, "a joint without a bone", "refused"),
+        ),
+        pytest.param(
+            lambda f: put(f, "trials/01/position", np.zeros((40, 4, 3))),
+            "all heights of the training frames are 0",
+            marks=pytest.mark.tried(KIND, "a motion whose heights are all 0", "refused"),
+        ),
         (lambda f: put(f, "edges", np.array([0, 1])), r"of shape \(bone, 2\)"),
         (lambda f: put(f, "trials", np.zeros(3)), "no group 'trials'"),
         (lambda f: put(f, "trials/01", np.zeros(3)), "no array 'trials/01/position'"),
@@ -224,6 +240,12 @@ def test_files_that_do_not_fit_are_named(tmp_path, change, message):
     name = changed(tmp_path, change)
     with pytest.raises(DataError, match=rf"made_up\.hdf5.*{message}"):
         fetch(tmp_path, name, samples={"train": 2, "valid": 2, "test": 2})
+
+
+@pytest.mark.tried(KIND, "a trial of 25 frames, to predict 30 ahead", "refused")
+def test_a_trial_that_is_too_short(tmp_path):
+    with pytest.raises(DataError, match=r"has 25 frames; to predict 30 ahead of frame 0 takes 32"):
+        fetch(tmp_path, raw_file(tmp_path, frames=(40, 40, 25, 40)), frames_ahead=30)
 
 
 def test_two_trials_cannot_be_split_in_three(tmp_path):

@@ -130,9 +130,14 @@ class LinkData(Data[LinkInputs]):
         return sign_symmetry(group, self.vectors.shape[1], exact)
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
-        """Flipped eigenvectors must still be eigenvectors: the residual of each column."""
+        """Flipped eigenvectors must still be eigenvectors: the residual of each column.
+
+        Raises `DataError` if the last of them shares its eigenvalue with one that is left out.
+        """
         vectors = self.arrays["eigenvectors"].double()
         matrix = laplacian(self.arrays["train_edges"], len(vectors))
+        lowest = torch.linalg.eigvalsh(matrix)[1 : vectors.shape[1] + 2]
+        refuse_repeated(lowest.numpy(), "The graph of the training links")
         residual = matrix @ -vectors + vectors * self.arrays["eigenvalues"]
         self.symmetry(group)
         return audit_flips(residual.norm(dim=0).tolist())

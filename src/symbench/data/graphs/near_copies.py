@@ -18,7 +18,7 @@ from symbench.data.arrays import Array, write_files
 from symbench.data.dataset import Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import Count, Positive, Whole, one_of
-from symbench.errors import ConfigError
+from symbench.errors import ConfigError, DataError
 from symbench.symmetry.group_names import check_signs
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ class NearCopies(Dataset):
         """Graph, split and eigenvectors of one trial."""
         seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         edges, copy = self.edges(seed)
+        if not edges.size:
+            raise DataError(f"trial{number} of near_copies has no edges: take a larger parameter.")
         split = _split_links(edges, len(copy), seed)
         values, vectors = laplacian_eigenvectors(split["train_edges"], len(copy), self.eigenvectors)
         return {**split, "copy": copy, "eigenvalues": values, "eigenvectors": vectors}

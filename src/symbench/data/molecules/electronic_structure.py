@@ -37,12 +37,15 @@ class Surface(NamedTuple):
 class Level(BaseModel):
     """How the electrons are treated.
 
-    A basis is one name: of bases by element, those that are not named would have no functions.
+    A basis is one name: of bases by element, those that are not named would have no functions, and
+    functions of one element, as a text, would be given to all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    method: Text = Field(description='"hf", "ccsd", or a density functional such as "b3lyp"')
-    basis: Text = Field(description='name of a basis set, such as "6-31g*"')
+    method: Text = Field(
+        pattern=r"^\S+$", description='"hf", "ccsd", or a density functional such as "b3lyp"'
+    )
+    basis: Text = Field(pattern=r"^[^\s/]+$", description='name of a basis set, such as "6-31g*"')
     grid: int = Field(3, ge=0, le=9, description="fineness of the grid of functionals")
 
     def check(self, symbols: Sequence[str]) -> None:
@@ -67,8 +70,8 @@ class Level(BaseModel):
         atoms = [[symbol, tuple(x)] for symbol, x in zip(symbols, positions, strict=True)]
         try:
             return gto.M(atom=atoms, basis=self.basis, unit="Angstrom", verbose=0)
-        except (BasisNotFoundError, KeyError, RuntimeError) as error:
-            raise ConfigError(f"basis '{self.basis}': {error}.") from None
+        except (BasisNotFoundError, AssertionError, KeyError, RuntimeError, ValueError) as error:
+            raise ConfigError(f"basis '{self.basis}': {' '.join(str(error).split())}.") from None
 
 
 def energy_and_forces(

@@ -10,6 +10,7 @@ import io
 import itertools
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -19,6 +20,7 @@ from pydantic import Field, model_validator
 from symbench.data.arrays import Array, read_arrays, write_files
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
+from symbench.data.molecules.molecule import refuse_coincident
 from symbench.data.parameters import OpenSplits, Whole, one_of
 from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
@@ -99,23 +101,33 @@ class QM9(Dataset):
         needed = ("positions", "scalars", "nodes", "targets")
         arrays = read_arrays(directory / "molecules.hdf5", needed)
         rows = self._rows(len(arrays["nodes"]), seed)
+        _refuse_unseen(arrays, rows)
         return PropertyData(arrays, self.target, rows, self.standardised)
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read or download the raw files and write all molecules."""
         found = raw_files.find_or_download(URLS, self.checksums, directory / "raw_files")
-        molecules = read_structures(found[MOLECULES])
-        table = _read_table(found[MOLECULES])
+        molecules, titles = read_structures(found[MOLECULES])
+        table, names = _read_table(found[MOLECULES])
         left_out = read_left_out(found[LEFT_OUT])
-        if len(molecules) != len(table[self.target]):
+        if len(titles) != len(names):
             raise DataError(
-                f"{found[MOLECULES]} holds {len(molecules)} structures, but properties of "
-                f"{len(table[self.target])} molecules."
+                f"{found[MOLECULES]} holds {len(titles)} structures, but properties of "
+                f"{len(names)} molecules."
+            )
+        if apart := [pair for pair in zip(titles, names, strict=True) if pair[0] != pair[1]]:
+            raise DataError(
+                f"{found[MOLECULES]}: the structure {apart[0][0]} stands where the properties are "
+                f"of {apart[0][1]}: files of one edition have both in one order."
             )
         factor, unit = TARGETS[self.target]
         kept = np.setdiff1d(np.arange(len(molecules)), left_out)
-        self._rows(len(kept), 0)
+        rows = self._rows(len(kept), 0)
         arrays = _flat([molecules[k] for k in kept], factor * table[self.target][kept])
+        place = f"{found[MOLECULES]}: gdb9.sdf"
+        refuse_coincident(arrays["positions"], arrays["nodes"], place, kept + 1)
+        if not self.shuffled:
+            _refuse_unseen(arrays, rows)
         source = "QM9 (Ramakrishnan et al. 2014), raw files as read by PyG"
         files = write_files(directory, {"molecules": arrays})
         return Manifest(source, "CC0-1.0", {**self.model_dump(), "unit": unit}, files)
@@ -136,57 +148,81 @@ class QM9(Dataset):
         return {**rows, "test": rows["test"][:test]}
 
 
-def read_structures(archive: Path) -> list[tuple[Array, Array]]:
+def _refuse_unseen(arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> None:
+    """Raise `DataError` for an element that no training molecule has: its energy is unknown."""
+    first = np.cumsum(arrays["nodes"]) - arrays["nodes"]
+    has = np.logical_or.reduceat(arrays["scalars"] > 0, first)
+    known = has[rows["train"]].any(axis=0)
+    for split in SPLITS[1:]:
+        if (unseen := has[rows[split]].any(axis=0) & ~known).any():
+            names = ", ".join(itertools.compress(ELEMENTS, unseen))
+            raise DataError(
+                f"QM9: molecules of {split} hold {names}, and none of the {len(rows['train'])} of "
+                "training does: take more samples.train, or another seed."
+            )
+
+
+def read_structures(archive: Path) -> tuple[list[tuple[Array, Array]], list[str]]:
     """Element numbers (atom,), into `ELEMENTS`, and positions (atom, axis) in Å of each molecule.
+
+    And the titles of all molecules, such as gdb_1.
 
     Raises:
         DataError: if the archive holds no gdb9.sdf, or a truncated one.
 
     """
     lines = _member(archive, "gdb9.sdf").decode(errors="replace").splitlines()
-    molecules = []
+    molecules, titles = [], []
     start = 0
     try:
         while start + 3 < len(lines):
-            count = int(lines[start + 3][:3])
+            count, bonds = int(lines[start + 3][:3]), int(lines[start + 3][3:6])
             atoms = [line.split() for line in lines[start + 4 : start + 4 + count]]
+            if others := {atom[3] for atom in atoms} - set(ELEMENTS):
+                raise ValueError(f"'{others.pop()}' is none of {', '.join(ELEMENTS)}")
             numbers = np.array([ELEMENTS.index(atom[3]) for atom in atoms])
             positions = np.array([[float(value) for value in atom[:3]] for atom in atoms])
-            if count < 1 or len(atoms) < count:
-                raise ValueError("it ends within a molecule")
+            # Bonds and properties follow: atoms that are not counted would stand among them.
+            if count < 1 or not lines[start + 4 + count + bonds].startswith("M  "):
+                raise ValueError(f"{count} atoms and {bonds} bonds are not what it holds")
             if not np.isfinite(positions).all():
                 raise ValueError("a position is not finite")
             molecules.append((numbers, positions))
+            titles.append(lines[start].strip())
             start = lines.index("$$$$", start + 4 + count) + 1
     except (ValueError, IndexError) as error:
         raise DataError(
-            f"{archive}: gdb9.sdf is damaged at molecule {len(molecules)}: {error}."
+            f"{archive}: gdb9.sdf is damaged at molecule {len(molecules) + 1}: {error}."
         ) from None
-    return molecules
+    return molecules, titles
 
 
-def _read_table(archive: Path) -> dict[str, Array]:
-    """Values of all molecules by property, in the units of the file."""
+def _read_table(archive: Path) -> tuple[dict[str, Array], list[str]]:
+    """Values of all molecules by property, in the units of the file, and names of the molecules."""
     import pandas as pd
 
     try:
         table = pd.read_csv(io.BytesIO(_member(archive, "gdb9.sdf.csv")))
     except ValueError as error:
         raise DataError(f"{archive}: gdb9.sdf.csv is no table: {error}.") from None
-    if missing := set(TARGETS) - set(table):
+    if missing := {"mol_id", *TARGETS} - set(table):
         raise DataError(f"{archive}: gdb9.sdf.csv has no column {', '.join(sorted(missing))}.")
+    # Pandas numbers the second of two columns of one name.
+    if twice := [name for name in TARGETS if f"{name}.1" in table]:
+        raise DataError(f"{archive}: gdb9.sdf.csv has the column {twice[0]} twice.")
     values = {}
     for name in TARGETS:
         values[name] = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float)
         if not np.isfinite(values[name]).all():
             raise DataError(f"{archive}: column {name} of gdb9.sdf.csv holds what is no number.")
-    return values
+    return values, table["mol_id"].astype(str).to_list()
 
 
 def _member(archive: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(archive) as opened:
-            return opened.read(name)
+            # Mathematica writes *^ before an exponent.
+            return opened.read(name).replace(b"*^", b"e")
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise DataError(f"{archive} holds no {name}: {error}.") from None
 

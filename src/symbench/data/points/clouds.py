@@ -151,7 +151,8 @@ class ModelNet40(Clouds):
                 f"{archive}: {part} has {points.shape[1]} points of each shape, and "
                 f"{self.points} are asked for."
             )
-        return points, classes
+        # Files may hold different numbers of points.
+        return points[:, : self.points], classes
 
     def points_of(self, shape: Array, rng: np.random.Generator) -> Array:
         """The first points."""
@@ -175,7 +176,9 @@ def surface_points(occupied: Array, count: int, rng: np.random.Generator) -> Arr
 
 
 def normalised(points: Array) -> Array:
-    """Centred, the farthest point at distance 1."""
+    """Centred, the farthest point at distance 1; raises `DataError` for points at one place."""
     centred = points - points.mean(axis=0)
-    scaled: Array = centred / np.linalg.norm(centred, axis=1).max()
+    if not (farthest := np.linalg.norm(centred, axis=1).max()):
+        raise DataError("All points of a shape lie at one place: it has no size.")
+    scaled: Array = centred / farthest
     return scaled

@@ -58,7 +58,10 @@ class Motion(Dataset):
         trials = read_trials(path)
         starts = trials.starts or self._split(trials)
         cut = {split: self._cut(trials, starts[split], n) for split, n in self.samples.items()}
-        unit = np.abs(cut["train"]["scalars"]).max()
+        if not (unit := np.abs(cut["train"]["scalars"]).max()):
+            raise DataError(
+                f"{path}: all heights of the training frames are 0: they are no feature."
+            )
         for arrays in cut.values():
             arrays["scalars"] = arrays["scalars"] / unit
         split = "published" if trials.starts else "by trial, our own"

@@ -97,12 +97,12 @@ def _check_joints(tracks: Mapping[str, Array], bones: Array) -> None:
         bones.ndim == 2 and bones.shape[1] == 2 and bones.dtype.kind in "iu",
         "'edges' must be whole numbers of shape (bone, 2)",
     )
-    if bones.size:
-        _need(
-            0 <= bones.min() <= bones.max() < count,
-            f"'edges' joins joints {bones.min()} to {bones.max()}, but the trials have joints 0 to "
-            f"{count - 1}, counted from 0",
-        )
+    joined = np.unique(bones[bones[:, 0] != bones[:, 1]])
+    _need(
+        np.array_equal(joined, np.arange(count)),
+        f"'edges' must join each joint to another one, and these are 0 to {count - 1}, counted "
+        f"from 0; it joins {joined.tolist()}",
+    )
 
 
 def _check_starts(tracks: Mapping[str, Array], starts: Mapping[str, Mapping[str, Array]]) -> None:

@@ -1,0 +1,81 @@
+"""Settings of models and treatments that their code does not take are found before any job."""
+
+import sys
+
+import pytest
+
+from symbench.config.arguments import check_arguments
+from symbench.errors import ConfigError
+from tests.config.configs import assert_refused, read
+
+SOURCE = """
+import functools
+
+class Base:
+    def __init__(self, columns, *, width=3):
+        raise RuntimeError("built")
+
+class Inherits(Base):
+    pass
+
+class Elsewhere(object):
+    pass
+
+class Open:
+    def __init__(self, width, **others):
+        pass
+
+@functools.cache
+def decorated(width):
+    pass
+
+def function(width, /, depth=1):
+    pass
+
+later = functools.partial(function, 2)
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "of_a_user.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "of_a_user"
+
+
+@pytest.mark.parametrize("name", ["Base", "Inherits"])
+def test_settings_that_code_does_not_take(module, name):
+    check_arguments("models", f"{module}:{name}", ["width", "columns"])
+    with pytest.raises(ConfigError, match=r"setting of model .*'widht'; .* Did you mean 'width'"):
+        check_arguments("models", f"{module}:{name}", ["widht"])
+    with pytest.raises(ConfigError, match="allowed: depth"):
+        check_arguments("models", f"{module}:function", ["width"])
+    assert module not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["Elsewhere", "Open", "decorated", "later", "absent"])
+def test_code_that_does_not_say_what_it_takes(module, name):
+    check_arguments("treatments", f"{module}:{name}", ["anything"])
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ({"models": {"segnn": {"settings": {"hiden": 4}}}}, "models.segnn.settings"),
+        (
+            {"models": {"segnn": {"per_task": {"nbody": {"hiden": 4}}}}},
+            "models.segnn.per_task.nbody",
+        ),
+        (
+            {"treatments": {"constrain": {"method": "constrain", "settings": {"dual_raet": 1}}}},
+            "treatments.constrain.settings",
+        ),
+        (
+            {"arms": {"nbody/segnn/constrain": {"treatment": {"dual_raet": 1}}}},
+            "arms.nbody/segnn/constrain.treatment",
+        ),
+    ],
+)
+def test_settings_in_a_config(tmp_path, said, key):
+    read(tmp_path, {}, study="ace")
+    assert_refused(tmp_path, said, key, "Did you mean", study="ace")
