@@ -14,8 +14,9 @@ from symbench.comparison import compare_study
 from symbench.config.read import read_configuration
 from symbench.config.schema import Selection
 from symbench.data.fields.grid_data import FieldData
-from symbench.errors import DataError
+from symbench.errors import ConfigError, DataError
 from symbench.evaluation.results import run_groups
+from symbench.models.points.particles import GraphNeuralNetwork
 from symbench.models.weights import load_weights
 from tests.evaluation.test_fields import Network
 
@@ -46,6 +47,31 @@ def compared(configuration, study):
     metrics = pd.read_csv(layout.table(study, "metrics"), dtype={"lead_time": str})
     claims = pd.read_csv(layout.table(study, "claims"), keep_default_na=False)
     return metrics, claims.set_index(["claim", "case"])
+
+
+class NeedsTwo(GraphNeuralNetwork):
+    """A network of particles with batch norm over samples."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__(dimension, hidden=4, layers=1)
+        self.norm = torch.nn.BatchNorm1d(1)
+
+    def forward(self, inputs):
+        return (
+            super().forward(inputs) * self.norm(inputs.charges.mean(dim=1, keepdim=True))[:, None]
+        )
+
+
+@pytest.mark.tried("points, graphs and shapes", "batches in parts of one sample", "refused")
+def test_parts_of_one_sample_are_refused_before_training(tmp_path):
+    content = {
+        "models": {"mine": {"architecture": f"{__name__}:NeedsTwo"}},
+        "training": {"batch_size": 2, "accumulate": 2},
+        "runs": [{"tasks": ["charged_3d"], "models": ["mine"]}],
+    }
+    configuration = configured(tmp_path, "sign_equivariant", content)
+    with pytest.raises(ConfigError, match="batch norm cannot train on single samples"):
+        made(configuration, "sign_equivariant")
 
 
 def test_fields_from_training_to_claims(tmp_path):

@@ -144,6 +144,9 @@ def results(
                 "asymmetry": [1.0, 1.0],
                 "p_value": [0.5, 0.001],
                 "passed": [True, False],
+                "verdict": ["holds", "broken"],
+                "samples": 20,
+                "needed": 0,
             }
         )
         with write_whole(layout.audit(made.name, task)) as temporary:

@@ -20,6 +20,7 @@ from symbench.data.batch import Batch, V
 from symbench.data.dataset import Data, Dataset, Split
 from symbench.data.fields.grid_data import FieldData, FieldSplit
 from symbench.errors import SymmetryError
+from symbench.evaluation.floor import mark_floor
 from symbench.evaluation.orbits import Orbits, PartialAverages, means_of_first
 from symbench.evaluation.probes import (
     EquivarianceError,
@@ -37,6 +38,7 @@ from symbench.evaluation.probes import (
 from symbench.evaluation.rollouts import Rollouts, canonical_shift, elements_of_rollouts
 from symbench.evaluation.scores import Metric, metrics_of, unit_of
 from symbench.symmetry.frame_averaging import FrameAveraged
+from symbench.symmetry.grids.canonical_shifts import check_periodic
 from symbench.symmetry.reynolds import average, orbit
 from symbench.symmetry.symmetry import Symmetry
 
@@ -86,6 +88,8 @@ class Measurement(Generic[V]):
         fields = isinstance(data, FieldData)
         if "frame" in evaluations and not fields and symmetry.frame is None:
             raise SymmetryError(f"There is no frame for {symmetry.group}: leave out 'frame'.")
+        if "frame" in evaluations and isinstance(data, FieldData):
+            check_periodic(data.header.boundary)
         if "average" in evaluations:
             _averaged_over(symmetry, settings, fields)
             if isinstance(data, FieldData):
@@ -121,7 +125,8 @@ class Measurement(Generic[V]):
         elements = None
         if evaluation == "average":
             elements = _averaged_over(self.symmetry, self.settings, self.fields)
-        probes: list[Probe[V]] = [] if self.fields else [Time(operator, self.device)]
+        again = not self.fields and (evaluation != "average" or self.settings.examine_average)
+        probes: list[Probe[V]] = [Time(operator, self.device)] if again else []
         probes.append(Scores(scorer))
         if elements is not None:
             probes.append(PartialAverages(scorer, len(elements)))
@@ -129,12 +134,12 @@ class Measurement(Generic[V]):
                 probes.append(Orbits(scorer, self.symmetry, elements))
         units = {quantity: unit_of(quantity, self.registry) for quantity in self.split.quantities}
         probes.append(Parity(self.split, units))
-        if not self.fields:
+        if again:
             probes.append(EquivarianceError(operator, self.symmetry))
             probes.append(Sensitivity(operator, self.split))
         seconds = 0.0
         for number, batch in enumerate(self._batches(self.split, self.chosen)):
-            if self.fields and not number:
+            if not again and not number:
                 self.model(batch.inputs)
                 synchronise(self.device)
             start = time.perf_counter()
@@ -152,12 +157,13 @@ class Measurement(Generic[V]):
             for probe in probes:
                 probe.see(Step(number, batch, output, outputs))
         parts = [probe.dataset() for probe in probes]
-        if self.fields:
+        if not again:
             parts.append(seconds_per_sample([seconds / len(self.chosen)]))
         for name, split in self.data.test_sets().items():
             parts.append(self._of_further_set(name, split, operator))
         merged = xr.merge(parts, combine_attrs="no_conflicts")
-        return merged.assign_coords(self._coordinates("channel" in merged.dims))
+        merged = merged.assign_coords(self._coordinates("channel" in merged.dims))
+        return mark_floor(merged) if self.fields else merged
 
     def _of_further_set(self, name: str, split: Split[V], operator: Operator[V]) -> xr.Dataset:
         scores = Scores(Scorer(split, self.registry, self.metrics), name)

@@ -70,7 +70,10 @@ class Orbits(Generic[V]):
         dataset = xr.Dataset()
         square = {"units": "square of the unit of the channel"}
         for name, parts in self.found.items():
-            values = np.nan_to_num(joined(parts), nan=np.inf, posinf=np.inf)
+            values = joined(parts)
+            # Variances, of targets, are NaN where there is none.
+            if name != "variance":
+                values = np.nan_to_num(values, nan=np.inf, posinf=np.inf)
             of_gram = ("sample", "channel", "element", "element_b")
             dataset[name] = (of_gram[: values.ndim], values, square)
         for name, parts in self.scores.items():

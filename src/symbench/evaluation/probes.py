@@ -102,7 +102,8 @@ class Scorer(Generic[V]):
                     f"The test split gives a score '{name}' that its data set does not list; it "
                     f"lists {', '.join(self.registry)}."
                 )
-            wrong = ~values.isfinite()
+            # NaN of one channel says that its target has no variance; see `fields.metrics`.
+            wrong = ~values.isfinite() if values.ndim == 1 else values.isinf()
             if name in self.judged:
                 wrong = wrong | _like(lost, values)
             scores[name] = values.masked_fill(wrong, self.registry[name].worst)
@@ -150,13 +151,15 @@ class EquivarianceError(Generic[V]):
         """Call the operator once for each element."""
         batch, output = step.batch, step.output
         generator = torch.Generator().manual_seed(step.number)
-        violation = torch.zeros(batch.samples, device=output.device)
+        violation = torch.zeros(batch.samples, device=output.device, dtype=torch.float64)
         for element in self.symmetry.group.sample(EQUIVARIANCE_ELEMENTS, generator):
             moved = self.operator(self.symmetry.act_on_input(element, batch.inputs))
             difference = moved - self.symmetry.act_on_output(element, output)
-            violation += batch.mean_per_sample(difference.square())
-        size = batch.mean_per_sample(output.square())
-        self.found.append((violation / EQUIVARIANCE_ELEMENTS / size.clamp(min=1e-30)).sqrt())
+            violation += batch.mean_per_sample(difference.double().square())
+        size = batch.mean_per_sample(output.double().square())
+        # Predictions that are zero before and after are equivariant.
+        ratio = (violation / size / EQUIVARIANCE_ELEMENTS).masked_fill(violation == 0, 0.0)
+        self.found.append(ratio.sqrt())
 
     def dataset(self) -> xr.Dataset:
         """`equivariance_error`, dimension sample."""
@@ -216,7 +219,10 @@ class Parity(Generic[V]):
             append(self.found, {name: torch.cat(parts, dim=1)})
 
     def dataset(self) -> xr.Dataset:
-        """`predictions` and `targets`, dimensions (sample, output), with quantity and unit."""
+        """`predictions` and `targets`, dimensions (sample, output), with quantity and unit.
+
+        And `correlation` of all of them (Pearson), a number, where there is but one quantity.
+        """
         if not self.kept or self.widths is None:
             return xr.Dataset()
         quantities = [
@@ -229,10 +235,11 @@ class Parity(Generic[V]):
             for quantity, width in zip(self.split.quantities, self.widths, strict=True)
             for number in range(width)
         ]
-        return xr.Dataset(
+        found = {name: joined(parts) for name, parts in self.found.items()}
+        dataset = xr.Dataset(
             {
-                name: (("sample", "output"), joined(parts), {"units": "unit of the output"})
-                for name, parts in self.found.items()
+                name: (("sample", "output"), values, {"units": "unit of the output"})
+                for name, values in found.items()
             },
             coords={
                 "output": names,
@@ -240,6 +247,11 @@ class Parity(Generic[V]):
                 "unit": ("output", [self.units[quantity] for quantity in quantities]),
             },
         )
+        if len(self.split.quantities) == 1:
+            with np.errstate(invalid="ignore"):
+                table = np.corrcoef(found["predictions"].ravel(), found["targets"].ravel())
+            dataset["correlation"] = ((), table[0, 1], {"units": "1"})
+        return dataset
 
 
 class Time(Generic[V]):

@@ -199,7 +199,7 @@ class RunGroup:
             "orbit_distance": dataset.orbit_distance,
         }
         return {
-            name: self.by_block((each / dataset.scale).mean("channel", skipna=False))
+            name: self.by_block((each / dataset.scale).mean("channel"))
             for name, each in values.items()
         }
 
@@ -210,7 +210,7 @@ class RunGroup:
         dataset = self.open("average")
         if "orbit_distance" not in dataset or "variance" not in dataset:
             return None
-        return (dataset.orbit_distance / dataset.variance).mean("channel", skipna=False)
+        return over_defined(dataset.orbit_distance / dataset.variance)
 
     def _equivariance_error(self) -> Estimate | None:
         squares = self.equivariance_errors()
@@ -288,7 +288,18 @@ def over_channels(values: xr.DataArray, unit: str) -> xr.DataArray:
         return values
     if unit != "1" and "scale" in values.coords:
         values = values / values.scale
-    return values.mean("channel", skipna=False)
+    return over_defined(values)
+
+
+def over_defined(values: xr.DataArray) -> xr.DataArray:
+    """Mean over the channels that have a score; samples or trajectories without any are left out.
+
+    NaN in a channel says that the target is constant there: what is not finite in predictions is
+    infinite in scores.
+    """
+    mean = values.mean("channel")
+    samples = [name for name in mean.dims if str(name).startswith(("sample", "trajectory"))]
+    return mean.dropna(samples[0], how="all") if samples and mean.notnull().any() else mean
 
 
 def _vrmse_of_subgroup(dataset: xr.Dataset, subgroup: str) -> xr.DataArray | None:
@@ -321,7 +332,7 @@ def _at_horizon(dataset: xr.Dataset, selection: Selection, metric: str) -> xr.Da
     if operator not in dataset.operator:
         return None
     values = dataset[name].sel(operator=operator, lead_time=slice(first, last))
-    return values.mean("lead_time", skipna=False)
+    return values.mean("lead_time")
 
 
 def _of_networks(values: Mapping[int, float]) -> Estimate | None:

@@ -28,7 +28,8 @@ Roll = Callable[[Tensor, int], Tensor]
 
 def canonical_shift(model: nn.Module, data: FieldData) -> nn.Module:
     """The frame of fields: the first channel of the newest frame fixes the pose."""
-    return CanonicalShift(model, reference_channel=(data.input_steps - 1) * data.channels)
+    newest = (data.input_steps - 1) * data.channels
+    return CanonicalShift(model, reference_channel=newest, boundary=data.header.boundary)
 
 
 def elements_of_rollouts(
@@ -127,7 +128,7 @@ class Rollouts:
     def _rolled(
         self, roll: Roll, trajectories: Sequence[int]
     ) -> Iterator[tuple[Tensor, Tensor, Cost]]:
-        """Predicted and true frames, (step, trajectory, channel, *space), a batch at a time."""
+        """Predicted and true frames, normalised, (step, trajectory, channel, *space), by batch."""
         start, steps = self.data.input_steps, self.settings.rollout_steps
         for first in range(0, len(trajectories), self.settings.batch_size):
             part = trajectories[first : first + self.settings.batch_size]
@@ -135,13 +136,10 @@ class Rollouts:
             true = [self.split.frames(t, start, start + steps) for t in part]
             with measure(gpu=self.device.type == "cuda") as cost:
                 frames = roll(inputs, steps)
-            predicted, truth = (
-                self.data.normalizer.denormalize(values.to(self.device), channel_axis=2)
-                for values in (frames, torch.stack(true, dim=1))
-            )
-            yield predicted, truth, cost
+            yield frames, torch.stack(true, dim=1).to(self.device), cost
 
     def _describe(self, name: str, roll: Roll, trajectories: Sequence[int]) -> xr.Dataset:
+        extent = self.data.header.extent
         leads = [lead for lead in SNAPSHOT_LEADS if lead <= self.settings.rollout_steps]
         chosen = [lead - 1 for lead in leads]
         scores: list[Tensor] = []
@@ -151,18 +149,16 @@ class Rollouts:
         for predicted, truth, cost in self._rolled(roll, trajectories):
             steps = zip(predicted, truth, strict=True)
             scores.append(torch.stack([vrmse(p, t) for p, t in steps]).cpu())
-            for key, values in (("spectrum", predicted), ("spectrum_truth", truth)):
-                spectra[key].append(torch.stack([power_spectrum(values[n]).cpu() for n in chosen]))
-            if not panels:
-                panels = {
-                    "panel": self._panel(predicted[chosen, 0]),
-                    "panel_truth": self._panel(truth[chosen, 0]),
-                }
+            for which, values in (("", predicted), ("_truth", truth)):
+                shown = self.data.normalizer.denormalize(values[chosen].double(), channel_axis=2)
+                spectra[f"spectrum{which}"].append(
+                    torch.stack([power_spectrum(frames, extent).cpu() for frames in shown])
+                )
+                panels.setdefault(f"panel{which}", self._panel(shown[:, 0]))
             costs.append(cost)
         errors = torch.cat(scores, dim=1)
-        # A rollout that blew up is infinitely wrong, not missing.
-        lost = ~errors.isfinite()
-        errors = errors.masked_fill(lost, float("inf"))
+        # A rollout that blew up is infinitely wrong, not missing; NaN is a truth without variance.
+        lost = errors.isinf()
         panel = ("operator", "panel_lead", "channel", "x", "y")
         seconds = sum(cost.seconds for cost in costs) / len(trajectories)
         return xr.Dataset(
@@ -193,6 +189,11 @@ class Rollouts:
         )
 
     def _panel(self, frames: Tensor) -> np.ndarray:
-        """Frames of one trajectory, (lead, channel, x, y); the middle plane of three dimensions."""
+        """Frames of one trajectory, (lead, channel, x, y).
+
+        Of three dimensions the middle plane, of one dimension a plane of one cell.
+        """
         values = frames.cpu().numpy()
+        if self.data.dimension == 1:
+            return values[..., None]
         return values[..., values.shape[-1] // 2] if self.data.dimension == 3 else values

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from symbench.evaluation.reading import DIVERGED
-from symbench.evaluation.results import HORIZONS, RunGroup, over_channels
+from symbench.evaluation.results import HORIZONS, RunGroup, over_channels, over_defined
 
 SUBSET_DRAWS = 64
 
@@ -86,9 +86,10 @@ def _of_score(
         if unit != "1":
             return
         for channel in values.channel.values:
-            single = values.sel(channel=channel)
+            single = over_defined(values.sel(channel=[channel]))
             yield from _per_seed(group, single, evaluation, metric, field=str(channel))
-        medians = values.mean("channel", skipna=False).median("sample", skipna=False)
+        values = over_defined(values)
+        medians = values.median("sample", skipna=False)
         yield from _per_seed(group, medians, evaluation, f"{metric}_median")
     yield from _per_seed(group, values, evaluation, metric, unit=unit)
 
@@ -164,9 +165,10 @@ def _subgroup_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
         chosen = np.flatnonzero(members)
         gram = dataset.error_gram.isel(element=chosen, element_b=chosen)
         squared = gram.mean(("element", "element_b"), skipna=False) / denominators
+        roots, squared = over_defined(squared**0.5), over_defined(squared)
         name = f"subgroup{number}_order{len(chosen)}"
         if "variance" in dataset:
-            yield from _per_seed(group, squared**0.5, name, "vrmse")
+            yield from _per_seed(group, roots, name, "vrmse")
         yield from _per_seed(group, squared, name, "nmse", unit=unit)
 
 
@@ -175,6 +177,8 @@ def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
     order = dataset.sizes["element"]
     gram = dataset.error_gram.transpose("seed", "sample", "channel", "element", "element_b").values
     denominators, unit = _denominators(group, dataset)
+    varying = denominators.notnull().any(("seed", "channel")).values
+    gram, scales = gram[:, varying], denominators.values[:, varying, :, None]
     rng = np.random.default_rng(0)
     totals: Mapping[str, np.ndarray] = {
         metric: np.zeros((len(group.seeds), order))
@@ -185,10 +189,10 @@ def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
         shuffled = gram[..., chosen[:, None], chosen]
         sums = shuffled.cumsum(axis=-1).cumsum(axis=-2)
         prefix = np.diagonal(sums, axis1=-2, axis2=-1) / np.arange(1, order + 1) ** 2
-        scaled = np.maximum(prefix, 0) / denominators.values[..., None]
+        scaled = np.maximum(prefix, 0) / scales
         for metric, total in totals.items():
             errors = np.sqrt(scaled) if metric == "vrmse" else scaled
-            total += errors.mean(axis=(1, 2)) / SUBSET_DRAWS
+            total += np.nanmean(errors, axis=2).mean(axis=1) / SUBSET_DRAWS
     for metric, total in totals.items():
         for seed, values in zip(group.seeds, total, strict=True):
             for count, value in enumerate(values, start=1):
@@ -205,13 +209,13 @@ def _rollout_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
     for operator in map(str, dataset.operator.values):
         name = f"{evaluation}_rollout_{operator}"
         of_operator = dataset.sel(operator=operator)
-        by_trajectory = of_operator.rollout_vrmse.mean("channel", skipna=False)
+        by_trajectory = of_operator.rollout_vrmse.mean("channel")
         for seed in group.seeds:
             for lead, (first, last) in {**leads, **windows}.items():
                 window = by_trajectory.sel(seed=seed, lead_time=slice(first, last))
                 if not window.sizes["lead_time"]:
                     continue
-                scores = window.mean("lead_time", skipna=False).values
+                scores = window.mean("lead_time").dropna("trajectory").values
                 yield _row(group, seed, name, "vrmse", scores.mean(), lead_time=lead)
                 yield _row(group, seed, name, "vrmse_median", np.median(scores), lead_time=lead)
             one = of_operator.sel(seed=seed)

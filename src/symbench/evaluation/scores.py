@@ -23,6 +23,7 @@ COMMON = (
     Score("seconds_per_sample", "s"),
     Score("seconds_per_epoch", "s"),
     Score("sensitivity"),
+    Score("correlation", better="higher"),
     Score("gamma"),
     Score("free_gamma"),
     Score("gamma_over_free_path"),

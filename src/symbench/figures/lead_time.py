@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from symbench.evaluation.results import over_defined
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
@@ -36,10 +37,14 @@ def table(results: StudyResults) -> pd.DataFrame:
             dataset = group.open(evaluation)
             if "rollout_vrmse" not in dataset:
                 continue
-            values = dataset.rollout_vrmse.mean("channel", skipna=False).fillna(np.inf)
+            values = over_defined(dataset.rollout_vrmse)
             for operator in dataset.operator.values:
                 for lead in dataset.lead_time.values:
                     scores = values.sel(operator=operator, lead_time=lead).values.ravel()
+                    # A target that is constant in all channels has no score.
+                    scores = scores[~np.isnan(scores)]
+                    if not scores.size:
+                        continue
                     lost = int((~np.isfinite(scores)).sum())
                     rows.append(
                         [

@@ -68,8 +68,10 @@ def draw(table: Table) -> Figure:
                 values.sel(image=image).values.T,
                 origin="lower",
                 cmap="RdBu_r" if is_error else "viridis",
-                vmin=-max(bound, 1e-12) if is_error else low,
-                vmax=max(bound, 1e-12) if is_error else high,
+                vmin=-(bound or 1.0) if is_error else low,
+                vmax=(bound or 1.0) if is_error else high,
+                # An image of one axis is a row of cells.
+                aspect="auto" if 1 in values.shape[1:] else "equal",
             )
             axis.set(xticks=[], yticks=[])
             if number == 0:

@@ -91,7 +91,7 @@ def draw(table: Table) -> Figure:
                 one.set_minor_formatter("")
         row[0].set_ylabel("power")
     for axis in axes[-1]:
-        axis.set_xlabel("wavenumber (waves per box)", fontsize="small")
+        axis.set_xlabel("wavenumber (waves along the longest side)", fontsize="small")
     if lost:
         note(figure, f"No spectrum, because rollouts diverged: {'; '.join(lost)}.")
     legend_below(figure, (axes[0, 0],))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from symbench.data.fields.burgers_1d import Burgers1D
 from symbench.data.fields.burgers_3d import Burgers3D
 from symbench.data.fields.decaying_turbulence import DecayingTurbulence, pressure_and_velocity
 from symbench.data.fields.gray_scott import GrayScott
@@ -130,18 +131,100 @@ def test_manifest_lists_every_file_and_the_parameters(turbulence):
     }
 
 
+@pytest.mark.tried("simulations", "a step that is far too large", "refused")
 def test_simulation_that_blows_up_names_regime_split_and_trajectories(tmp_path):
     task = Burgers3D(
         **{**SMALL, "resolution": 8, "frame_interval": 5.0, "steps_per_frame": 1, "seed": 7},
         physics={"viscosity": 1e-4, "start_velocity": 50.0},
     )
     expected = (
-        r"burgers_3d blew up: regime decay, split train, trajectories 0, .*of seed 7; use more "
-        "steps_per_frame than 1"
+        r"burgers_3d blew up: regime decay, split train, trajectories 0, .*; regime decay, split "
+        r"valid, trajectories 0 \(1 of 1\).* of seed 7; use more steps_per_frame than 1, or leave "
+        "it out"
     )
     with pytest.raises(DataError, match=expected):
         task.fetch(tmp_path, RawFiles())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.tried("simulations", "no step given: the stable one against a quarter of it", "right")
+@pytest.mark.parametrize(
+    ("simulation", "change", "tolerance"),
+    [
+        (Burgers1D, {"resolution": 64, "frame_interval": 0.3}, 2e-2),
+        (DecayingTurbulence, {}, 1e-4),
+        (KolmogorovFlow, {}, 1e-4),
+        (GrayScott, {"frame_interval": 60.0}, 2e-2),
+    ],
+)
+def test_the_chosen_step_agrees_with_a_finer_one(simulation, change, tolerance):
+    task = simulation(**{**SMALL, **change, "steps_per_frame": None})
+    regime, starts = next(iter(task.regimes())), task.audit_starts(1)
+    chosen = task.stable_steps(regime, starts)
+    assert chosen > 1
+    coarse, fine = (task.solver(regime, 3, 0, steps)(starts) for steps in (None, 4 * chosen))
+    error = np.linalg.norm(coarse[:, -1] - fine[:, -1])
+    assert 0 < error < tolerance * np.linalg.norm(fine[:, -1])
+
+
+@pytest.mark.tried("simulations", "faster flow, finer grid, longer frames, a strong force", "right")
+def test_the_chosen_step_follows_speed_cells_and_frames():
+    def steps(simulation=Burgers1D, physics=None, **change):
+        task = simulation(
+            **{**SMALL, "resolution": 64, "steps_per_frame": None, **change}, physics=physics or {}
+        )
+        return task.stable_steps("forced" if simulation is KolmogorovFlow else "decay", starts)
+
+    starts = Burgers1D(**{**SMALL, "resolution": 64}).audit_starts(2)
+    speed = np.abs(starts).max()
+    assert steps() == np.ceil(0.2 * speed * 64 / (2 * np.pi) / 0.5)
+    assert steps(frame_interval=2.0) == np.ceil(2 * speed * 64 / (2 * np.pi) / 0.5)
+    starts = 0 * starts
+    assert steps() == 1
+    starts = np.zeros((1, 1, 64, 64))
+    still, pushed = (
+        steps(KolmogorovFlow, {"forcing_strength": strength}) for strength in (0.0, 100.0)
+    )
+    assert still == 1
+    assert pushed > 20
+
+
+@pytest.mark.tried("simulations", "one trajectory in nine blows up by the stable step", "right")
+def test_only_what_blows_up_is_solved_again(tmp_path, monkeypatch, capsys):
+    """Others keep their numbers; the log and the manifest say how many took more steps."""
+    settings = {**SMALL, "resolution": 32, "frames": 3, "steps_per_frame": None}
+    plain, task = Burgers1D(**settings), Burgers1D(**settings, seed=0)
+    calm = fetched(plain, tmp_path / "calm")
+    solver = Burgers1D.solver
+
+    def fragile(self, regime, frames, warm_up=0, steps=None):
+        def solve(states):
+            values = solver(self, regime, frames, warm_up, steps)(states).copy()
+            if len(states) > 1:
+                values[7] = np.nan
+            return values
+
+        return solve
+
+    monkeypatch.setattr(Burgers1D, "solver", fragile)
+    again = fetched(task, tmp_path / "again")
+    frames = {}
+    for folder in (calm, again):
+        header = read_header(folder / "test/burgers_1d_decay.hdf5")
+        frames[folder] = [read_frames(header, t, 0, 3) for t in range(2)]
+    np.testing.assert_array_equal(frames[again][1], frames[calm][1])
+    np.testing.assert_allclose(frames[again][0], frames[calm][0], atol=1e-2)
+    steps = json.loads((again / "manifest.json").read_text())["parameters"]["steps_per_frame"]
+    chosen = min(map(int, steps["decay"]))
+    assert steps == {"decay": {str(chosen): 9, str(2 * chosen): 1}}
+    assert f"1 of these blew up, and took {2 * chosen}" in capsys.readouterr().out
+
+
+@pytest.mark.tried("simulations", "a step that is too large, though nothing blows up", "warned")
+def test_a_step_that_does_not_resolve_the_flow_is_warned_of(tmp_path):
+    task = Burgers1D(**{**SMALL, "resolution": 64, "frame_interval": 0.5, "steps_per_frame": 6})
+    with pytest.warns(UserWarning, match="burgers_1d, regime decay: steps_per_frame 6 do not"):
+        fetched(task, tmp_path)
 
 
 @pytest.mark.parametrize(

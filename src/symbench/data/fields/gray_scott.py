@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symbench.data.fields.simulation import SimulatedFields
 from symbench.symmetry.grids.field import Field
 
@@ -72,6 +74,14 @@ class GrayScott(SimulatedFields):
             feed_rate=physics["f"],
             kill_rate=physics["k"],
         )
+
+    def fastest_rate(self, fields: np.ndarray, physics: Mapping[str, float]) -> float:
+        """Half of the fastest reaction, 2 A B - B² with what is fed and killed, 1/time.
+
+        A step may be longer in time constants of a reaction, which decays, than in cells of a flow.
+        """
+        a, b = fields[:, 0], fields[:, 1]
+        return float(np.abs(2 * a * b - b**2).max() + 2 * physics["f"] + physics["k"]) / 2
 
     def start(self, key: jax.Array, physics: Mapping[str, float]) -> jax.Array:
         """Random clusters of Gaussians of B, where A is used up."""

@@ -4,7 +4,9 @@ Data that fits in memory is loaded once, normalised, and a batch is one gather; 
 read sample by sample. Both give the same numbers.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -14,28 +16,28 @@ from torch import Tensor, nn
 
 from symbench.data.batch import Batch
 from symbench.data.dataset import SPLITS, Data, Dataset, Split
-from symbench.data.fields.metrics import mean_squared_error, target_variance, vrmse
+from symbench.data.fields.metrics import mean_squared_error, target_variance
+from symbench.data.fields.normalisation import read_normalizer
 from symbench.data.fields.well_format import (
     WellFile,
     read_constants,
     read_frames,
     read_header,
-    read_statistics,
+    refuse_different,
 )
 from symbench.data.manifest import data_files
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit, audit_distribution, judge
-from symbench.symmetry.grids.field import Field, channel_count
+from symbench.symmetry.grids.field import channel_count
 from symbench.symmetry.grids.fields import Normalizer
 from symbench.symmetry.grids.isometries import GridGroup, check_grid, named_group
 from symbench.symmetry.grids.symmetrize import field_symmetry
 from symbench.symmetry.symmetry import Symmetry
 
+# So many numbers of evenly spaced frames are audited, or so many trajectories if these have more.
+AUDITED_NUMBERS = 2**26
 AUDITED_TRAJECTORIES = 64
 AUDITED_FRAMES = 3
-
-# The Well clips standard deviations from below, so that constant components stay finite.
-SMALLEST_STD = 1e-4
 
 
 class FieldData(Data[Tensor]):
@@ -48,6 +50,7 @@ class FieldData(Data[Tensor]):
         input_steps: int = 4,
         parity: Mapping[str, int] | None = None,
         trajectories: Mapping[str, int] | None = None,
+        may_differ: Collection[str] = (),
         memory_limit: float = 8e9,
     ) -> None:
         """Open a folder with stats.yaml and {train,valid,test}/*.hdf5, or data/ with these.
@@ -59,6 +62,7 @@ class FieldData(Data[Tensor]):
             input_steps: frames that a model sees.
             parity: names the axial fields (-1).
             trajectories: use only the first so many of a split.
+            may_differ: what the files need not have in common; see `differences`.
             memory_limit: splits of more bytes than this are read sample by sample.
 
         Raises:
@@ -76,25 +80,21 @@ class FieldData(Data[Tensor]):
         }
         headers = [header for files in self.files.values() for header in files]
         self.header = headers[0]
-        for other in headers[1:]:
-            if other.content != self.header.content:
-                raise DataError(
-                    f"{other.path} has another grid or other fields than {self.header.path}."
-                )
+        refuse_different(headers, may_differ)
         statistics = directory / "stats.yaml"
-        self.normalizer = self._normalizer(statistics, self.header.fields)
-        constant = self.header.constant_fields
-        self.constant_normalizer = self._normalizer(statistics, constant) if constant else None
-
-    def _normalizer(self, path: Path, fields: Sequence[Field]) -> Normalizer:
-        mean, std = (read_statistics(path, fields, key) for key in ("mean", "std"))
-        count = channel_count(fields, self.dimension)
-        if not len(mean) == len(std) == count:
-            raise DataError(
-                f"{path} has {len(mean)} means and {len(std)} standard deviations of "
-                f"{', '.join(field.name for field in fields)}, which have {count} components."
+        self.normalizer, self.constant = read_normalizer(
+            statistics, self.header.fields, self.dimension
+        )
+        if self.constant:
+            warnings.warn(
+                f"{statistics} says that {', '.join(sorted(self.constant))} is constant over the "
+                "training data: errors relative to that variance are left out of all means.",
+                stacklevel=2,
             )
-        return Normalizer(mean, tuple(max(value, SMALLEST_STD) for value in std))
+        constant = self.header.constant_fields
+        self.constant_normalizer = (
+            read_normalizer(statistics, constant, self.dimension)[0] if constant else None
+        )
 
     @property
     def dimension(self) -> int:
@@ -146,7 +146,11 @@ class FieldData(Data[Tensor]):
         )
 
     def audit(self, group: str, dataset: Dataset) -> list[ElementAudit]:
-        """Audit a group on the simulator, if there is one, and on a sample of the data."""
+        """Audit a group on the simulator, if there is one, and on a sample of the data.
+
+        Raises `SymmetryError` as `symmetry` does.
+        """
+        self.symmetry(group)
         elements = named_group(group, self.dimension)
         dynamics = dataset.dynamics_errors(group, elements.listed())
         distribution = audit_distribution(self._audit_sample(), elements, self.header.fields)
@@ -155,11 +159,13 @@ class FieldData(Data[Tensor]):
     def _audit_sample(self) -> Tensor:
         """A few evenly spaced frames of trajectories, shape (trajectory, time, channel, *space)."""
         split = self.split(next(iter(self.files)))
-        chosen = range(min(split.trajectories, AUDITED_TRAJECTORIES))
         steps = min(split.steps)
         picks = [int(step) for step in torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps))]
+        numbers = len(picks) * self.channels * math.prod(self.header.shape)
+        most = max(AUDITED_TRAJECTORIES, AUDITED_NUMBERS // numbers)
+        chosen = range(min(split.trajectories, most))
         frames = [torch.cat([split.frames(t, k, k + 1) for k in picks]) for t in chosen]
-        return self.normalizer.denormalize(torch.stack(frames), channel_axis=2)
+        return self.normalizer.denormalize(torch.stack(frames).double(), channel_axis=2)
 
     def split(self, name: str) -> "FieldSplit":
         """One of train, valid, test; raises `DataError` if the folder holds none of its files."""
@@ -247,35 +253,53 @@ class FieldSplit(Split[Tensor]):
         return Batch(inputs, torch.stack([frames[-1] for frames, _ in spans]), len(rows))
 
     def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
-        """Mean squared error of normalised fields, the protocol of The Well."""
+        """Mean squared error of normalised fields, the protocol of The Well.
+
+        Raises `DataError` for predictions of another shape than the targets.
+        """
+        if prediction.shape != batch.targets.shape:
+            raise DataError(
+                f"The network gives predictions of shape {tuple(prediction.shape)} for targets of "
+                f"shape {tuple(batch.targets.shape)} (sample, channel, cells along each axis)."
+            )
         return nn.functional.mse_loss(prediction, batch.targets)
 
     def scores(self, prediction: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Errors in physical units, each of shape (sample, channel)."""
-        predicted, target = (
-            self.data.normalizer.denormalize(values) for values in (prediction, batch.targets)
-        )
-        return {"vrmse": vrmse(predicted, target), "mse": mean_squared_error(predicted, target)}
+        """VRMSE, and squared errors in physical units, each of shape (sample, channel)."""
+        squares = mean_squared_error(prediction, batch.targets)
+        return {
+            "vrmse": (squares / target_variance(batch.targets)).sqrt(),
+            "mse": self._physical(squares),
+        }
 
     def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Each component in physical units, shape (sample, cell)."""
-        physical = self.data.normalizer.denormalize(outputs).flatten(2)
+        """Each component in physical units, in double precision, shape (sample, cell)."""
+        physical = self.data.normalizer.denormalize(outputs.double()).flatten(2)
         return dict(zip(self.quantities, physical.unbind(1), strict=True))
 
     def variance_of_targets(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """The denominators of VRMSE squared by component, each of shape (sample,)."""
-        variances = target_variance(self.data.normalizer.denormalize(batch.targets))
+        """The denominators of VRMSE squared by component, (sample,); NaN of constant targets."""
+        variances = self._physical(target_variance(batch.targets))
         return dict(zip(self.quantities, variances.unbind(1), strict=True))
+
+    def _physical(self, squares: Tensor) -> Tensor:
+        """Squares of normalised values, (sample, channel), in physical units."""
+        return squares * squares.new_tensor(self.data.normalizer.std) ** 2
 
     @property
     def scales(self) -> dict[str, float]:
-        """Variance over the training data by component; components of one field share theirs."""
+        """Variance over the training data by component; components of one field share theirs.
+
+        NaN of constant fields.
+        """
         stds = self.data.normalizer.std
         scales: dict[str, float] = {}
         for field in self.data.header.fields:
             names = field.component_names(self.data.dimension)
             own = stds[len(scales) : len(scales) + len(names)]
-            scales |= dict.fromkeys(names, float(np.mean(np.square(own))))
+            varies = field.name not in self.data.constant
+            scale = float(np.mean(np.square(own))) if varies else float("nan")
+            scales |= dict.fromkeys(names, scale)
         return scales
 
     def _input(self, frames: Tensor, trajectory: int) -> Tensor:
@@ -283,9 +307,10 @@ class FieldSplit(Split[Tensor]):
         history = frames.flatten(0, 1)
         if self.data.constant_normalizer is None:
             return history
-        constants = torch.from_numpy(read_constants(*self.sources[trajectory]))
-        normalised = self.data.constant_normalizer.normalize(constants, channel_axis=0)
-        return torch.cat([history, normalised.nan_to_num()])
+        header, index = self.sources[trajectory]
+        constants = read_constants(header, index)[None]
+        normalised = self._normalised(constants, header, self.data.constant_normalizer)
+        return torch.cat([history, normalised[0]])
 
     @cached_property
     def _loaded(self) -> Sequence[Tensor]:
@@ -303,8 +328,12 @@ class FieldSplit(Split[Tensor]):
         self._loaded = stacked.unbind()
         return stacked
 
-    def _normalised(self, values: np.ndarray, header: WellFile) -> Tensor:
-        frames = self.data.normalizer.normalize(torch.from_numpy(values))
+    def _normalised(
+        self, values: np.ndarray, header: WellFile, normalizer: Normalizer | None = None
+    ) -> Tensor:
+        # In double precision: a mean may be much larger than what varies about it.
+        chosen = normalizer or self.data.normalizer
+        frames = chosen.normalize(torch.from_numpy(values).double()).float()
         if not torch.isfinite(frames).all():
             raise DataError(
                 f"{header.path} holds values that are not finite; mask or repair them first."

@@ -61,6 +61,11 @@ class KolmogorovFlow(DecayingTurbulence):
             injection_scale=physics["forcing_strength"],
         )
 
+    def driven_speed(self, physics: Mapping[str, float]) -> float:
+        """What the force drives along one of its waves."""
+        wave = self.extent / max(1.0, physics["forcing_waves"])
+        return float((abs(physics["forcing_strength"]) * wave) ** 0.5)
+
     def prepare(self, state: jax.Array) -> jax.Array:
         """From cell centres to the nodes on which exponax places the force.
 

@@ -6,8 +6,10 @@ Grids are cell-centred, so that flipping an axis is a reflection about the centr
 from __future__ import annotations
 
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
+# Where the config gives no step: cells that the fastest flow crosses in one, or what the fastest
+# reaction changes. Linear terms, diffusion too, are exact in exponential time differencing.
+COURANT = 0.5
+# Steps of the config are warned of where they are so many times longer.
+_RISKY = 3
+# Trajectories that blow up by the chosen step are tried again with so many times more steps.
+_FINER = (2, 4, 8)
+
 
 class SimulatedFields(FieldDataset):
     """A periodic PDE with random starts.
@@ -52,7 +62,10 @@ class SimulatedFields(FieldDataset):
     trajectories: Splits = Field(description="number per split and regime")
     frames: Count = Field(description="stored in each trajectory")
     frame_interval: Positive = Field(description="physical time between two frames")
-    steps_per_frame: Count = Field(description="solver steps in that time")
+    steps_per_frame: Count | None = Field(
+        None,
+        description="solver steps in that time; by default as many as are stable from the starts",
+    )
     warm_up: Whole = Field(0, description="frames simulated before the first that is stored")
     seed: Whole = Field(0, description="of all starts")
     physics: dict[str, float] = Field({}, description="overrides of what `regimes` lists")
@@ -89,6 +102,38 @@ class SimulatedFields(FieldDataset):
     def observe(self, state: jax.Array) -> jax.Array:
         """The stored fields of a state in the solver's form, shape (channel, *space)."""
 
+    def fastest_rate(self, fields: Array, physics: Mapping[str, float]) -> float:
+        """The fastest rate of what is not linear, 1/time: cells crossed by vectors, by default.
+
+        Fields of shape (trajectory, channel, *space).
+        """
+        speeds, channel = [0.0], 0
+        for field in self.fields:
+            part = fields[:, channel : channel + field.channels(self.dimension)]
+            channel += part.shape[1]
+            if field.order == 1:
+                speeds.append(float(np.abs(part).sum(axis=1).max()))
+        return max(speeds) * self.resolution / self.extent
+
+    def driven_speed(self, physics: Mapping[str, float]) -> float:
+        """The speed that forces add to that of the starts."""
+        return 0.0
+
+    def stable_steps(self, regime: str, states: Array) -> int:
+        """Solver steps in a frame that are stable from some states, by the Courant number."""
+        import jax
+        import jax.numpy as jnp
+
+        with jax.enable_x64(True):
+            solved = jax.vmap(lambda state: self.observe(self.prepare(state)))
+            fields = np.asarray(solved(jnp.asarray(states, dtype=jnp.float64)))
+        physics = self.physics_of(regime)
+        driven = self.driven_speed(physics) * self.resolution / self.extent
+        return self._steps(self.fastest_rate(fields, physics) + driven)
+
+    def _steps(self, rate: float) -> int:
+        return max(1, math.ceil(self.frame_interval * rate / COURANT))
+
     @property
     def box(self) -> tuple[int, float, int]:
         """The grid, as exponax's steppers take it: axes, length, and cells of each."""
@@ -109,11 +154,14 @@ class SimulatedFields(FieldDataset):
 
         return FieldData(directory, input_steps=options.input_steps, parity=options.parity)
 
-    def solver(self, regime: str, frames: int, warm_up: int = 0) -> Callable[[Array], Array]:
+    def solver(
+        self, regime: str, frames: int, warm_up: int = 0, steps: int | None = None
+    ) -> Callable[[Array], Array]:
         """A function from states (batch, ...) to fields (batch, frame, channel, *space).
 
-        The first frame is the start itself, after the warm-up. Everything runs in double
-        precision: it makes the audit exact, and XLA on CPUs (jaxlib 0.10.2) compiles the 3-D
+        So many steps in a frame; by default those of the config, or else as many as are stable from
+        the states. The first frame is the start itself, after the warm-up. Everything runs in
+        double precision: it makes the audit exact, and XLA on CPUs (jaxlib 0.10.2) compiles the 3-D
         single-precision solver to one that decays some components of a vector faster than others.
         """
         import equinox as eqx
@@ -121,26 +169,22 @@ class SimulatedFields(FieldDataset):
         import jax
         import jax.numpy as jnp
 
-        with jax.enable_x64(True):
-            time_step = self.frame_interval / self.steps_per_frame
-            stepper = self.stepper(time_step, self.physics_of(regime))
-            step = ex.RepeatedStepper(stepper, self.steps_per_frame)
-
-        @eqx.filter_jit
-        def solve(states: jax.Array) -> jax.Array:
-            def one(state: jax.Array) -> jax.Array:
-                state = self.prepare(state)
-                if warm_up:
-                    state = ex.repeat(step, warm_up)(state)
-                states = ex.rollout(step, frames - 1, include_init=True)(state)
-                return jax.vmap(self.observe)(states)
-
+        def in_double_precision(states: Array) -> Array:
+            count = steps or self.steps_per_frame or self.stable_steps(regime, states)
             # As many trajectories at once as stay in the cache.
             together = max(1, 2**16 // self.resolution**self.dimension)
-            return jax.lax.map(one, states, batch_size=together)
-
-        def in_double_precision(states: Array) -> Array:
             with jax.enable_x64(True):
+                stepper = self.stepper(self.frame_interval / count, self.physics_of(regime))
+                step = ex.RepeatedStepper(stepper, count)
+
+                def one(state: jax.Array) -> jax.Array:
+                    state = self.prepare(state)
+                    if warm_up:
+                        state = ex.repeat(step, warm_up)(state)
+                    states = ex.rollout(step, frames - 1, include_init=True)(state)
+                    return jax.vmap(self.observe)(states)
+
+                solve = eqx.filter_jit(partial(jax.lax.map, one, batch_size=together))
                 return np.asarray(solve(jnp.asarray(states, dtype=jnp.float64)))
 
         return in_double_precision
@@ -176,7 +220,12 @@ class SimulatedFields(FieldDataset):
         return [errors[index] for index in chosen.check(elements)]
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
-        """Simulate every split, and write the files and the statistics of the training data."""
+        """Simulate every split, and write the files and the statistics of the training data.
+
+        Raises:
+            DataError: after all others are simulated, for the trajectories that blew up.
+
+        """
         import exponax as ex
         import jax
 
@@ -186,12 +235,18 @@ class SimulatedFields(FieldDataset):
         time = np.arange(self.frames) * self.frame_interval
         counts = self.trajectories
         files: dict[str, list[Path]] = {split: [] for split in SPLITS}
+        steps: dict[str, dict[int, int]] = {}
+        lost: list[str] = []
         for index, regime in enumerate(self.regimes()):
             starts = [self.starts(regime, n, k, index) for k, n in enumerate(counts.values())]
-            values = self.solver(regime, self.frames, self.warm_up)(np.concatenate(starts))
+            values, steps[regime] = self._simulated(regime, np.concatenate(starts))
             parts = np.split(values, np.cumsum(list(counts.values()))[:-1])
-            for split, part in zip(counts, parts, strict=True):
-                self._refuse_blown_up(regime, split, part)
+            told = [_not_finite(part) for part in parts]
+            lost += [
+                f"regime {regime}, split {s}, {t}" for s, t in zip(counts, told, strict=True) if t
+            ]
+            if any(told):
+                continue
             for split, part in zip(counts, parts, strict=True):
                 files[split].append(directory / split / f"{self.name}_{regime}.hdf5")
                 write_file(
@@ -203,13 +258,25 @@ class SimulatedFields(FieldDataset):
                     time=time,
                     parameters=self.physics_of(regime),
                 )
+        if lost:
+            most = max(count for counts in steps.values() for count in counts)
+            raise DataError(
+                f"The simulation of {self.name} blew up: {'; '.join(lost)} of seed {self.seed}; "
+                f"use more steps_per_frame than {most}"
+                + (", or leave it out." if self.steps_per_frame else ", or other physics.")
+            )
         statistics = directory / "stats.yaml"
         write_statistics(statistics, [read_header(path) for path in files["train"]])
+        chosen = {
+            regime: {str(count): trajectories for count, trajectories in counts.items()}
+            for regime, counts in steps.items()
+        }
         return Manifest(
             source="simulated by symbench with exponax",
             licence="CC0-1.0",
             parameters={
                 **self.model_dump(),
+                "steps_per_frame": self.steps_per_frame or chosen,
                 "physics": {regime: self.physics_of(regime) for regime in self.regimes()},
                 "exponax": ex.__version__,
                 "jax": jax.__version__,
@@ -217,16 +284,45 @@ class SimulatedFields(FieldDataset):
             files=(statistics, *(path for paths in files.values() for path in paths)),
         )
 
-    def _refuse_blown_up(self, regime: str, split: str, values: Array) -> None:
-        """Raise `DataError` that names the trajectories whose values are not finite."""
-        wrong = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
-        if len(wrong):
-            shown = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
-            raise DataError(
-                f"The simulation of {self.name} blew up: regime {regime}, split {split}, "
-                f"trajectories {shown} ({len(wrong)} of {len(values)}) of seed {self.seed}; use "
-                f"more steps_per_frame than {self.steps_per_frame}."
-            )
+    def _simulated(self, regime: str, starts: Array) -> tuple[Array, dict[int, int]]:
+        """Fields of all trajectories, and how many of them were solved with how many steps.
+
+        Where the config gives no steps, trajectories that blow up are solved again with more.
+        """
+        steps = self.steps_per_frame or self.stable_steps(regime, starts)
+        values = self.solver(regime, self.frames, self.warm_up, steps)(starts)
+        solved = {steps: len(starts)}
+        if self.steps_per_frame is None:
+            print(f"{self.name}, regime {regime}: {steps} steps_per_frame are stable", flush=True)
+            for finer in (factor * steps for factor in _FINER):
+                wrong = ~_finite(values)
+                if not wrong.any():
+                    break
+                values = values.copy()
+                values[wrong] = self.solver(regime, self.frames, self.warm_up, finer)(starts[wrong])
+                solved[finer] = int(wrong.sum())
+                print(f"{solved[finer]} of these blew up, and took {finer}", flush=True)
+        elif len(sound := values[_finite(values), 0]):
+            stable = self._steps(self.fastest_rate(sound, self.physics_of(regime)))
+            if _RISKY * steps < stable:
+                warnings.warn(
+                    f"{self.name}, regime {regime}: steps_per_frame {steps} do not resolve the "
+                    f"fastest flow or reaction; {stable} do (Courant number {COURANT}).",
+                    stacklevel=3,
+                )
+        return values, solved
+
+
+def _finite(values: Array) -> Array:
+    """Which trajectories, the first axis, are finite."""
+    return np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+
+
+def _not_finite(values: Array) -> str:
+    """The numbers of the trajectories that are not finite, in words; empty without any."""
+    wrong = np.flatnonzero(~_finite(values))
+    shown = ", ".join(map(str, wrong[:5])) + (", ..." if len(wrong) > 5 else "")
+    return f"trajectories {shown} ({len(wrong)} of {len(values)})" if len(wrong) else ""
 
 
 def band_limited_noise(key: jax.Array, dimension: int, resolution: int, waves: int) -> jax.Array:

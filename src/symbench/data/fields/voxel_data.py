@@ -1,12 +1,15 @@
 """Shapes as occupied cells, opened: groups of the cube act exactly."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool3d
+from torch.nn.functional import adaptive_avg_pool3d
 
 from symbench.data.dataset import Dataset
 from symbench.data.shape_data import ShapeData, ShapeSplit
+from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit, audit_moved_features, powers_of
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction
@@ -19,6 +22,21 @@ _AUDITED_SHAPES = 30
 class VoxelData(ShapeData):
     """Shapes on a grid."""
 
+    def __init__(self, directory: Path) -> None:
+        """Open a folder; raises `DataError` if it holds no shapes on a cubic grid."""
+        super().__init__(directory)
+        x, y, octets = self.arrays("test")["shapes"].shape[1:]
+        if not x == y == 8 * octets:
+            raise DataError(
+                f"{directory / 'test.hdf5'} holds shapes of {x} x {y} x {8 * octets} cells; a cube "
+                "is needed."
+            )
+        self.side = x
+
+    def model_arguments(self) -> dict[str, object]:
+        """The number of classes, and of cells along each axis."""
+        return {**super().model_arguments(), "side": self.side}
+
     def symmetry(self, group: str, exact: bool = True) -> Symmetry[Tensor]:
         """A group of the cube; logits are invariant."""
         chosen = named_group(group, 3)
@@ -30,14 +48,14 @@ class VoxelData(ShapeData):
         chosen = named_group(group, 3)
         action = FieldAction(chosen, [Field("occupancy")])
         shapes = self.split("train").shapes[:_AUDITED_SHAPES].double()
+        # Cells that mirror onto each other, whatever the size.
+        coarse = min(self.side, max(4, self.side // 8))
         audits = []
         for index, element in enumerate(chosen.elements[1:], start=1):
             moved = [action(g, shapes) for g in powers_of(chosen, index)]
-            features = np.stack([avg_pool3d(one, 8).flatten(1) for one in moved])
-            asymmetry, p_value = audit_moved_features(features, chosen.order, seed=index)
-            audits.append(
-                ElementAudit.judged(str(element), float("nan"), asymmetry, p_value, chosen.order)
-            )
+            features = np.stack([adaptive_avg_pool3d(one, coarse).flatten(1) for one in moved])
+            law = audit_moved_features(features, chosen.order, seed=index)
+            audits.append(ElementAudit.judged(str(element), float("nan"), law, chosen.order))
         return audits
 
     def split(self, name: str) -> ShapeSplit:
