@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,21 +14,24 @@ from torch import nn
 from symbench.config import registry
 from symbench.config.read import Configuration
 from symbench.config.run import Run, Task
+from symbench.config.schema import Checkpoint
 from symbench.config.study import Study
 from symbench.data.batch import ModelInputs
 from symbench.data.dataset import Data
 from symbench.data.manifest import check_data, write_manifest
 from symbench.data.raw_files import RawFiles
 from symbench.errors import CheckpointError, ConfigError, SymBenchError, choose
+from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.scores import own_metric
-from symbench.files import copy_near, refuse_damaged, remove, write_json, write_whole
+from symbench.files import copy_near, refuse_damaged, remove, sha256, write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
-from symbench.symmetry.audit import refuse_broken
+from symbench.symmetry.audit import refuse_broken, undecided
 from symbench.symmetry.symmetry import Symmetry
+from symbench.training.failures import is_too_small_for_batch_norm
 from symbench.training.loop import Trainer
 from symbench.training.treatments.treatment import Treatment
 
@@ -51,8 +55,9 @@ def open_data(configuration: Configuration, task: Task, seed: int = 0) -> Data[M
 def audit(configuration: Configuration, task: Task) -> None:
     """Audit the declared symmetry of a task, and refuse here what no training could use.
 
-    Writes one row per element. The networks and treatments of all runs of the task are built once,
-    so that settings that they do not take are found before anything is trained.
+    Writes one row per element, and warns of what too few samples leave undecided. The networks and
+    treatments of all runs of the task are built once, so that settings that they do not take are
+    found before anything is trained.
 
     Raises:
         AuditError: if the symmetry is declared exact and fails.
@@ -64,16 +69,18 @@ def audit(configuration: Configuration, task: Task) -> None:
     audits = data.audit(settings.group, task.dataset)
     if settings.exact:
         refuse_broken(task.name, settings.group, audits)
+    if open_question := undecided(task.name, settings.group, audits):
+        warnings.warn(open_question, stacklevel=2)
     symmetry = data.symmetry(settings.group, settings.exact)
     study = configuration.study(task.study)
     for runs in study.groups.values():
         if runs[0].task.name == task.name:
             check_run(runs[0], data, symmetry)
-    table = pd.DataFrame([vars(element) for element in audits])
+    table = pd.DataFrame([{**vars(element), "passed": element.passed} for element in audits])
     layout = configuration.layout
     with write_whole(layout.audit(task.study, task.name)) as temporary:
         table.to_csv(temporary, index=False)
-    record = describe(task.audit_fingerprint)
+    record = {**describe(task.audit_fingerprint), "undecided": open_question}
     write_json(layout.audit_provenance(task.study, task.name), record)
 
 
@@ -83,10 +90,26 @@ def check_run(run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]
         if run.checkpoint is None:
             model, _ = build_model(run, data, symmetry)
             if parameters_in_use(model):
+                _check_parts(run, data, model)
                 build_treatment(run, symmetry).attach(model)
         Measurement.check(data, symmetry, run.evaluation, run.evaluations)
     except SymBenchError as error:
         raise type(error)(f"{run}: {error}") from None
+
+
+def _check_parts(run: Run, data: Data[ModelInputs], model: nn.Module) -> None:
+    """Raise `ConfigError` if batches are trained in parts of one sample, too few for the model."""
+    split = data.split("train")
+    if min(run.training.batch_size, len(split.samples)) // run.training.accumulate > 1:
+        return
+    try:
+        model.train()(split.batch(split.samples[:1]).inputs)
+    except (ValueError, RuntimeError) as error:
+        if not is_too_small_for_batch_norm(error):
+            raise
+        raise ConfigError(
+            "batch norm cannot train on single samples: raise batch_size or lower accumulate."
+        ) from None
 
 
 def build_model(
@@ -167,6 +190,8 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
     settings = run.task.settings
     symmetry = data.symmetry(settings.group, settings.exact)
     model, published = build_model(run, data, symmetry)
+    if run.checkpoint is not None and run.checkpoint.file is not None:
+        published = _raw_weights(configuration, run.checkpoint)
     output = output or configuration.layout.run_folder(run.study, *run.key, run.seed)
     weights = output / "weights.safetensors"
     state_path = output / "state.pt"
@@ -204,6 +229,16 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
     record = {**describe(run.training_fingerprint, run.seed), **cost, "parameters": parameters}
     write_json(output / "provenance.json", record)
     remove(state_path)
+
+
+def _raw_weights(configuration: Configuration, checkpoint: Checkpoint) -> Path:
+    """A raw file of weights; raises `CheckpointError` if it is not the one that is meant."""
+    path = RawFiles(configuration.raw_files).need(
+        str(checkpoint.file), "published weights are kept in formats that may run any code"
+    )
+    if sha256(path) != checkpoint.sha256:
+        raise CheckpointError(f"{path} has another checksum than the config says: {sha256(path)}.")
+    return path
 
 
 def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
@@ -263,20 +298,22 @@ def _refuse_other_than_published(run: Run, plain: xr.Dataset) -> None:
     """Stop before anything is averaged if published weights do not give their published error.
 
     Raises:
-        CheckpointError: if the VRMSE of one step is farther from it than the tolerance.
+        CheckpointError: if a score is farther from the published one than the tolerance.
 
     """
     checkpoint = run.checkpoint
-    if checkpoint is None or checkpoint.vrmse is None:
-        return
-    raw = float(plain.vrmse.mean(skipna=False))
-    if not abs(raw / checkpoint.vrmse - 1) <= checkpoint.tolerance:
-        raise CheckpointError(
-            f"{checkpoint.repository} has a raw VRMSE of {raw:.4g} on {run.task.name}, published "
-            f"is {checkpoint.vrmse:.4g} (within {checkpoint.tolerance:.0%}): look for another "
-            "normalisation (stats.yaml), another revision of the data, or swapped axes or fields; "
-            "nothing was averaged."
-        )
+    for metric, published in checkpoint.scores.items() if checkpoint is not None else ():
+        found = plain[choose(metric, map(str, plain), "metric")]
+        if metric == "vrmse" and "mse" in plain:
+            found = vrmse_of_the_well(plain)
+        raw = float(found.mean(skipna=False))
+        if checkpoint is not None and not abs(raw / published - 1) <= checkpoint.tolerance:
+            raise CheckpointError(
+                f"{checkpoint.file or checkpoint.repository} has a raw {metric} of {raw:.4g} on "
+                f"{run.task.name}, published is {published:.4g} (within {checkpoint.tolerance:.0%})"
+                ": look for another normalisation (stats.yaml), another revision of the data, or "
+                "swapped axes or fields; nothing was averaged."
+            )
 
 
 def table(configuration: Configuration, study: Study, name: str) -> None:

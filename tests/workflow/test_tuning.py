@@ -83,13 +83,11 @@ def test_nothing_is_tuned(unfinished, command):
     )
 
 
-def test_settings_that_a_treatment_does_not_take_stop_before_the_first_trial(checkout, symbench):
-    """Whether a method takes them, only its code can say."""
+def test_settings_that_a_treatment_does_not_take_are_refused(checkout, symbench):
     path = tuning(checkout, treatment={"gamma_rate": [1, 2, 3]})
     said = symbench("tune-check", "--study", "first", "--task", "particles", "--config", path)
     assert said.returncode == 1
-    assert "Treatment 'none' (none) does not take these settings" in said.stderr
-    assert "tune_check first/particles" in checkout.planned("--configfile", path, "--", "tuned")
+    assert "Unknown setting of treatment none 'gamma_rate'" in said.stderr
 
 
 def run_all(configuration, study, monkeypatch, losses):

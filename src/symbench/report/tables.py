@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from symbench.evaluation.reading import DIVERGED
-from symbench.evaluation.results import RunGroup
+from symbench.evaluation.results import RunGroup, over_defined
 from symbench.figures.results import StudyResults, score
 from symbench.files import refuse_damaged
 from symbench.report.claims import interval
@@ -150,12 +150,11 @@ def _improved(group: RunGroup) -> str:
         _per_sample(group.open(evaluation)[name]) for evaluation in ("plain", "average")
     )
     better = averaged < plain if group.score.better == "lower" else averaged > plain
-    return f"{int(better.sum())} of {plain.size}"
+    return f"{int(better.sum())} of {averaged.size}"
 
 
 def _per_sample(values: xr.DataArray) -> np.ndarray:
-    mean = values.mean("channel", skipna=False) if "channel" in values.dims else values
-    return mean.to_numpy()
+    return (over_defined(values) if "channel" in values.dims else values).to_numpy()
 
 
 def _cost_table(results: StudyResults) -> pd.DataFrame:
@@ -251,14 +250,19 @@ def _audit_table(results: StudyResults) -> pd.DataFrame:
         refuse_damaged(path)
         audit = pd.read_csv(path)
         failed = list(audit.element[~audit.passed])
+        undecided = audit[audit.verdict == "undecided"]
         more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
         rows.append(
             {
                 "task": task.name,
                 "group": task.settings.group,
                 "declared": "exact" if task.settings.exact else "broken",
-                "elements that pass": f"{int(audit.passed.sum())} of {len(audit)}",
+                "elements that hold": f"{(audit.verdict == 'holds').sum()} of {len(audit)}",
                 "failing": ("; ".join(map(str, failed[:NAMED])) or "none") + more,
+                "law undecided": f"{len(undecided)}, with {undecided.samples.max()} samples; "
+                f"{undecided.needed.max()} could do"
+                if len(undecided)
+                else "none",
                 "largest dynamics error": _told(audit.dynamics_error.max()),
                 "smallest p-value": _told(audit.p_value.min()),
             }
