@@ -26,10 +26,10 @@ SNAPSHOT_LEADS = (1, 10, 30)
 Roll = Callable[[Tensor, int], Tensor]
 
 
-def canonical_shift(model: nn.Module, data: FieldData) -> nn.Module:
+def canonical_shift(model: nn.Module, data: FieldData, follow: bool = False) -> nn.Module:
     """The frame of fields: the first channel of the newest frame fixes the pose."""
     newest = (data.input_steps - 1) * data.channels
-    return CanonicalShift(model, reference_channel=newest, boundary=data.header.boundary)
+    return CanonicalShift(model, newest, data.header.boundary, follow)
 
 
 def elements_of_rollouts(
@@ -108,7 +108,7 @@ class Rollouts:
         if evaluation == "plain":
             return {"plain": self._fed_back(self.model)}
         if evaluation == "frame":
-            return {"stepwise": self._fed_back(canonical_shift(self.model, self.data))}
+            return {"stepwise": self._framed}
         chunk, elements = self.settings.chunk, self._elements
         stepwise = average(self.model, self.symmetry, elements=elements, chunk=chunk)
         trajectory: Roll = partial(
@@ -120,6 +120,9 @@ class Rollouts:
             chunk=chunk,
         )
         return {"stepwise": self._fed_back(stepwise), "trajectory": trajectory}
+
+    def _framed(self, inputs: Tensor, steps: int) -> Tensor:
+        return self._fed_back(canonical_shift(self.model, self.data, follow=True))(inputs, steps)
 
     def _fed_back(self, model: nn.Module) -> Roll:
         constants = self.data.constant_channels

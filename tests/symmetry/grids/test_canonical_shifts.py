@@ -70,3 +70,20 @@ def test_walls_have_no_canonical_shifts():
     with pytest.raises(SymmetryError, match="need periodic axes; the boundaries are PERIODIC, WA"):
         CanonicalShift(torch.nn.Identity(), boundary=["PERIODIC", "WALL"])
     check_periodic(["PERIODIC", "periodic"])
+
+
+def test_a_rollout_that_loses_its_pose_keeps_the_last_one():
+    """Then the frame still moves with the data; a first frame without a pose is refused."""
+    start = torch.randn(2, 1, 8, 8, dtype=torch.float64)
+    model = Random(1, 1, (8, 8)).double()
+    constant = torch.full_like(start, 0.3)
+
+    def rolled(shift):
+        framed = CanonicalShift(model, follow=True)
+        framed(start.roll(shift, (2, 3)))
+        return framed(constant)
+
+    moved, plain = rolled((3, 5)), rolled((0, 0))
+    torch.testing.assert_close(moved, plain.roll((3, 5), (2, 3)))
+    with pytest.raises(SymmetryError, match="no canonical shift"):
+        CanonicalShift(model, follow=True)(constant)

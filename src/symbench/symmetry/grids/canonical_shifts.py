@@ -28,7 +28,7 @@ def check_periodic(boundary: Sequence[str]) -> None:
         )
 
 
-def canonical_shift(reference: Tensor) -> Tensor:
+def canonical_shift(reference: Tensor, otherwise: Tensor | None = None) -> Tensor:
     """The shift, in cells, that brings the longest wave along each axis to phase zero.
 
     Exactly equivariant: rolling the reference by n cells lowers the answer by n (modulo the grid).
@@ -37,12 +37,14 @@ def canonical_shift(reference: Tensor) -> Tensor:
 
     Args:
         reference: shape (batch, *space).
+        otherwise: the shifts of samples that have none, shape (batch, axis).
 
     Returns:
         Integers of shape (batch, axis).
 
     Raises:
-        SymmetryError: if the wave is too weak to tell the cell, or its phase between two cells.
+        SymmetryError: if the wave is too weak to tell the cell, or its phase between two cells, and
+            no others are given.
 
     """
     axes = range(1, reference.ndim)
@@ -61,13 +63,14 @@ def canonical_shift(reference: Tensor) -> Tensor:
         place = wave.angle() * cells + _ROUNDING
         uncertain = cells * _ERROR * (1 + scale / wave.abs())
         unclear = finite & ~((place - place.round()).abs() > uncertain)
-        if size > 1 and bool(unclear.any()):
+        if otherwise is None and size > 1 and bool(unclear.any()):
             raise SymmetryError(
                 f"Sample {int(unclear.nonzero()[0, 0])} has no canonical shift along axis "
                 f"{'xyz'[axis - 1]}: the longest wave of its reference channel is too weak, or "
                 "between two cells. Choose another reference, or average over shifts."
             )
-        shifts.append(place.masked_fill(~finite, 0).floor().long() % size)
+        found = place.masked_fill(~finite, 0).floor().long() % size
+        shifts.append(found if otherwise is None else found.where(~unclear, otherwise[:, axis - 1]))
     return torch.stack(shifts, dim=1)
 
 
@@ -89,6 +92,7 @@ class CanonicalShift(nn.Module):
         model: Callable[[Tensor], Tensor],
         reference_channel: int = 0,
         boundary: Sequence[str] = (),
+        follow: bool = False,
     ) -> None:
         """Wrap a model.
 
@@ -97,6 +101,8 @@ class CanonicalShift(nn.Module):
             reference_channel: the input channel whose longest waves fix the pose; a scalar of the
                 newest frame is a good choice.
             boundary: kind of boundary of each axis; not checked if it is not given.
+            follow: for the calls of one rollout: a sample that loses its pose, since predictions
+                become constant along an axis, keeps that of the call before, which moves with it.
 
         Raises:
             SymmetryError: if an axis is not periodic.
@@ -106,8 +112,12 @@ class CanonicalShift(nn.Module):
         check_periodic(boundary)
         self.model = model
         self.reference_channel = reference_channel
+        self.follow = follow
+        self.last: Tensor | None = None
 
     def forward(self, values: Tensor) -> Tensor:
         """Move to the canonical pose, apply the model, move back."""
-        shifts = canonical_shift(values[:, self.reference_channel])
+        shifts = canonical_shift(values[:, self.reference_channel], self.last)
+        if self.follow:
+            self.last = shifts
         return roll_each(self.model(roll_each(values, shifts)), -shifts)
