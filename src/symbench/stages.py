@@ -27,6 +27,7 @@ from symbench.evaluation.scores import own_metric
 from symbench.files import copy_near, refuse_damaged, remove, sha256, write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
+from symbench.models.settings import check_settings
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
 from symbench.symmetry.audit import refuse_broken, undecided
@@ -126,6 +127,7 @@ def build_model(
     factory = registry.resolve("models", run.architecture)
     if not callable(factory):
         raise ConfigError(f"Model '{run.architecture}' is no class or function.")
+    check_settings(factory, run.model_settings)
     arguments: dict[str, object] = {**data.model_arguments(), **run.model_settings}
     if "symmetry" in inspect.signature(factory).parameters:
         arguments["symmetry"] = symmetry
@@ -141,13 +143,16 @@ def _seeded(run: Run, factory: Callable[..., object], arguments: dict[str, objec
         torch.manual_seed(run.seed)
         try:
             model = factory(**arguments)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
             raise ConfigError(
                 f"Model '{run.model}' ({run.architecture}) does not take these settings: "
                 f"{' '.join(str(error).split())}."
             ) from None
     if not isinstance(model, nn.Module):
         raise ConfigError(f"Model '{run.model}' ({run.architecture}) is no torch.nn.Module.")
+    # Biases may be missing, where no output is a scalar.
+    if empty := [key for key, each in model.named_parameters() if each.ndim > 1 > each.numel()]:
+        raise ConfigError(f"Model '{run.model}': {empty[0]} has no entries, as by a width of 0.")
     return model
 
 
@@ -156,6 +161,7 @@ def build_treatment(run: Run, symmetry: Symmetry[ModelInputs]) -> Treatment[Mode
     method = registry.resolve("treatments", run.method)
     if not (isinstance(method, type) and issubclass(method, Treatment)):
         raise ConfigError(f"'{run.method}' is no symbench treatment.")
+    check_settings(method, run.treatment_settings)
     try:
         return method(symmetry, **run.treatment_settings)
     except TypeError as error:
@@ -307,7 +313,9 @@ def _refuse_other_than_published(run: Run, plain: xr.Dataset) -> None:
         if metric == "vrmse" and "mse" in plain:
             found = vrmse_of_the_well(plain)
         raw = float(found.mean(skipna=False))
-        if checkpoint is not None and not abs(raw / published - 1) <= checkpoint.tolerance:
+        if checkpoint is not None and not (
+            abs(raw - published) <= checkpoint.tolerance * abs(published)
+        ):
             raise CheckpointError(
                 f"{checkpoint.file or checkpoint.repository} has a raw {metric} of {raw:.4g} on "
                 f"{run.task.name}, published is {published:.4g} (within {checkpoint.tolerance:.0%})"

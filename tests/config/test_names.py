@@ -82,6 +82,7 @@ def test_values_of_weights(tmp_path):
         ({"tolerance": 0}, ".tolerance", "give more than 0"),
         ({"file": "weights.safetensors"}, "", "'file' and 'sha256' go together"),
         ({"scores": {"vrmse": "low"}}, ".scores.vrmse", "give a number"),
+        ({"repository": "a/b", "scores": {"vrsme": 1.0}}, ".scores", "Did you mean 'vrmse'?"),
         ({"commit": "x"}, ".commit", "unknown key; allowed here: file, repository"),
         (None, "", "give keys and values (value: null)"),
     ):

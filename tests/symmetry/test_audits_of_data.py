@@ -43,6 +43,40 @@ def test_walls_leave_flips_and_shifts_beside_them(walled):
     assert all(audit.passed for audit in audits)
 
 
+def differences(values):
+    """Differences along each axis, in the last axis; values (sample, x, y)."""
+    return np.stack([np.roll(values, -1, axis) - np.roll(values, 1, axis) for axis in (1, 2)], -1)
+
+
+@pytest.mark.parametrize(
+    ("constant", "broken"),
+    [
+        pytest.param(lambda noise: (1, differences(noise)), False),
+        pytest.param(
+            lambda noise: (1, differences(noise)[..., ::-1]),
+            True,
+            marks=pytest.mark.tried("audits", "a constant vector, components swapped", "refused"),
+        ),
+        pytest.param(
+            lambda noise: (0, np.linspace(0, 1, 8)[:, None] + 0 * noise),
+            True,
+            marks=pytest.mark.tried("audits", "a constant field that is a ramp", "refused"),
+        ),
+    ],
+)
+def test_fields_that_are_constant_in_time_are_audited(tmp_path, constant, broken):
+    rng = np.random.default_rng(0)
+    for split, samples in (("train", 32), ("valid", 1), ("test", 1)):
+        noise = rng.normal(size=(samples, 8, 8))
+        frames = noise[:, None] + 0.1 * rng.normal(size=(samples, 5, 8, 8))
+        fields = {"c": (0, frames), "k": constant(noise)}
+        axes = {"x": centres(8), "y": centres(8)}
+        write(tmp_path / split / "a.hdf5", fields, axes, constants=["k"])
+    statistics(tmp_path / "stats.yaml", fields)
+    audits = FieldData(tmp_path, input_steps=2).audit("D4", Well(dataset="own"))
+    assert any(not audit.passed for audit in audits) == broken
+
+
 @pytest.mark.tried("audits", "a ring, whose last eigenvector shares its eigenvalue", "refused")
 def test_the_last_eigenvector_must_be_determined_too(tmp_path):
     nodes = 12

@@ -294,3 +294,16 @@ def test_one_random_pattern_is_equivariant_in_expectation_only():
     exact, one, many = averaged(None), averaged(patterns[:1]), averaged(patterns)
     assert float((one - exact).abs().max()) > 0.05
     assert float((many - exact).abs().max()) < 0.05
+
+
+@pytest.mark.tried(
+    "degenerate clouds", "a cloud that is not finite, as of a diverged network", "right"
+)
+def test_clouds_that_are_not_finite_stay_so_and_others_are_framed():
+    points = torch.randn(3, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    points[1] = float("nan")
+    points[2, 0, 0] = float("inf")
+    with torch.autocast("cpu", torch.bfloat16):
+        axes = principal_axes(points)[1]
+    torch.testing.assert_close(axes[:1], principal_axes(points[:1])[1])
+    assert (points @ axes).isfinite().all(dim=(1, 2)).tolist() == [True, False, False]

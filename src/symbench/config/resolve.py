@@ -35,7 +35,7 @@ from symbench.config.settings import (
 from symbench.config.study import Study
 from symbench.config.tuning import check_arms, check_tuning
 from symbench.errors import choose
-from symbench.evaluation.scores import own_metric
+from symbench.evaluation.scores import metrics_of, own_metric
 
 Some = TypeVar("Some", bound=Strict)
 
@@ -247,7 +247,7 @@ def _run(
         seed=seed,
         architecture=chosen.architecture,
         model_settings=_for_task(chosen.settings, chosen.per_task, task.name),
-        checkpoint=_checkpoint(settings, model, task.name),
+        checkpoint=_checkpoint(settings, model, task),
         method=method.method,
         treatment_settings=arguments,
         training=training_settings,
@@ -304,17 +304,21 @@ def _for_task(settings: Settings, per_task: Mapping[str, Settings], task: str) -
     return merged
 
 
-def _checkpoint(settings: StudySettings, model: str, task: str) -> Checkpoint | None:
+def _checkpoint(settings: StudySettings, model: str, task: Task) -> Checkpoint | None:
     described = settings.models[model]
-    if (checkpoint := described.checkpoints.get(task)) is None:
+    if (checkpoint := described.checkpoints.get(task.name)) is None:
         return None
+    place = ["models", model, "checkpoints", task.name]
+    known = metrics_of(task.dataset, tuple(map(own_metric, task.settings.metrics)))
+    with at(*place, "scores"):
+        for metric in checkpoint.scores:
+            choose(metric, known, "metric")
     if checkpoint.file is not None:
         return checkpoint
-    place = ["models", model, "checkpoints", task]
     repository = checkpoint.repository or described.repository
     if repository is None:
         raise MisplacedError(place, "'repository' is missing, here and at the model.")
-    repository = repository.replace("{task}", task)
+    repository = repository.replace("{task}", task.name)
     if repository.startswith((".", "/", "~")):
         repository = str(Path(repository).expanduser())
         for name in WEIGHTS:

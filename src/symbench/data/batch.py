@@ -59,7 +59,7 @@ class Batch(Generic[V]):
     def mean_per_sample(self, values: Tensor) -> Tensor:
         """Mean over all outputs of each sample, shape (sample,); values shaped like targets."""
         if self.sample_of_output is None:
-            return values.flatten(1).mean(dim=1)
+            return values[..., None].flatten(1).mean(dim=1)
         rows = values.flatten(1).mean(dim=1) if values.ndim > 1 else values
         sums = rows.new_zeros(self.samples).index_add_(0, self.sample_of_output, rows)
         return sums / self.sample_of_output.bincount(minlength=self.samples)

@@ -152,4 +152,4 @@ def data_files(directory: Path, suffixes: Iterable[str]) -> list[Path]:
     else:
         found = (path for path in directory.rglob("*") if path.is_file())
         names = [path.relative_to(directory).as_posix() for path in found]
-    return [directory / name for name in sorted(names) if name.endswith(tuple(suffixes))]
+    return [directory / name for name in sorted(names) if name.lower().endswith(tuple(suffixes))]

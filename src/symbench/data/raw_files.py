@@ -1,12 +1,14 @@
 """Raw files of real data: looked for in folders first, fetched with a checksum otherwise."""
 
-import itertools
+import glob
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from symbench.errors import DataError
+from symbench.files import sha256
 
 FOLDERS_VARIABLE = "SYMBENCH_DATA_CACHE"
 
@@ -27,12 +29,16 @@ class RawFiles:
         """A file by its name, in one of the folders or below; None if it is in none."""
         named = os.environ.get(FOLDERS_VARIABLE, "")
         folders = [Path(folder) for folder in named.split(os.pathsep) if folder]
-        found = (
-            path
-            for folder in (*folders, *self.folders)
-            for path in itertools.chain([folder / name], folder.rglob(name))
-        )
-        return next((path for path in found if path.is_file()), None)
+        for folder in (*folders, *self.folders):
+            # No file can have a name that is too long.
+            with suppress(OSError):
+                if (path := folder / name).is_file():
+                    return path
+                below = [] if os.path.isabs(name) else folder.rglob(glob.escape(name))
+                for path in sorted(below):
+                    if path.is_file():
+                        return path
+        return None
 
     def need(self, name: str, why_no_download: str) -> Path:
         """A file by its name; raises `DataError` that says where to put it."""
@@ -63,6 +69,11 @@ class RawFiles:
         paths = {}
         for name, url in urls.items():
             if (found := self.find(name)) is not None:
+                if (known := checksums.get(name)) and sha256(found) != known:
+                    raise DataError(
+                        f"{found} is not the {name} that is meant: its sha256 is {sha256(found)}, "
+                        f"not {known}."
+                    )
                 paths[name] = found
                 continue
             known = f"sha256:{checksums[name]}" if checksums.get(name) else None

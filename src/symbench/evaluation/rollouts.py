@@ -27,9 +27,9 @@ Roll = Callable[[Tensor, int], Tensor]
 
 
 def canonical_shift(model: nn.Module, data: FieldData, follow: bool = False) -> nn.Module:
-    """The frame of fields: the first channel of the newest frame fixes the pose."""
+    """The frame of fields: the first channel of the newest frame fixes the pose, if it has one."""
     newest = (data.input_steps - 1) * data.channels
-    return CanonicalShift(model, newest, data.header.boundary, follow)
+    return CanonicalShift(model, newest, data.header.boundary, refuse=False, follow=follow)
 
 
 def elements_of_rollouts(

@@ -58,6 +58,6 @@ def imported_group(name: str) -> object | None:
     module, _, attribute = name.partition(":")
     try:
         found: object = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise SymmetryError(f"Cannot import group '{name}': {error}.") from None
     return found() if isinstance(found, type) else found

@@ -229,6 +229,8 @@ def average(
         SymmetryError: if elements or chunk do not fit the group.
 
     """
+    if not callable(model) or isinstance(model, type):
+        raise SymmetryError(f"The model is {model!r}: give a module or a function, not a class.")
     chosen: Elements | None
     if isinstance(elements, str) and elements == "all":
         chosen = None
@@ -242,8 +244,8 @@ def average(
     else:
         chosen = chosen_elements(symmetry.group, elements)
         _warn_unless_subgroup(symmetry.group, chosen)
-    if chunk is not None and chunk < 1:
-        raise SymmetryError(f"chunk={chunk}: fold at least one element into a batch.")
+    if chunk is not None and (not isinstance(chunk, int | np.integer) or chunk < 1):
+        raise SymmetryError(f"chunk={chunk!r}: fold at least one element into a batch.")
     return Averaged(model, symmetry, chosen, chunk or 1)
 
 

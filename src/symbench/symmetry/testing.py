@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import chosen_elements
+from symbench.symmetry.reynolds import chosen_elements, one_tensor
 from symbench.symmetry.symmetry import Elements, Symmetry, V
 
 # What rounding leaves of a model of some layers, by precision.
@@ -37,7 +37,7 @@ def _error_and_precision(
     model: Callable[[V], Tensor], symmetry: Symmetry[V], values: V, elements: Elements | None
 ) -> tuple[float, torch.dtype]:
     with torch.no_grad():
-        plain = model(values)
+        plain = one_tensor(model(values))
         errors = [
             _norm(model(symmetry.act_on_input(g, values)) - symmetry.act_on_output(g, plain))
             for g in chosen_elements(symmetry.group, elements)

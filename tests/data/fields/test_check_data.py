@@ -117,11 +117,35 @@ def test_statistics_are_those_of_all_values_at_once(tmp_path, monkeypatch, shape
     FieldData(root, input_steps=2)
 
 
+@pytest.mark.tried("The Well's files", "no file in valid/, and single frames in test/", "refused")
+def test_what_a_run_lacks_is_a_problem(root):
+    (root / "data/valid").rename(root / "data/val")
+    axes = {"x": well_files.centres(4), "y": well_files.centres(6)}
+    for path in root.glob("data/*/*.hdf5"):
+        well_files.write(path, {"c": (0, np.ones((1, 1, 4, 6)))}, axes)
+    problems = check_folder(root).problems
+    assert "train/0.hdf5 has one frame" in problems[0]
+    assert "data/valid holds no HDF5 file" in problems[-1]
+
+
+@pytest.mark.tried("The Well's files", "names that end in .HDF5", "right")
+def test_endings_in_capitals(root):
+    (root / "data/train/1.hdf5").rename(root / "data/train/1.HDF5")
+    assert "2 files, 3 trajectories" in said(root, "train")
+    assert FieldData(root, input_steps=2).split("train").trajectories == 3
+
+
 def test_statistics_are_never_overwritten(root):
-    before = (root / "stats.yaml").read_bytes()
-    [problem] = check_folder(root, statistics=True).problems
-    assert "is there already, and is left as it is" in problem
-    assert (root / "stats.yaml").read_bytes() == before
+    path = root / "stats.yaml"
+    before = path.read_bytes()
+    for _ in range(2):
+        [problem] = check_folder(root, statistics=True).problems
+        assert "is there already, and is left as it is" in problem
+        if not path.is_symlink():
+            assert path.read_bytes() == before
+            path.unlink()
+            path.symlink_to("elsewhere")
+    assert path.is_symlink()
 
 
 @pytest.mark.tried("The Well's files", "stats.yaml of other data", "warned")

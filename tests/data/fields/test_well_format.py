@@ -165,6 +165,23 @@ def test_nan_in_data(folder, memory_limit):
         split.batch(split.samples[:1])
 
 
+@pytest.mark.tried(
+    "The Well's files", "stats.yaml of other data, or a fill value of 1e20", "warned"
+)
+@pytest.mark.parametrize("filled", [False, True])
+def test_values_far_from_the_mean(folder, filled):
+    content = yaml.safe_load((folder / "stats.yaml").read_text())
+    if filled:
+        with h5py.File(folder / "train" / "part.hdf5", "a") as file:
+            file["t0_fields"]["s"][0, 0, 0, 0] = 1e20
+    else:
+        content["mean"]["s"] = 1e9
+        (folder / "stats.yaml").write_text(yaml.safe_dump(content))
+    split = FieldData(folder).split("train")
+    with pytest.warns(UserWarning, match=r"part\.hdf5 holds values over 1e\+06 standard"):
+        split.batch(split.samples[:1])
+
+
 def test_empty_folder(tmp_path):
     with pytest.raises(DataError, match="holds no HDF5 file"):
         FieldData(tmp_path)

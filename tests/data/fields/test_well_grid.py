@@ -272,6 +272,11 @@ def twice(file):
     file["t0_fields"].attrs["field_names"] = ["c", "c", "k"]
 
 
+def as_a_component(file):
+    file.move("t0_fields/p", "t0_fields/u_x")
+    file["t0_fields"].attrs["field_names"] = ["c", "u_x", "k"]
+
+
 def text_for_a_flag(file):
     file["t0_fields/c"].attrs["time_varying"] = "False"
 
@@ -291,6 +296,11 @@ def text_for_a_flag(file):
         pytest.param(misspelt, "'WAL'; allowed.*Did you mean 'WALL'", marks=tried("bc_type WAL")),
         pytest.param(no_axis, "names z; the axes are x, y", marks=tried("a boundary of no axis")),
         pytest.param(twice, "two fields of the name 'c'", marks=tried("one field listed twice")),
+        pytest.param(
+            as_a_component,
+            "two fields of the name 'u_x', components",
+            marks=tried("a scalar u_x beside a vector u"),
+        ),
         pytest.param(
             text_for_a_flag, "must say True or False", marks=tried("time_varying as a text")
         ),

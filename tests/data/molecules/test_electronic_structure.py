@@ -86,6 +86,18 @@ def test_a_basis_that_an_element_lacks(basis):
         Level(method="hf", basis=basis).check(["Li", "H"])
 
 
+@pytest.mark.tried("molecules and atoms", "methods and bases that PySCF half knows", "refused")
+def test_what_pyscf_knows_by_halves():
+    for method in ("*", ",", "mp2"):
+        with pytest.raises(ConfigError, match="is neither of hf, ccsd nor a density functional"):
+            Level(method=method, basis="sto-3g").check(["Li", "H"])
+    with pytest.raises(ConfigError, match="for pseudopotentials, not all electrons"):
+        Level(method="hf", basis="gth-szv").check(["Li", "H"])
+    level = Level(method="wb97x-d", basis="sto-3g", grid=0)
+    with pytest.raises(ConfigError, match="method 'wb97x-d': wb97x-d is not supported yet"):
+        energy_and_forces(["Li", "H"], level, lithium_hydride(1.6))
+
+
 def test_normal_modes_are_the_vibrations_of_a_pyramid():
     task = Ammonia(samples={"inside": 5, "outside": 1}, level=HF)
     equilibrium = task.equilibrium

@@ -136,6 +136,9 @@ def test_names_that_are_asked_for(read):
         read(text, forces="b3lyp_forces")
     with pytest.raises(DataError, match=r"no b3lyp and gives .*dft, energy.*'energy_key'"):
         read(text, energy="b3lyp")
+    for column in ("pos", "species"):
+        with pytest.raises(DataError, match=f"its column {column} holds no forces"):
+            read(GOOD, forces=column)
     both = GOOD.replace("energy=-1.5", "energy=1 REF_energy=2")
     assert read(both, energy="REF_energy")["energy"].tolist() == [2]
 
@@ -206,6 +209,22 @@ WITHOUT = GOOD.replace(":forces:R:3", "").replace(" 0.1 0 0", "").replace(" -0.1
         bad(GOOD.replace("0.1", "many", 1), "ASE cannot read it .*many"),
         bad(GOOD.replace("O 0", "Xx 0"), "ASE cannot read it .*Xx", "what is no element"),
         bad(GOOD.replace("O 0", "X 0"), "an atom X is of no chemical element", "dummy atoms"),
+        bad(
+            "1\nProperties=Z:I:1:pos:R:3 energy=1\n119 0 0 0\n",
+            "of a number beyond 118",
+            "atomic numbers of no element",
+        ),
+        bad("1\nProperties=Z:R:1:pos:R:3 energy=1\n1.5 0 0 0\n", "holds no whole numbers"),
+        *(
+            bad(
+                f"1\nProperties=species:S:1:pos:R:3:{column} energy=1\nH 0 0 0 8{rest}\n",
+                "goes by the name of species, Z or pos",
+                "columns that ASE would take for elements or positions",
+            )
+            for column, rest in (("numbers:I:1", ""), ("positions:R:3", " 8 8"))
+        ),
+        bad(GOOD.replace("pbc", "unit_cell"), "and not unit_cell"),
+        bad(GOOD.replace('pbc="F F F"', "periodic=xyz"), "and not periodic"),
         bad(GOOD.replace('"F F F"', '"T T T"'), "periodic"),
         bad(GOOD.replace('"F F F"', '"F F T"'), "periodic", "a slab: periodic along one axis"),
         bad(GOOD.replace('"F F F"', "[False, False, True]"), "periodic"),

@@ -134,6 +134,14 @@ def test_bad_settings_are_named(settings, message):
         ExtendedXYZ(**{"files": FILES, "samples": SAMPLES, **settings})
 
 
+@pytest.mark.tried(KIND, "one file under two names, for training and for test", "refused")
+def test_one_file_under_two_names(raw, tmp_path):
+    (raw / "test.xyz").unlink()
+    (raw / "test.xyz").symlink_to(raw / "train.xyz")
+    with pytest.raises(DataError, match="a file of its own, and two of these are one"):
+        fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)
+
+
 def test_files_that_are_nowhere_are_named(tmp_path):
     with pytest.raises(DataError, match=r"train\.xyz is in no folder"):
         fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", tmp_path)

@@ -269,6 +269,14 @@ def test_points_at_one_place():
         normalised(np.ones((5, 3)))
 
 
+@pytest.mark.tried(KIND, "points of any scale, in single precision", "right")
+def test_scale_of_points():
+    points = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    for scale in (np.float32(1e-30), np.float32(1e30)):
+        np.testing.assert_allclose(normalised(scale * points), normalised(points), rtol=1e-5)
+    assert normalised(points).dtype == np.float32
+
+
 def test_files_without_shapes_are_named(tmp_path):
     (tmp_path / "text.hdf5").write_text("no HDF5")
     with pytest.raises(DataError, match=r"text\.hdf5"):

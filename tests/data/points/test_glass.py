@@ -101,12 +101,26 @@ def test_the_error_of_the_labels_is_that_of_a_mean_over_trajectories(data):
         ({"box": np.full(3, 4.0)}, "not below half of the box"),
         ({"type": np.zeros(39, np.int32)}, "type has the shape"),
         ({"propensity": np.full((1, 40), np.nan)}, "not finite"),
+        ({"propensity": np.ones(40)}, r"shape \(time, particle\)"),
+        ({"propensity": np.ones((1, 40))}, "of time 0 are no mean distances"),
+        ({"final_position": arrays()["final_position"][:1]}, "of two or more final positions"),
+        ({"type": np.arange(40) % 2 + 1}, "type must be 0 or 1"),
+        ({"type": np.ones(40, np.int32)}, "and 0, whose particles count"),
     ],
 )
 @pytest.mark.tried("points, graphs and shapes", "a configuration of a glass, changed", "refused")
 def test_other_configurations_are_refused(tmp_path, change, words):
     with pytest.raises(DataError, match=words):
         opened(tmp_path, **change)
+
+
+def test_a_particle_just_below_zero(tmp_path):
+    own = arrays()
+    position, final = own["position"].copy(), own["final_position"].copy()
+    position[0, 0], final[:, 0, 0] = -1e-17, final[:, 0, 0] - position[0, 0]
+    moved = np.linalg.norm(final - position, axis=2).mean(axis=0)[None]
+    data = opened(tmp_path, position=position, final_position=final, propensity=moved)
+    assert data.split("test").block_of_particle[0] < 4
 
 
 def test_what_a_glass_lacks(tmp_path, data):

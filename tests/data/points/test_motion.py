@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from symbench.data.dataset import TaskOptions
+from symbench.data.arrays import read_arrays
+from symbench.data.dataset import SPLITS, TaskOptions
 from symbench.data.points.motion import Motion, skeleton
 from symbench.data.points.motion_data import MotionData
 from symbench.data.points.motion_trials import read_trials
@@ -246,6 +247,18 @@ def test_files_that_do_not_fit_are_named(tmp_path, change, message):
 def test_a_trial_that_is_too_short(tmp_path):
     with pytest.raises(DataError, match=r"has 25 frames; to predict 30 ahead of frame 0 takes 32"):
         fetch(tmp_path, raw_file(tmp_path, frames=(40, 40, 25, 40)), frames_ahead=30)
+
+
+@pytest.mark.tried(KIND, "positions and frames in whole numbers of one byte", "right")
+def test_narrow_whole_numbers(tmp_path):
+    starts = np.array([255], np.uint8)
+    name = raw_file(tmp_path, frames=(300,), split={part: {"01": starts} for part in SPLITS})
+    track = np.random.default_rng(0).integers(0, 255, (300, 4, 3)).astype(np.uint8)
+    with h5py.File(tmp_path / name, "a") as file:
+        put(file, "trials/01/position", track)
+    fetch(tmp_path, name)
+    found = read_arrays(tmp_path / "data" / "train.hdf5")["velocities"]
+    np.testing.assert_array_equal(found, track[256].astype(int) - track[255])
 
 
 def test_two_trials_cannot_be_split_in_three(tmp_path):

@@ -8,6 +8,7 @@ from symbench.data.points.pedestrian_data import PedestrianData, PedestrianSplit
 from symbench.data.points.pedestrians import SCENES, Pedestrians
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.points.social_stgcnn import SocialSTGCNN
+from symbench.symmetry.audit import Verdict
 from symbench.symmetry.reynolds import average
 from tests.models.published import fill
 
@@ -116,6 +117,7 @@ def test_recordings_that_are_refused(tmp_path):
         ("1 2 3\n", "frame, pedestrian, x and y"),
         ("1 2 three 4\n", "no table of numbers"),
         ("1 2 nan 4\n", "all finite"),
+        ("1 2 3 4\n1 2 3 5\n", "a pedestrian twice in one frame"),
     ):
         bad.write_text(text)
         with pytest.raises(DataError, match=words):
@@ -124,11 +126,19 @@ def test_recordings_that_are_refused(tmp_path):
         read_windows([written(tmp_path, {1: (0, 29)})[0]])
 
 
+def test_pedestrians_who_stand_have_no_place_by_displacement(data, split):
+    split.seen[:] = 0
+    assert np.isfinite(split.ranks()).all()
+    assert [element.verdict for element in data.audit("orders", None)] == [Verdict.HOLDS]
+
+
 def test_validation_data_are_of_the_other_scenes():
     for scene, own in SCENES.items():
         files = Pedestrians(scene=scene).files()
         assert set(files["test"]) == {f"{name}.txt" for name in own}
         assert len(files["valid"]) == 8 - len(own)
         assert not set(files["valid"]) & {f"{name}_val.txt" for name in own}
+    with pytest.raises(SymmetryError, match="no grid to shift"):
+        Pedestrians(scene="eth").check_group("shifts(4)")
     with pytest.raises(ConfigError, match="zara1"):
         Pedestrians(scene="zara")

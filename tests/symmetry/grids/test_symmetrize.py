@@ -213,6 +213,15 @@ def test_further_arguments_are_passed_on():
     close(symmetrize(plain, "D4", FIELDS)(inputs(), time, factor=3.0), expected)
 
 
+@tried("torch.export of m(x, t) with a dynamic batch", "right")
+def test_export_with_further_arguments():
+    model, dynamic = symmetrize(Timed().eval(), "flip_x", FIELDS), {0: torch.export.Dim.AUTO}
+    shapes = (dynamic, (dynamic,))
+    exported = torch.export.export(model, (inputs(), torch.ones(2)), dynamic_shapes=shapes)
+    time = torch.arange(5.0)
+    close(exported.module()(inputs(5), time), model(inputs(5), time))
+
+
 @tried("increments, with a normalizer of their own", "right")
 def test_an_output_normalizer_of_its_own():
     of_increments = Normalizer((0.5, 0.1, -0.2), (2.0, 0.3, 0.7))
@@ -335,6 +344,7 @@ def two_outputs(values):
         (lambda x: x[:1], inputs(), {"chunk": 4}, "gives 1 outputs for 4 batches"),
         (local(), inputs().long(), {}, "torch.int64 cannot be moved"),
         (local(), inputs(channels=4), {}, "4 channels are not a whole number"),
+        (local(), inputs().numpy(), {}, "input is a ndarray"),
         (local(), inputs()[0], {}, "acts on 2 axes, the grid has 1"),
         (local(), inputs()[..., None], {}, "acts on 2 axes, the grid has 3"),
         (local(), inputs()[..., :4], {}, "shape \\(6, 4\\) cannot carry"),
@@ -350,8 +360,9 @@ def test_refused_in_the_first_call(model, values, options, message):
 @tried("fields among further arguments; further arguments with chunk", "refused")
 def test_arguments_that_cannot_be_passed_on():
     model = symmetrize(lambda x, y: x * y, "D4", FIELDS)
-    with pytest.raises(SymmetryError, match="seems to be a field"):
-        model(inputs(), inputs()[:, :1])
+    for argument in (inputs()[:, :1], inputs()[0, 0], [{"mask": inputs()}]):
+        with pytest.raises(SymmetryError, match="seems to be a field"):
+            model(inputs(), argument)
     with pytest.raises(SymmetryError, match="chunk=2"):
         symmetrize(lambda x, y: x * y, "D4", FIELDS, chunk=2)(inputs(), 2.0)
 
@@ -375,6 +386,15 @@ def test_arguments_that_cannot_be_passed_on():
         ({"group": "shift(4)", "dimension": 1}, "Did you mean 'shifts\\(n\\)'"),
         ({"group": [[[0, 2], [1, 0]]]}, "no signed permutation"),
         ({"group": [[0, 1]]}, "no signed permutation"),
+        ({"group": [[[1, 0, 0], [0, 1, 0]]]}, "no signed permutation"),
+        ({"group": [torch.eye(2, requires_grad=True)]}, "neither a FiniteGroup"),
+        ({"group": ":"}, "Cannot import group ':'"),
+        ({"dimension": 0}, "not 0"),
+        ({"boundary": 1}, "boundary=1, extent=None: give one of each"),
+        ({"extent": 1.0}, "give one of each for each axis"),
+        ({"chunk": 1.5}, "chunk=1.5"),
+        ({"model": None}, "The model is None"),
+        ({"model": Local}, "not a class"),
         ({"group": None}, "neither a FiniteGroup"),
         ({"fields": ["p"]}, "Field\\('name'\\) for a scalar"),
         ({"fields": "p"}, "is no Field"),
@@ -392,7 +412,7 @@ def test_arguments_that_cannot_be_passed_on():
 @tried("boxes, groups, fields, elements and normalizers that do not fit", "refused")
 def test_refused_at_once(options, message):
     with pytest.raises(SymmetryError, match=message):
-        symmetrize(local(), **{"group": "D4", "fields": FIELDS} | options)
+        symmetrize(**{"model": local(), "group": "D4", "fields": FIELDS} | options)
 
 
 @tried("walls that carry the group", "right")
@@ -420,6 +440,8 @@ def test_assert_equivariant_knows_precision_and_sees_nan():
     with pytest.raises(AssertionError, match="error nan"):
         assert_equivariant(later_not_finite, symmetry, inputs(), tolerance=1.0)
     assert_equivariant(lambda x: 0 * x, symmetry, inputs())
+    with pytest.raises(SymmetryError, match="gives a tuple"):
+        assert_equivariant(two_outputs, symmetry, inputs())
 
 
 def test_rollouts_of_two_precisions_agree():

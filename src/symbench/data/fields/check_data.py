@@ -1,5 +1,6 @@
 """What `symbench check-data` says of a folder in The Well's schema, before anything is run."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def check_folder(
             said.append(_statistics(folder / STATISTICS, headers, make=statistics))
         except DataError as error:
             problems.append(str(error))
+    problems += [
+        f"{header.path} has one frame; a model sees one, and is asked for the next."
+        for header in every
+        if header.steps == 1
+    ]
+    problems += [
+        f"{root / split} holds no HDF5 file: a run needs one, unless its `splits` leave it out."
+        for split in SPLITS
+        if not any(is_data(path.name) for path in (root / split).glob("*"))
+    ]
     return Checked(said, problems)
 
 
@@ -140,7 +151,7 @@ def _statistics(path: Path, headers: Mapping[str, Sequence[WellFile]], *, make: 
         DataError: if a value is not finite, or stats.yaml cannot be used or made.
 
     """
-    if make and path.exists():
+    if make and os.path.lexists(path):
         raise DataError(f"{path} is there already, and is left as it is: move it away first.")
     if make and "train" not in headers:
         raise DataError(f"{path} is made from the training data, and train/ holds no file.")

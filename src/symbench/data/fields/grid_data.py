@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from symbench.data.batch import Batch
 from symbench.data.dataset import SPLITS, Data, Dataset, Split
+from symbench.data.fields.audit_sample import audit_sample
 from symbench.data.fields.metrics import mean_squared_error, target_variance
 from symbench.data.fields.normalisation import read_normalizer
 from symbench.data.fields.well_format import (
@@ -34,10 +35,8 @@ from symbench.symmetry.grids.isometries import GridGroup, check_grid, named_grou
 from symbench.symmetry.grids.symmetrize import field_symmetry
 from symbench.symmetry.symmetry import Symmetry
 
-# So many numbers of evenly spaced frames are audited, or so many trajectories if these have more.
-AUDITED_NUMBERS = 2**26
-AUDITED_TRAJECTORIES = 64
-AUDITED_FRAMES = 3
+# Normalised values above this have one digit left in single precision.
+FAR = 1e6
 
 
 class FieldData(Data[Tensor]):
@@ -71,7 +70,6 @@ class FieldData(Data[Tensor]):
         """
         self.directory = directory
         self.input_steps = input_steps
-        self.parity = parity
         self.trajectories = trajectories or {}
         self.memory_limit = memory_limit
         self.files = {
@@ -114,8 +112,7 @@ class FieldData(Data[Tensor]):
     @property
     def channel_names(self) -> list[str]:
         """Names of the components, in channel order."""
-        fields, dimension = self.header.fields, self.dimension
-        return [name for field in fields for name in field.component_names(dimension)]
+        return [n for field in self.header.fields for n in field.component_names(self.dimension)]
 
     def model_arguments(self) -> dict[str, object]:
         """What The Well's constructors want to know about the data."""
@@ -153,19 +150,10 @@ class FieldData(Data[Tensor]):
         self.symmetry(group)
         elements = named_group(group, self.dimension)
         dynamics = dataset.dynamics_errors(group, elements.listed())
-        distribution = audit_distribution(self._audit_sample(), elements, self.header.fields)
+        fields = (*self.header.fields, *self.header.constant_fields)
+        sample = audit_sample(self.split(next(iter(self.files))))
+        distribution = audit_distribution(sample, elements, fields)
         return judge(elements, dynamics, distribution)
-
-    def _audit_sample(self) -> Tensor:
-        """A few evenly spaced frames of trajectories, shape (trajectory, time, channel, *space)."""
-        split = self.split(next(iter(self.files)))
-        steps = min(split.steps)
-        picks = [int(step) for step in torch.linspace(0, steps - 1, min(AUDITED_FRAMES, steps))]
-        numbers = len(picks) * self.channels * math.prod(self.header.shape)
-        most = max(AUDITED_TRAJECTORIES, AUDITED_NUMBERS // numbers)
-        chosen = range(min(split.trajectories, most))
-        frames = [torch.cat([split.frames(t, k, k + 1) for k in picks]) for t in chosen]
-        return self.normalizer.denormalize(torch.stack(frames).double(), channel_axis=2)
 
     def split(self, name: str) -> "FieldSplit":
         """One of train, valid, test; raises `DataError` if the folder holds none of its files."""
@@ -334,8 +322,15 @@ class FieldSplit(Split[Tensor]):
         # In double precision: a mean may be much larger than what varies about it.
         chosen = normalizer or self.data.normalizer
         frames = chosen.normalize(torch.from_numpy(values).double()).float()
-        if not torch.isfinite(frames).all():
+        largest = float(frames.abs().max())
+        if not math.isfinite(largest):
             raise DataError(
                 f"{header.path} holds values that are not finite; mask or repair them first."
+            )
+        if largest > FAR:
+            warnings.warn(
+                f"{header.path} holds values over {FAR:.0e} standard deviations from the mean of "
+                "stats.yaml: it is of other data, or values are missing; digits are lost.",
+                stacklevel=2,
             )
         return frames

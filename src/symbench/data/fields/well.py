@@ -188,7 +188,7 @@ def data_root(folder: Path) -> Path:
 
 def is_data(name: str) -> bool:
     """Whether a file of this name holds fields."""
-    return name.endswith((".hdf5", ".h5"))
+    return name.lower().endswith((".hdf5", ".h5"))
 
 
 def _link(directory: Path, name: str, target: Path) -> Path:

@@ -160,15 +160,20 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
         constant: list[Field] = []
         stored: dict[str, str] = {}
         varies: dict[str, tuple[bool, ...]] = {}
+        taken: set[str] = set()
         for order in (0, 1, 2):
             group = subgroup(file, f"t{order}_fields")
             for name in texts(group, "field_names"):
                 dataset = member(group, name)
-                if name in stored:
-                    raise DataError(f"{path} has two fields of the name '{name}'.")
+                field = Field(name, order, (parity or {}).get(name, 1))
+                names = {name, *field.component_names(len(axes))}
+                if both := taken & names:
+                    raise DataError(
+                        f"{path} has two fields of the name '{min(both)}', components included."
+                    )
+                taken |= names
                 lengths = [trajectories, steps, *(axis.cells for axis in axes)]
                 varies[name] = _check_shape(dataset, order, lengths)
-                field = Field(name, order, (parity or {}).get(name, 1))
                 (varying if varies[name][1] else constant).append(field)
                 unit = f" in {text(dataset.attrs['units'])}" if "units" in dataset.attrs else ""
                 stored[name] = f"{dataset.dtype.name}{unit}"

@@ -10,7 +10,6 @@ import numpy as np
 from symbench.data.fields.well_attributes import (
     Array,
     attribute,
-    member,
     numbers,
     subgroup,
     text,
@@ -19,8 +18,8 @@ from symbench.data.fields.well_attributes import (
     whole,
 )
 from symbench.errors import DataError, nearest
+from symbench.symmetry.grids.isometries import BOUNDARIES
 
-KINDS = ("PERIODIC", "WALL", "OPEN")
 # Coordinates are written in single precision; these are shares of a cell and of a time step.
 _UNEVEN_CELL = 0.01
 _UNEVEN_FRAME = 0.05
@@ -136,10 +135,10 @@ def read_boundary(file: h5py.File, axes: Sequence[Axis]) -> tuple[str, ...]:
 def _condition(condition: h5py.Group, cells: Mapping[str, int]) -> tuple[str, list[str], Array]:
     """Kind, axes and mask of a boundary condition."""
     kind = text(attribute(condition, "bc_type")).upper()
-    if kind not in KINDS:
+    if kind not in BOUNDARIES:
         raise DataError(
-            f"{where(condition)}: attribute 'bc_type' is '{kind}'; allowed: {', '.join(KINDS)}."
-            f"{nearest(kind, KINDS)}"
+            f"{where(condition)}: attribute 'bc_type' is '{kind}'; allowed: "
+            f"{', '.join(BOUNDARIES)}.{nearest(kind, BOUNDARIES)}"
         )
     dims = texts(condition, "associated_dims")
     if not dims or not set(dims) <= set(cells) or len(set(dims)) < len(dims):
@@ -169,15 +168,11 @@ def read_times(file: h5py.File, trajectories: int) -> tuple[int, float, bool]:
             and frame.
 
     """
-    dataset = member(subgroup(file, "dimensions"), "time")
     times = numbers(subgroup(file, "dimensions"), "time")
-    if (
-        times.ndim not in (1, 2)
-        or not times.size
-        or (times.ndim == 2 and len(times) != trajectories)
-    ):
+    place = f"{file.filename}: /dimensions/time"
+    if times.shape[:-1] not in ((), (trajectories,)) or not times.size:
         raise DataError(
-            f"{where(dataset)} has the shape {times.shape}; give one time for each frame, or for "
+            f"{place} has the shape {times.shape}; give one time for each frame, or for "
             f"each of {trajectories} trajectories and each frame."
         )
     steps = np.diff(times, axis=-1)
@@ -185,7 +180,7 @@ def read_times(file: h5py.File, trajectories: int) -> tuple[int, float, bool]:
     if frames == 1:
         return frames, 0.0, True
     if steps.min() <= 0:
-        raise DataError(f"{where(dataset)} holds times that do not grow from frame to frame.")
+        raise DataError(f"{place} holds times that do not grow from frame to frame.")
     mean = float(steps.mean())
     regular = times[..., :1] + mean * np.arange(frames)
     tolerance = _UNEVEN_FRAME * mean + 4 * np.finfo(np.float32).eps * abs(times).max()

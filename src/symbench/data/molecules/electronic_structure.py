@@ -54,12 +54,17 @@ class Level(BaseModel):
 
         if self.method not in WAVE_FUNCTIONS:
             try:
-                dft.libxc.parse_xc(self.method)
-            except KeyError:
+                (exact, *_), parts = dft.libxc.parse_xc(self.method)
+                known = bool(exact or parts)
+            except (LookupError, ValueError):
+                known = False
+            if not known:
                 raise ConfigError(
                     f"method '{self.method}' is neither of {', '.join(WAVE_FUNCTIONS)} nor a "
                     "density functional of PySCF."
-                ) from None
+                )
+        if self.basis.lower().startswith("gth"):
+            raise ConfigError(f"basis '{self.basis}' is for pseudopotentials, not all electrons.")
         self.molecule(symbols, np.arange(3.0 * len(symbols)).reshape(-1, 3))
 
     def molecule(self, symbols: Sequence[str], positions: Array) -> Mole:
@@ -80,6 +85,7 @@ def energy_and_forces(
     """Energy (Hartree) and forces (Hartree/bohr, shape (atom, axis)) at positions in Å.
 
     Raises:
+        ConfigError: for a method that PySCF knows and cannot do.
         DataError: if the electrons do not converge.
 
     """
@@ -93,7 +99,12 @@ def energy_and_forces(
         field = dft.RKS(molecule, xc=level.method)
         field.grids.level = level.grid
     field.conv_tol = CONVERGENCE
-    field.kernel()
+    try:
+        field.kernel()
+    # As a dispersion whose package is not there.
+    except (NotImplementedError, RuntimeError) as error:
+        said = " ".join(str(error).split()).removesuffix(".")
+        raise ConfigError(f"method '{level.method}': {said}.") from None
     if not field.converged:
         field = field.newton()
         field.kernel()

@@ -26,7 +26,8 @@ B = TypeVar("B")
 ENERGY = ("energy", "REF_energy")
 FORCES = ("forces", "force", "REF_forces", "REF_force")
 _UNITS = ("ev", "ev/å", "ev/a", "ev/ang", "ev/angstrom", "å", "a", "ang", "angstrom")
-_CELL = ("lattice", "cell", "box", "pbc")
+_CELL = {"lattice", "cell", "box", "pbc", "periodic"}
+_HEAVIEST = 118
 _PLAIN = "species:S:1:pos:R:3"
 
 _QUOTED = re.compile(
@@ -144,7 +145,8 @@ def _frame(lines: Sequence[str], keys: Keys) -> Frame:
     _refuse_twice(comment)
     said = _by_ase(key_val_str_to_dict, comment) if comment.strip() else {}
     # ASE knows no other spelling of these two, and would take the molecule for an isolated one.
-    if wrong := [key for key in said if key.lower() in _CELL and key not in ("Lattice", "pbc")]:
+    like = [key for key in said if {*re.split(r"[\W_]", key.lower())} & _CELL]
+    if wrong := [key for key in like if key not in ("Lattice", "pbc")]:
         raise ValueError(f"a cell is written Lattice and pbc, and not {wrong[0]}")
     _check_units(said)
     said.setdefault("Properties", _PLAIN)
@@ -155,18 +157,17 @@ def _frame(lines: Sequence[str], keys: Keys) -> Frame:
     atoms = _by_ase(next, read_xyz(file, index=0, properties_parser=lambda _: read))
     if atoms.pbc.any():
         raise ValueError("its cell is periodic, and only isolated molecules are supported")
-    if 0 in atoms.numbers:
-        raise ValueError("an atom X is of no chemical element")
+    if not ((atoms.numbers > 0) & (atoms.numbers <= _HEAVIEST)).all():
+        raise ValueError("an atom X is of no chemical element, nor one of a number beyond 118")
     if {"species", "Z"} <= set(columns):
         species = [row[columns["species"].start].capitalize() for row in rows]
         if species != atoms.get_chemical_symbols():
             raise ValueError("its columns species and Z are of different elements")
-    vectors = {**atoms.arrays, **(atoms.calc.results if atoms.calc else {})}
     found = Frame(
         atoms.numbers,
         atoms.positions,
         _number(energy, said[energy]),
-        None if forces is None else np.asarray(vectors[forces], dtype=float),
+        None if forces is None else np.array([row[columns[forces]] for row in rows], dtype=float),
         Keys(energy, forces),
     )
     for name, array in (("pos", found.positions), (forces, found.forces)):
@@ -207,17 +208,24 @@ def _columns(properties: str, rows: Sequence[Sequence[str]]) -> dict[str, slice]
             raise ValueError(f"its Properties give {name} twice")
         if (name == "pos" or "force" in name.lower()) and (kind not in "RI" or width != 3):
             raise ValueError(f"its column {name}:{kind}:{width} is no vector, {name}:R:3")
+        if name == "Z" and kind != "I":
+            raise ValueError(f"its column Z:{kind} holds no whole numbers, Z:I")
         columns[name] = slice(place, place + width)
         place += width
     if "pos" not in columns or not columns.keys() & {"species", "Z"}:
         raise ValueError("its Properties lack pos, or both species and Z")
+    # ASE would take them for elements and positions, whatever the others say.
+    if other := sorted({"numbers", "positions"} & columns.keys()):
+        raise ValueError(f"its column {other[0]} goes by the name of species, Z or pos")
     for number, row in enumerate(rows, start=1):
         if len(row) != place:
             raise ValueError(f"atom {number} has {len(row)} columns, and its Properties {place}")
     return columns
 
 
-def _names(said: Collection[str], columns: Collection[str], keys: Keys) -> tuple[str, str | None]:
+def _names(
+    said: Collection[str], columns: Mapping[str, slice], keys: Keys
+) -> tuple[str, str | None]:
     energy = _only(ENERGY, keys.energy, said, "energy_key")
     if energy is None:
         raise ValueError(
@@ -225,6 +233,8 @@ def _names(said: Collection[str], columns: Collection[str], keys: Keys) -> tuple
             f"{', '.join(said) or 'nothing'}; name the energy by 'energy_key'"
         )
     forces = _only(FORCES, keys.forces, columns, "forces_key")
+    if forces == "pos" or (forces and columns[forces].stop - columns[forces].start != 3):
+        raise ValueError(f"its column {forces} holds no forces")
     like = [name for name in columns if "force" in name.lower()]
     if forces is None and like:
         raise ValueError(

@@ -56,6 +56,9 @@ class ExtendedXYZ(ConfigurationSets):
         """Read the files and write splits and test sets; a file that changes later is noticed."""
         order = sorted(self.files, key=lambda name: name != "train")
         paths = {name: raw_files.need(self.files[name], "it is of your own") for name in order}
+        if len({path.resolve() for path in paths.values()}) < len(paths):
+            found = ", ".join(map(str, paths.values()))
+            raise DataError(f"Each set needs a file of its own, and two of these are one: {found}.")
         sets = read_all(paths, Keys(self.energy_key, self.forces_key))
         places = {name: str(path) for name, path in paths.items()}
         zero, files = write_sets(directory, sets, places, self.samples)

@@ -177,8 +177,9 @@ def surface_points(occupied: Array, count: int, rng: np.random.Generator) -> Arr
 
 def normalised(points: Array) -> Array:
     """Centred, the farthest point at distance 1; raises `DataError` for points at one place."""
-    centred = points - points.mean(axis=0)
+    # Double precision: squares of single numbers may be too large or too small for it.
+    centred = points - points.mean(axis=0, dtype=float)
     if not (farthest := np.linalg.norm(centred, axis=1).max()):
         raise DataError("All points of a shape lie at one place: it has no size.")
-    scaled: Array = centred / farthest
+    scaled: Array = (centred / farthest).astype(np.result_type(points, np.float32))
     return scaled

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from symbench.data.dataset import Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
-from symbench.data.parameters import Count, Positive, Text
+from symbench.data.parameters import Positive, Text
 from symbench.data.raw_files import RawFiles
 from symbench.errors import SymmetryError, choose
 
@@ -33,8 +33,10 @@ class Glass(Dataset):
     file: Text = Field(description='with one configuration, such as "glass_kob_andersen_t044.hdf5"')
     time: int = Field(0, ge=0, description="which of the times of the file is predicted")
     cutoff: Positive = Field(2.0, description="particles that are nearer have an edge")
-    blocks: Count = Field(
+    blocks: int = Field(
         4,
+        ge=1,
+        le=32,
         description="along each side of the box: neighbours are alike, so intervals draw blocks",
     )
 

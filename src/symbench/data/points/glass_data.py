@@ -44,6 +44,8 @@ def check_arrays(path: Path, arrays: Mapping[str, Array], time: int, cutoff: flo
     """Raise `DataError` unless arrays are one configuration of a glass in a cubic box."""
     if missing := [name for name in _ARRAYS if name not in arrays]:
         raise DataError(f"{path} holds no {', '.join(missing)}.")
+    if arrays["propensity"].ndim != 2:
+        raise DataError(f"{path}: propensity must have the shape (time, particle).")
     box, (times, particles) = arrays["box"], arrays["propensity"].shape
     shapes = {
         "position": (particles, 3),
@@ -58,8 +60,25 @@ def check_arrays(path: Path, arrays: Mapping[str, Array], time: int, cutoff: flo
         raise DataError(f"{path}: the box is {box.tolist()}; the group of the cube needs a cube.")
     if time >= times:
         raise DataError(f"{path} has {times} times; time {time} is none of them, counted from 0.")
+    if not set(np.unique(arrays["type"])) <= {0, 1} or not (arrays["type"] == 0).any():
+        raise DataError(f"{path}: type must be 0 or 1, and 0, whose particles count, for some.")
+    distances = _distances(arrays).mean(axis=0)
+    if len(arrays["final_position"]) < 2 or not np.allclose(
+        distances, arrays["propensity"][time], rtol=1e-3, atol=1e-5 * box[0]
+    ):
+        raise DataError(
+            f"{path}: the propensities of time {time} are no mean distances of two or more final "
+            "positions, so that nothing says how noisy they are."
+        )
     if 2 * cutoff >= box[0]:
         raise DataError(f"{path}: the cutoff {cutoff:g} is not below half of the box, {box[0]:g}.")
+
+
+def _distances(arrays: Mapping[str, Array]) -> Array:
+    """How far each particle moves, the nearest image, shape (trajectory, particle)."""
+    moved = arrays["final_position"] - arrays["position"]
+    found: Array = np.linalg.norm(moved - arrays["box"] * np.round(moved / arrays["box"]), axis=2)
+    return found
 
 
 class GlassData(Data[GlassInputs]):
@@ -116,7 +135,9 @@ class GlassSplit(Split[GlassInputs]):
 
     def __init__(self, arrays: Mapping[str, Array], time: int, cutoff: float, blocks: int) -> None:
         """Find the neighbours of each particle."""
-        box, position = float(arrays["box"][0]), arrays["position"] % arrays["box"]
+        box = float(arrays["box"][0])
+        # Twice: rounding takes what is just below zero to the other side of the box.
+        position = arrays["position"] % box % box
         pairs = cKDTree(position, boxsize=box).query_pairs(cutoff, output_type="ndarray")
         own = np.repeat(np.arange(len(position))[:, None], 2, axis=1)
         senders, receivers = np.concatenate([pairs, pairs[:, ::-1], own]).T
@@ -128,8 +149,7 @@ class GlassSplit(Split[GlassInputs]):
             torch.arange(len(position)),
         )
         self.targets = torch.tensor(arrays["propensity"][time], dtype=torch.float32)
-        moved = arrays["final_position"] - arrays["position"]
-        distances = np.linalg.norm(moved - box * np.round(moved / box), axis=2)
+        distances = _distances(arrays)
         self.noise = torch.tensor(distances.var(axis=0, ddof=1) / len(distances)).float()
         places = np.minimum((position / box * blocks).astype(int), blocks - 1)
         self.block_of_particle = np.ravel_multi_index(tuple(places.T), (blocks,) * 3)

@@ -74,7 +74,9 @@ def _names(file: h5py.File, place: str) -> list[str]:
 def _array(file: h5py.File, place: str) -> Array:
     if not isinstance(found := file.get(place), h5py.Dataset):
         raise KeyError(f"there is no array '{place}'")
-    return np.asarray(found)
+    # Of small whole numbers, differences and sums would start again from the other end.
+    narrow = found.dtype.kind in "iu" and found.dtype.itemsize < 8
+    return found.astype(np.int64)[()] if narrow else np.asarray(found)
 
 
 def _need(fact: bool, otherwise: str) -> None:

@@ -78,6 +78,8 @@ def _read(path: Path) -> Array:
         raise DataError(f"{path} is no table of numbers: {error}.") from None
     if rows.shape[1:] != (4,) or not np.isfinite(rows).all():
         raise DataError(f"{path} must hold frame, pedestrian, x and y in each row, all finite.")
+    if len(np.unique(rows[:, :2], axis=0)) < len(rows):
+        raise DataError(f"{path} has a pedestrian twice in one frame.")
     return rows[np.argsort(rows[:, 0], kind="stable")]
 
 
@@ -263,7 +265,7 @@ class PedestrianSplit(Split[PedestrianInputs]):
         steps = self.seen[:, 1:].double().numpy()
         of_row = np.concatenate([steps.mean(axis=1), (steps**2).mean(axis=1)], axis=1)
         features = _means(place * of_row, self._blocks)
-        features /= np.sqrt((features**2).mean(axis=0))
+        features /= np.sqrt((features**2).mean(axis=0)) + np.finfo(float).tiny
         return np.stack([features, -features])
 
 

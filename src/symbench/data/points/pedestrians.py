@@ -19,6 +19,7 @@ from symbench.data.dataset import Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import one_of
 from symbench.data.raw_files import RawFiles
+from symbench.errors import SymmetryError
 from symbench.symmetry.grids.isometries import named_group
 
 if TYPE_CHECKING:
@@ -112,5 +113,7 @@ class Pedestrians(Dataset):
 
     def check_group(self, name: str) -> None:
         """Groups of the square, and orders of the pedestrians of a window."""
+        if "shifts" in name:
+            raise SymmetryError(f"{name}: pedestrians have no grid to shift, only places.")
         if name != ORDERS:
             named_group(name, 2)

@@ -15,6 +15,7 @@ from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points.principal_axes import (
     axes_frame,
     equal_variances,
+    finite_eigh,
     left_open,
     rotations_of,
 )
@@ -103,7 +104,7 @@ def graph_axes(graph: PointGraph) -> Tensor:
         centred = graph.positions - centre[graph.sample_of_node]
         products = centred[:, :, None] * centred[:, None]
         covariance = mean_at(products, graph.sample_of_node, graph.samples)
-        variances, axes = torch.linalg.eigh(covariance)
+        variances, axes = finite_eigh(covariance)
         variances, axes = variances.flip(-1), axes.flip(-1)
         equal = equal_variances(variances)
         if bool(equal.any()):

@@ -41,7 +41,7 @@ class PlainGraphNetwork(nn.Module):
         """Set the widths and the rule of `symmetry.points.canonical_signs`, if any."""
         super().__init__()
         self.encoder = GraphNetwork([columns, hidden, hidden, features])
-        self.signs = canonical_signs(canonical) if canonical else None
+        self.signs = canonical_signs(canonical) if canonical is not None else None
 
     def forward(self, inputs: LinkInputs) -> Tensor:
         """Logits of the pairs, shape (pair,)."""

@@ -12,6 +12,7 @@ from symbench.errors import choose
 from symbench.models.molecules.schnet import SchNet
 from symbench.models.phased import PhasedModule
 from symbench.models.points.egnn import EGNNAtoms
+from symbench.models.settings import check_settings
 
 
 def centred(graph: PointGraph) -> PointGraph:
@@ -48,7 +49,10 @@ class Potential(PhasedModule):
         with torch.enable_grad():
             positions = graph.positions.detach().requires_grad_(True)
             energy = self._energy(replace(graph, positions=positions))
-            (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)
+            # Without layers no energy depends on positions.
+            (gradient,) = torch.autograd.grad(
+                energy.sum(), positions, create_graph=self.training, materialize_grads=True
+            )
             out = self._rows(graph, energy, -gradient)
         return out if self.training else out.detach()
 
@@ -90,6 +94,7 @@ class Property(nn.Module):
 
         """
         super().__init__()
+        check_settings(atoms, settings)
         self.atoms = atoms(node_scalars, edge_scalars, **settings)
         self.target_mean = target_mean
         self.target_scale = target_scale
@@ -114,6 +119,7 @@ def _potential(
     **settings: object,
 ) -> Potential:
     """A potential of any molecule: what the one of the data is does not matter."""
+    check_settings(atoms, settings)
     network = atoms(node_scalars, edge_scalars, **settings)
     return Potential(network, energy_scale, energy_shift)
 
@@ -153,6 +159,7 @@ def segnn_property(**settings: object) -> nn.Module:
     from symbench.models.molecules.segnn_property import SEGNNProperty
 
     build: Callable[..., nn.Module] = SEGNNProperty
+    check_settings(build, settings)
     return build(**settings)
 
 

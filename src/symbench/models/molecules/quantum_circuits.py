@@ -18,6 +18,7 @@ from symbench.models.molecules.circuit import Circuit, Noise
 from symbench.models.molecules.distances import length
 from symbench.models.molecules.gates import Exchange, SpinRotation, exchange_operator, singlet
 from symbench.models.molecules.potentials import Potential
+from symbench.models.settings import check_settings
 from symbench.symmetry.points.labelled_points import orbits
 
 # Depth by default, as in arXiv 2311.11362.
@@ -247,6 +248,8 @@ def _potential(
     **settings: object,
 ) -> QuantumPotential:
     """A potential of one molecule: kinds of atoms are in its circuit, not in features."""
+    for takes in (circuit, Circuit):
+        check_settings(takes, settings)
     return QuantumPotential(circuit(molecule, **settings), energy_scale, energy_shift)
 
 

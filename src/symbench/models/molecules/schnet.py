@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from symbench.data.parameters import positive_number
 from symbench.data.points.point_graph import PointGraph, sum_at
 from symbench.models.homotopy import Free, Relaxation
 from symbench.models.molecules.distances import length
@@ -69,7 +70,7 @@ class SchNet(nn.Module):
     ) -> None:
         """Set widths, depth and cutoff (in the unit of positions); edge scalars are not used."""
         super().__init__()
-        self.cutoff = cutoff
+        self.cutoff = positive_number(cutoff, "cutoff")
         self.embed = nn.Linear(node_scalars, hidden, bias=False)
         nn.init.normal_(self.embed.weight)
         self.layers = nn.ModuleList(Interaction(hidden, filters, gaussians) for _ in range(layers))

@@ -10,6 +10,7 @@ import torch
 from e3nn.o3 import Irreps, spherical_harmonics
 from torch import Tensor, nn
 
+from symbench.data.parameters import positive_number
 from symbench.data.points.point_graph import PointGraph, mean_at
 from symbench.models.molecules.distances import direction
 from symbench.models.points.segnn import SEGNNLayer, SteerableGate, balanced_irreps, with_constant
@@ -51,7 +52,7 @@ class SEGNNProperty(nn.Module):
 
         """
         super().__init__()
-        self.radius = radius
+        self.radius = positive_number(radius, "radius")
         self.target_mean, self.target_scale = target_mean, target_scale
         attributes = self.attributes = Irreps.spherical_harmonics(attribute_degree)
         irreps = balanced_irreps(hidden, attributes, largest_degree)

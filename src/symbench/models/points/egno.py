@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.errors import ConfigError
 from symbench.models.homotopy import Free, Relaxation
 from symbench.models.perceptron import perceptron
 
@@ -88,6 +89,8 @@ class EGNO(nn.Module):
     ) -> None:
         """Set widths, depth, Fourier modes and the length of the embedding of time."""
         super().__init__()
+        if time_embedding % 2 or time_embedding == 2:
+            raise ConfigError(f"time_embedding is {time_embedding}; give an even number but 2.")
         self.time_steps = time_steps
         self.time_embedding = time_embedding
         seen = 1 + node_scalars + time_embedding

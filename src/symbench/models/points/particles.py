@@ -251,7 +251,7 @@ class SignEquivariantParticles(nn.Module):
         """
         super().__init__()
         self.pair_invariants = 2 if pair_invariants else 1
-        channels = channels or max(1, round(36 / dimension))
+        channels = max(1, round(36 / dimension)) if channels is None else channels
 
         def layer(width: int) -> SignEquivariantLayer:
             return SignEquivariantLayer(dimension, channels, width, self.pair_invariants)

@@ -11,6 +11,7 @@ Features have the shape (sample, ..., axis, channel); no layer has a bias but th
 import torch
 from torch import Tensor, nn
 
+from symbench.errors import ConfigError
 from symbench.models.homotopy import Free, Homotopy
 
 TINY = 1e-6
@@ -100,6 +101,8 @@ class VectorNeuronClassifier(nn.Module):
     ) -> None:
         """Set the width (64 is the published one), the neighbours and the dropout of the head."""
         super().__init__()
+        if neighbours < 1:
+            raise ConfigError(f"neighbours is {neighbours}; give one at least, the point itself.")
         self.neighbours = neighbours
         small, middle, wide, last = (factor * width // 3 for factor in (1, 2, 4, 16))
         sizes = [(1, small), (small, small), (small, middle), (middle, wide)]

@@ -5,6 +5,7 @@ resampling or a choice that jumps (P9).
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -37,7 +38,7 @@ def canonical_shift(reference: Tensor, otherwise: Tensor | None = None) -> Tenso
 
     Args:
         reference: shape (batch, *space).
-        otherwise: the shifts of samples that have none, shape (batch, axis).
+        otherwise: the shifts of samples that have none, shape (batch, axis), with a warning.
 
     Returns:
         Integers of shape (batch, axis).
@@ -63,12 +64,17 @@ def canonical_shift(reference: Tensor, otherwise: Tensor | None = None) -> Tenso
         place = wave.angle() * cells + _ROUNDING
         uncertain = cells * _ERROR * (1 + scale / wave.abs())
         unclear = finite & ~((place - place.round()).abs() > uncertain)
-        if otherwise is None and size > 1 and bool(unclear.any()):
-            raise SymmetryError(
-                f"Sample {int(unclear.nonzero()[0, 0])} has no canonical shift along axis "
-                f"{'xyz'[axis - 1]}: the longest wave of its reference channel is too weak, or "
-                "between two cells. Choose another reference, or average over shifts."
+        if size > 1 and bool(unclear.any()):
+            why = (
+                f"no canonical shift along axis {'xyz'[axis - 1]}: the longest wave of its "
+                "reference channel is too weak, or between two cells"
             )
+            if otherwise is None:
+                raise SymmetryError(
+                    f"Sample {int(unclear.nonzero()[0, 0])} has {why}. Choose another reference, "
+                    "or average over shifts."
+                )
+            warnings.warn(f"A sample has {why}; its frame is not exact.", stacklevel=2)
         found = place.masked_fill(~finite, 0).floor().long() % size
         shifts.append(found if otherwise is None else found.where(~unclear, otherwise[:, axis - 1]))
     return torch.stack(shifts, dim=1)
@@ -92,6 +98,7 @@ class CanonicalShift(nn.Module):
         model: Callable[[Tensor], Tensor],
         reference_channel: int = 0,
         boundary: Sequence[str] = (),
+        refuse: bool = True,
         follow: bool = False,
     ) -> None:
         """Wrap a model.
@@ -101,6 +108,8 @@ class CanonicalShift(nn.Module):
             reference_channel: the input channel whose longest waves fix the pose; a scalar of the
                 newest frame is a good choice.
             boundary: kind of boundary of each axis; not checked if it is not given.
+            refuse: whether a sample without a pose is refused; else it stays where it is, with a
+                warning.
             follow: for the calls of one rollout: a sample that loses its pose, since predictions
                 become constant along an axis, keeps that of the call before, which moves with it.
 
@@ -112,12 +121,16 @@ class CanonicalShift(nn.Module):
         check_periodic(boundary)
         self.model = model
         self.reference_channel = reference_channel
+        self.refuse = refuse
         self.follow = follow
         self.last: Tensor | None = None
 
     def forward(self, values: Tensor) -> Tensor:
         """Move to the canonical pose, apply the model, move back."""
-        shifts = canonical_shift(values[:, self.reference_channel], self.last)
+        otherwise = self.last
+        if otherwise is None and not self.refuse:
+            otherwise = values.new_zeros(len(values), values.ndim - 2, dtype=torch.long)
+        shifts = canonical_shift(values[:, self.reference_channel], otherwise)
         if self.follow:
             self.last = shifts
         return roll_each(self.model(roll_each(values, shifts)), -shifts)

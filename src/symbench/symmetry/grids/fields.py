@@ -46,7 +46,7 @@ class Normalizer:
         for name, values in (("mean", self.mean), ("std", self.std)):
             try:
                 flat = torch.as_tensor(values, dtype=torch.float64).flatten()
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise SymmetryError(
                     f"The {name} of a normalizer holds no numbers: {error}."
                 ) from None

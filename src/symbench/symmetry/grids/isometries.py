@@ -163,7 +163,7 @@ def own_group(own: object, name: str, dimension: int | None = None) -> GridGroup
         try:
             matrices = np.asarray(own, dtype=float)
             own = generate(name, [GridIsometry.of_matrix(matrix) for matrix in matrices])
-        except (TypeError, ValueError, IndexError):
+        except (TypeError, ValueError, IndexError, RuntimeError):
             raise SymmetryError(
                 f"'{name}' is neither a FiniteGroup of isometries nor a list of square matrices."
             ) from None

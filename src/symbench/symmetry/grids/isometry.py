@@ -54,7 +54,8 @@ class GridIsometry:
 
         """
         rows = np.asarray(matrix, dtype=float)
-        if rows.ndim != 2 or not np.array_equal(abs(rows) @ abs(rows).T, np.eye(len(rows))):
+        squared = abs(rows) @ abs(rows).T if rows.ndim == 2 else rows
+        if rows.shape != squared.shape or not np.array_equal(squared, np.eye(len(rows))):
             raise SymmetryError(
                 f"The matrix {rows.tolist()} is no signed permutation: each row and each column of "
                 "an isometry of a grid has one entry +1 or -1, and zeros."

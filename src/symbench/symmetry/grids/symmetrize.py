@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from symbench.errors import SymmetryError, nearest
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, InputAction, Normalizer
 from symbench.symmetry.grids.isometries import (
+    BOUNDARIES,
     GridGroup,
     check_grid,
     lowest_dimension,
@@ -19,8 +21,6 @@ from symbench.symmetry.grids.isometries import (
 from symbench.symmetry.groups import FiniteGroup
 from symbench.symmetry.reynolds import All, Averaged, average
 from symbench.symmetry.symmetry import Elements, Symmetry
-
-BOUNDARIES = ("WALL", "OPEN", "PERIODIC")
 
 
 def field_symmetry(
@@ -88,14 +88,21 @@ class Symmetrized(Averaged[Tensor]):
     def forward(self, values: Tensor, *arguments: object, **named: object) -> Tensor:
         """The mean of the pulled-back predictions; see `Averaged.forward`."""
         _warn_of_training(self.model)
+        if not isinstance(values, Tensor):
+            raise SymmetryError(f"The input is a {type(values).__name__}: give one tensor.")
         space = values.shape[2:]
-        for argument in (*arguments, *named.values()):
-            if isinstance(argument, Tensor) and argument.shape[1:][-len(space) :] == space:
+        for argument in tree_leaves((arguments, named)):
+            if isinstance(argument, Tensor) and _on_grid(argument.shape, values.shape[0], space):
                 raise SymmetryError(
                     f"An argument of shape {tuple(argument.shape)} seems to be a field on the "
                     "grid, which has to be moved: append it to the channels, as constant_fields."
                 )
         return super().forward(values, *arguments, **named)
+
+
+def _on_grid(shape: Sequence[int], samples: int, space: Sequence[int]) -> bool:
+    """Whether an array ends in the cells of a grid, and that is not one number for each sample."""
+    return (len(shape) > len(space) or shape[:1] != (samples,)) and shape[-len(space) :] == space
 
 
 def symmetrize(
@@ -151,12 +158,18 @@ def symmetrize(
         >>> model = symmetrize(model, group="D4", fields=[pressure, velocity])
 
     """
-    sides = boundary if isinstance(boundary, str) or boundary is None else list(boundary)
-    lengths = None if extent is None else list(extent)
+    try:
+        sides = boundary if isinstance(boundary, str) or boundary is None else list(boundary)
+        lengths = None if extent is None else [float(length) for length in extent]
+    except (TypeError, ValueError):
+        raise SymmetryError(
+            f"boundary={boundary!r}, extent={extent!r}: give one of each for each axis."
+        ) from None
     boxes = [len(box) for box in (lengths, sides) if isinstance(box, list)]
-    dimension = dimension or next(iter(boxes), None)
+    if dimension is None:
+        dimension = next(iter(boxes), None)
     if isinstance(group, str):
-        chosen = named_group(group, dimension or lowest_dimension(group))
+        chosen = named_group(group, lowest_dimension(group) if dimension is None else dimension)
     else:
         name = group.name if isinstance(group, FiniteGroup) else "own group"
         chosen = own_group(group, name, dimension)

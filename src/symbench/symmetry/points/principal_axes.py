@@ -26,14 +26,25 @@ def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         Variances, shape (sample, axis), and axes as columns, shape (sample, axis, axis), unique
-        up to the sign of each column. Neither carries a gradient.
+        up to the sign of each column. Neither carries a gradient. Those of clouds that are not
+        finite are arbitrary: what is made of such clouds is not finite either.
 
     """
-    with torch.no_grad():
-        centred = points - points.mean(dim=1, keepdim=True)
-        covariance = centred.mT @ centred / max(1, points.shape[1])
-        variances, axes = torch.linalg.eigh(covariance)
-        return variances.flip(-1), axes.flip(-1)
+    # In half precision, axes would not turn with their clouds.
+    with torch.no_grad(), torch.autocast(points.device.type, enabled=False):
+        wide = points if points.dtype == torch.float64 else points.float()
+        centred = wide - wide.mean(dim=1, keepdim=True)
+        variances, axes = finite_eigh(centred.mT @ centred / max(1, points.shape[1]))
+        return variances.flip(-1), axes.flip(-1).to(points)
+
+
+def finite_eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of symmetric matrices, with 0 for entries that are not finite.
+
+    PyTorch's own raises an error for the whole batch.
+    """
+    values, vectors = torch.linalg.eigh(matrices.nan_to_num(0.0, 0.0, 0.0))
+    return values, vectors
 
 
 def relative_gap(points: Tensor) -> Tensor:
