@@ -20,6 +20,7 @@ from symbench.errors import AuditError
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction
 from symbench.symmetry.grids.isometries import GridGroup, check_grid
+from symbench.symmetry.grids.isometry import GridIsometry
 from symbench.symmetry.grids.moments import FieldMoments
 from symbench.symmetry.randomisation import LawTest, in_blocks, level, randomisation_test
 
@@ -147,15 +148,33 @@ def audit_distribution(
     """
     check_grid(group, frames.shape[3:])
     moments = FieldMoments(frames, fields)
-    results = [LawTest(0.0, 1.0, moments.samples)]
+    return audit_elements(group, moments.moved, moments.samples, seed)
+
+
+def audit_elements(
+    group: GridGroup,
+    moved: Callable[[Sequence[GridIsometry]], Sequence[tuple[str, Array]]],
+    samples: int,
+    seed: int = 0,
+) -> list[LawTest]:
+    """Test a law under each element of a group.
+
+    Args:
+        group: the group.
+        moved: from the powers of an element to the kinds of features of the data that they move;
+            see `randomisation_test`.
+        samples: independent ones.
+        seed: of the randomisation.
+
+    """
+    results = [LawTest(0.0, 1.0, samples)]
     for index in range(1, group.order):
         if (inverse := group.inverses[index]) < index:
             # Both compare the same pairs.
             results.append(results[inverse])
             continue
-        powers = [group.elements[power] for power in powers_of(group, index)]
-        kinds = moments.moved(powers)
-        results.append(randomisation_test(kinds, moments.samples, group.order, seed + index))
+        kinds = moved([group.elements[power] for power in powers_of(group, index)])
+        results.append(randomisation_test(kinds, samples, group.order, seed + index))
     return results
 
 

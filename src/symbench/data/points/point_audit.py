@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from symbench.data.arrays import Array
-from symbench.symmetry.audit import ElementAudit, powers_of
+from symbench.symmetry.audit import ElementAudit, audit_elements, judge
 from symbench.symmetry.grids.isometries import GridGroup
+from symbench.symmetry.grids.isometry import GridIsometry
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
-from symbench.symmetry.randomisation import LawTest, in_blocks, randomisation_test
+from symbench.symmetry.randomisation import in_blocks, randomisation_test
 
 AUDITED_SAMPLES = 1000
 _AUDITED_ELEMENTS = 6
@@ -111,19 +112,16 @@ def audit_matrices(
         samples: independent ones.
 
     """
-    audits = [ElementAudit.judged(str(group.elements[0]), float("nan"), LawTest(0.0, 1.0), 1)]
-    for index in range(1, group.order):
-        powers = [group.elements[power].matrix for power in powers_of(group, index)]
-        kinds = []
-        for name, values in moved(powers).items():
+
+    def kinds(powers: Sequence[GridIsometry]) -> list[tuple[str, Array]]:
+        found = []
+        for name, values in moved([power.matrix for power in powers]).items():
             flat = values.reshape(*values.shape[:2], -1)
             unit = np.sqrt((flat[0] ** 2).mean()) or 1.0
-            kinds.append((name, in_blocks(flat / unit)))
-        law = randomisation_test(kinds, samples, group.order, seed=index)
-        audits.append(
-            ElementAudit.judged(str(group.elements[index]), float("nan"), law, group.order)
-        )
-    return audits
+            found.append((name, in_blocks(flat / unit)))
+        return found
+
+    return judge(group, None, audit_elements(group, kinds, samples))
 
 
 def _standard_element(dimension: int, reflects: bool) -> Array:
