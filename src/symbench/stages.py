@@ -308,14 +308,14 @@ def _refuse_other_than_published(run: Run, plain: xr.Dataset) -> None:
 
     """
     checkpoint = run.checkpoint
-    for metric, published in checkpoint.scores.items() if checkpoint is not None else ():
+    if checkpoint is None:
+        return
+    for metric, published in checkpoint.scores.items():
         found = plain[choose(metric, map(str, plain), "metric")]
         if metric == "vrmse" and "mse" in plain:
             found = vrmse_of_the_well(plain)
         raw = float(found.mean(skipna=False))
-        if checkpoint is not None and not (
-            abs(raw - published) <= checkpoint.tolerance * abs(published)
-        ):
+        if not abs(raw - published) <= checkpoint.tolerance * abs(published):
             raise CheckpointError(
                 f"{checkpoint.file or checkpoint.repository} has a raw {metric} of {raw:.4g} on "
                 f"{run.task.name}, published is {published:.4g} (within {checkpoint.tolerance:.0%})"

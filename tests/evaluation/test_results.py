@@ -60,6 +60,17 @@ def test_estimates_are_means_over_samples_and_seeds(groups):
         group.open("frame")
 
 
+def test_a_number_of_each_network_is_estimated_over_networks(groups):
+    plain = groups["network"].open("plain")
+    expected = [
+        np.corrcoef(plain.predictions.sel(seed=seed).values.ravel(), targets.values.ravel())[0, 1]
+        for seed, targets in plain.targets.groupby("seed")
+    ]
+    found = selected(groups["network"], metric="correlation")
+    assert found.value == pytest.approx(np.mean(expected))
+    assert found.seeds == 2
+
+
 def test_squared_errors_decompose(groups):
     errors = groups["network"].squared_errors()
     assert set(errors) == {"plain", "averaged", "orbit_variance", "orbit_distance"}

@@ -124,6 +124,9 @@ class RunGroup:
         if metric == "seconds_per_epoch":
             return _of_networks(self.seconds_per_epoch)
         values = self.values(selection, metric)
+        if values is not None and values.dims == ("seed",):
+            # A number for each network, such as its correlation.
+            return _of_networks(dict(zip(self.seeds, values.values.tolist(), strict=True)))
         if values is not None:
             return self.mean(self.by_block(over_channels(values, self.registry[metric].unit)))
         if metric == "equivariance_error" and selection.evaluation == "plain":
