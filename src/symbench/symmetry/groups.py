@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, SupportsIndex, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,16 @@ class Group(Protocol):
 
     def check(self, elements: Elements) -> Elements:
         """Return the elements; raises `SymmetryError` unless all are of this group."""
+
+
+def whole_number(value: object) -> int | None:
+    """A number as Python, NumPy or torch give it; None for a truth value or what is no number."""
+    if str(getattr(value, "dtype", type(value).__name__)).endswith("bool"):
+        return None
+    try:
+        return operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        return None
 
 
 def check_subset(group: Group, count: int) -> None:
@@ -170,11 +180,9 @@ class FiniteGroup(Generic[E]):
 
     def check(self, elements: Elements) -> tuple[int, ...]:
         """Return indices; raises `SymmetryError` for one that is not in the group."""
-        try:
-            indices = tuple(map(operator.index, elements))
-        except TypeError:
-            indices = ()
-        if not indices or not all(0 <= i < self.order for i in indices):
+        numbers = [whole_number(element) for element in elements]
+        indices = tuple(i for i in numbers if i is not None and 0 <= i < self.order)
+        if not indices or len(indices) < len(numbers):
             raise SymmetryError(
                 f"Elements {list(elements)} are not all in {self}: allowed are indices "
                 f"0 to {self.order - 1}, at least one."

@@ -8,7 +8,6 @@ is the variance of the predictions over the orbit (P4), which needs no labels.
 Source: Elesedy and Zaidi, arXiv 2102.10333; Foit, Hogg and Villar, arXiv 2511.09573.
 """
 
-import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, Literal, NamedTuple, cast
@@ -18,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.groups import FiniteGroup, Group
+from symbench.symmetry.groups import FiniteGroup, Group, whole_number
 from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
 
 All = Literal["all"]
+# What nn.DataParallel and torch.compile put before the names of weights.
+_WRAPPERS = ("module.", "_orig_mod.")
 
 
 class OrbitMoments(NamedTuple):
@@ -196,11 +197,16 @@ def added(total: Tensor | None, output: Tensor) -> Tensor:
 def _take_plain_weights(
     module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object
 ) -> None:
-    """Let a state dict of the wrapped model be loaded as if it were one of the wrapper."""
+    """Let a state dict of the wrapped model be loaded as if it were one of the wrapper.
+
+    One that was saved under data parallelism or compiled has a prefix of its own.
+    """
     plain = module.model.state_dict() if isinstance(module.model, nn.Module) else {}
     if plain and not any(f"{prefix}model.{key}" in weights for key in plain):
-        for key in [key for key in weights if key.startswith(prefix)]:
-            weights[f"{prefix}model.{key.removeprefix(prefix)}"] = weights.pop(key)
+        saved = [w for w in _WRAPPERS if any(f"{prefix}{w}{key}" in weights for key in plain)]
+        start = prefix + (saved[0] if saved else "")
+        for key in [key for key in weights if key.startswith(start)]:
+            weights[f"{prefix}model.{key.removeprefix(start)}"] = weights.pop(key)
 
 
 def average(
@@ -235,18 +241,21 @@ def average(
     if isinstance(elements, str) and elements == "all":
         chosen = None
     elif isinstance(elements, int | str) or np.ndim(elements) == 0:
-        try:
-            chosen = symmetry.group.subset(operator.index(cast(int, elements)), seed)
-        except TypeError:
-            raise SymmetryError(
-                f"elements={elements!r}: give 'all', a number, or elements."
-            ) from None
+        if (number := whole_number(elements)) is None:
+            raise SymmetryError(f"elements={elements!r}: give 'all', a number, or elements.")
+        chosen = symmetry.group.subset(number, seed)
     else:
         chosen = chosen_elements(symmetry.group, elements)
         _warn_unless_subgroup(symmetry.group, chosen)
-    if chunk is not None and (not isinstance(chunk, int | np.integer) or chunk < 1):
+    return Averaged(model, symmetry, chosen, 1 if chunk is None else checked_chunk(chunk))
+
+
+def checked_chunk(chunk: object) -> int:
+    """The number of elements in a batch; raises `SymmetryError` unless it is one or more."""
+    number = whole_number(chunk)
+    if number is None or number < 1:
         raise SymmetryError(f"chunk={chunk!r}: fold at least one element into a batch.")
-    return Averaged(model, symmetry, chosen, chunk or 1)
+    return number
 
 
 def _warn_unless_subgroup(group: Group, elements: Elements) -> None:

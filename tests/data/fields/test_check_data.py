@@ -1,5 +1,6 @@
 """`symbench check-data`: what it says, what it refuses, and the statistics that it makes."""
 
+import shutil
 import sys
 
 import h5py
@@ -8,11 +9,14 @@ import pytest
 import yaml
 
 from symbench import cli
+from symbench.data.copies import copies, digest
 from symbench.data.fields import well_writer
 from symbench.data.fields.check_data import check_folder
 from symbench.data.fields.grid_data import FieldData
-from symbench.data.fields.well_format import read_header
+from symbench.data.fields.well import Well
+from symbench.data.fields.well_format import read_header, read_statistics
 from symbench.errors import DataError
+from tests.conftest import fetched
 from tests.data.fields import well_files
 
 
@@ -83,6 +87,39 @@ def test_all_values_are_read(root):
         file["t2_fields/s"][-1, -1, -1, -1, 1, 0] = np.nan
     [problem] = check_folder(root).problems
     assert "test/0.hdf5: trajectory 0 of field 's' holds values that are not finite" in problem
+
+
+@pytest.mark.tried("The Well's files", "trajectories of training in the test split", "warned")
+def test_copies_are_told(root, tmp_path):
+    assert not [line for line in check_folder(root).said if line.startswith("copies")]
+    (root / "data/test/0.hdf5").unlink()
+    shutil.copy(root / "data/train/0.hdf5", root / "data/test/0.hdf5")
+    said_so = "2 of 2 trajectories of test are copies of ones of train: errors on them say little"
+    assert said_so in said(root, "copies")
+    with pytest.warns(UserWarning, match=said_so):
+        fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
+
+
+@pytest.mark.tried("The Well's files", "frames that are constant in all trajectories", "right")
+def test_constant_frames_are_no_copies():
+    assert digest(np.full((2, 3), 0.5)) is None
+    assert not copies({"train": [digest(np.zeros(4))], "test": [digest(np.zeros(4))]}, "frames")
+
+
+@pytest.mark.tried("units and scale", "values of 1e200 and 1e-200 in double precision", "refused")
+@pytest.mark.parametrize("factor", [1e200, 1e-200])
+def test_values_whose_squares_are_no_numbers(root, factor):
+    for path in (root / "data").rglob("*.hdf5"):
+        with h5py.File(path, "r+") as file:
+            file["t2_fields/s"][...] *= factor
+    (root / "stats.yaml").unlink()
+    with pytest.raises(DataError, match=r"that their squares are (not finite|zero)"):
+        well_writer.field_statistics([read_header(root / "data/train/0.hdf5")])
+    fields = read_header(root / "data/train/0.hdf5").fields
+    content = {"std": {field.name: factor for field in fields}}
+    (root / "stats.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(DataError, match="'std' of field 'c' is so large or small"):
+        read_statistics(root / "stats.yaml", fields, "std")
 
 
 def formula(values, order):

@@ -1,5 +1,6 @@
 """Extended XYZ: what is read, what is refused, and comments that are a language of their own."""
 
+import gzip
 import io
 
 import numpy as np
@@ -9,6 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from ase.io import write
 
+from symbench.data.molecules.check_configurations import check_configurations, configuration_files
 from symbench.data.molecules.extended_xyz import Keys, read_all, read_extended_xyz
 from symbench.errors import DataError
 
@@ -190,6 +192,8 @@ WITHOUT = GOOD.replace(":forces:R:3", "").replace(" 0.1 0 0", "").replace(" -0.1
         bad(GOOD.replace(PROPERTIES, ""), "has 7 columns, and its Properties 4"),
         bad(GOOD.replace(PROPERTIES, "Properties=3"), "no names, types and widths"),
         bad(GOOD.replace("pos", "positions"), "lack pos"),
+        bad(GOOD.replace("forces", "gradient"), "columns gradient are not forces", "gradients"),
+        bad(GOOD.replace("forces", "f"), "columns f are not forces", "forces in a column f"),
         bad(GOOD.replace("forces:R:3", "forces:R:2:charge:R:1"), "forces:R:2 is no vector"),
         bad(GOOD.replace("forces:R", "forces:L"), "forces:L:3 is no vector", "logical columns"),
         bad(GOOD.replace("pos:R", "pos:L"), "pos:L:3 is no vector"),
@@ -237,6 +241,16 @@ def test_what_is_no_file_of_one_isolated_molecule(read, text, message):
     with pytest.raises(DataError, match=message) as raised:
         read(text)
     assert "some.xyz" in str(raised.value)
+
+
+@pytest.mark.tried(KIND, "a compressed file", "refused")
+def test_compressed_files(tmp_path):
+    path = tmp_path / "some.xyz.gz"
+    path.write_bytes(gzip.compress(GOOD.encode()))
+    with pytest.raises(DataError, match="compressed: unpack it first"):
+        read_extended_xyz(path)
+    [problem] = check_configurations(configuration_files(tmp_path)).problems
+    assert "unpack" in problem
 
 
 def test_what_is_no_text(tmp_path):

@@ -69,6 +69,15 @@ def test_a_file_for_validation(raw, tmp_path):
     assert lengths == [5, 4, 2]
 
 
+@pytest.mark.tried(KIND, "configurations of the training file in a test file", "warned")
+def test_copies_are_told(raw, tmp_path):
+    (raw / "test.xyz").write_text(configurations(count=8, spread=0.2))
+    lines = (raw / "train.xyz").read_text().splitlines(keepends=True)
+    (raw / "hot.xyz").write_text(configurations(count=4) + "".join(lines[5:15]))
+    with pytest.warns(UserWarning, match="2 of 6 configurations of hot are copies of ones of tra"):
+        fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)
+
+
 @pytest.mark.tried(KIND, "a file that is changed after it was fetched", "refused")
 def test_a_file_that_changes_is_noticed(raw, tmp_path):
     folder = fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)

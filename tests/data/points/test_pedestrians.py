@@ -140,5 +140,7 @@ def test_validation_data_are_of_the_other_scenes():
         assert not set(files["valid"]) & {f"{name}_val.txt" for name in own}
     with pytest.raises(SymmetryError, match="no grid to shift"):
         Pedestrians(scene="eth").check_group("shifts(4)")
+    with pytest.raises(SymmetryError, match="Pedestrians have the group 'orders' too"):
+        Pedestrians(scene="eth").check_group("order")
     with pytest.raises(ConfigError, match="zara1"):
         Pedestrians(scene="zara")

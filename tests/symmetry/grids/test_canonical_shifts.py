@@ -69,7 +69,10 @@ def test_rollouts_that_blew_up_stay_visible():
 def test_walls_have_no_canonical_shifts():
     with pytest.raises(SymmetryError, match="need periodic axes; the boundaries are PERIODIC, WA"):
         CanonicalShift(torch.nn.Identity(), boundary=["PERIODIC", "WALL"])
+    with pytest.raises(SymmetryError, match="the boundaries are wall"):
+        CanonicalShift(torch.nn.Identity(), boundary="wall")
     check_periodic(["PERIODIC", "periodic"])
+    check_periodic("periodic")
 
 
 def test_a_rollout_that_loses_its_pose_keeps_the_last_one():

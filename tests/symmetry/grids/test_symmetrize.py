@@ -3,6 +3,7 @@
 import copy
 import io
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -146,6 +147,13 @@ def test_low_precision_is_accumulated_in_single():
         assert found.dtype == torch.bfloat16
         assert torch.equal(found, values.expand(2, *values.shape))
     assert torch.equal(average(lambda x: x, symmetry)(values), values)
+
+
+@tried("a trajectory average with chunk=0", "refused")
+def test_trajectory_averages_check_their_chunk():
+    symmetry = field_symmetry(named_group("C2", 2), [Field("s")])
+    with pytest.raises(SymmetryError, match="chunk=0"):
+        trajectory_average(lambda x: x, symmetry, torch.zeros(1, 1, 4, 4), 2, chunk=0)
 
 
 @tried("normalizers of tensors, arrays and lists", "right")
@@ -316,6 +324,23 @@ def test_raw_state_dicts():
         model.load_state_dict({"first.weight": plain.first.weight})
 
 
+@tried("state dicts saved under data parallelism, compiled, or of a model called module", "right")
+def test_state_dicts_of_wrapped_models():
+    plain = Local()
+    torch.nn.init.zeros_(plain.last.weight)
+    for prefix in ("module.", "_orig_mod."):
+        weights = {f"{prefix}{key}": value for key, value in plain.state_dict().items()}
+        model = symmetrize(local(), "D4", FIELDS)
+        model.load_state_dict(weights)
+        assert not model.model.last.weight.any()
+        nested = {f"0.{key}": value for key, value in weights.items()}
+        torch.nn.Sequential(symmetrize(local(), "D4", FIELDS)).load_state_dict(nested)
+    named = torch.nn.Sequential(OrderedDict(module=plain))
+    model = symmetrize(torch.nn.Sequential(OrderedDict(module=local())).eval(), "D4", FIELDS)
+    model.load_state_dict(named.state_dict())
+    assert not model.model.module.last.weight.any()
+
+
 @tried("complex fields, inputs that are not contiguous, float16, autocast", "right")
 def test_other_dtypes_and_layouts():
     model = symmetrize(local(), "D4", FIELDS)
@@ -402,6 +427,11 @@ def test_arguments_that_cannot_be_passed_on():
         ({"elements": "flip"}, "Did you mean 'flips?_?x?'"),
         ({"elements": "shifts(2)"}, "not an element of D4"),
         ({"elements": 2.5}, "elements=2.5"),
+        ({"elements": True}, "elements=True"),
+        ({"elements": [True, False] * 4}, "not all in D4"),
+        ({"elements": torch.ones(8, dtype=torch.bool)}, "not all in D4"),
+        ({"chunk": True}, "chunk=True"),
+        ({"dimension": 2.0}, "not 2.0"),
         ({"elements": None}, "elements=None"),
         ({"elements": np.array([True] * 8)}, "not all in D4"),
         ({"elements": [0.0, 1.0]}, "not all in D4"),

@@ -11,6 +11,7 @@ from symbench.data.dataset import SPLITS
 from symbench.data.fields.well import STATISTICS, data_root, is_data
 from symbench.data.fields.well_format import (
     WellFile,
+    copied,
     differences,
     read_header,
     read_statistics,
@@ -71,6 +72,7 @@ def check_folder(
     if not problems:
         try:
             said.append(_statistics(folder / STATISTICS, headers, make=statistics))
+            said += [f"copies: {sentence}" for sentence in copied(headers)]
         except DataError as error:
             problems.append(str(error))
     problems += [

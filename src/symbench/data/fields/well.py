@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,6 +106,7 @@ class Well(FieldDataset):
     def _check(self, files: Sequence[Path]) -> None:
         """Raise `DataError` unless the files and their statistics belong together."""
         from symbench.data.fields.well_format import (
+            copied,
             read_header,
             read_statistics,
             refuse_different,
@@ -113,6 +115,12 @@ class Well(FieldDataset):
         statistics, *others = files
         headers = [read_header(path) for path in others]
         refuse_different(headers, self.may_differ)
+        by_split = {
+            split: [header for header in headers if header.path.parent.name == split]
+            for split in self.splits
+        }
+        for sentence in copied(by_split):
+            warnings.warn(f"{self.dataset}: {sentence}.", stacklevel=2)
         fields = (*headers[0].fields, *headers[0].constant_fields)
         for key in ("mean", "std"):
             read_statistics(statistics, fields, key, len(headers[0].axes))

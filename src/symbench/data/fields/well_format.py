@@ -5,7 +5,7 @@ only parity, which the schema does not know, comes from the caller.
 """
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 
 from symbench.data.arrays import open_hdf5
+from symbench.data.copies import copies, digest
 from symbench.data.fields.well_attributes import (
     Array,
     attribute,
@@ -31,6 +32,8 @@ from symbench.symmetry.grids.field import Field, channel_count
 
 _GROUPS = ("dimensions", "boundary_conditions", "t0_fields", "t1_fields", "t2_fields")
 _SAME_LENGTH = 1e-4
+# Squares of larger numbers, and of 1 over these, leave the range of double precision.
+LARGEST = 1e150
 _SAME_STEP = 1e-2
 
 
@@ -267,6 +270,17 @@ def _read(
     return result
 
 
+def copied(headers: Mapping[str, Sequence[WellFile]]) -> list[str]:
+    """A sentence on each split with trajectories whose first two frames are those of another's."""
+
+    def digests(files: Sequence[WellFile]) -> Iterator[bytes | None]:
+        for header in files:
+            for trajectory in range(header.trajectories):
+                yield digest(read_frames(header, trajectory, 0, 2))
+
+    return copies({split: digests(files) for split, files in headers.items()}, "trajectories")
+
+
 def read_statistics(
     path: Path, fields: Sequence[Field], key: str, dimension: int | None = None
 ) -> tuple[float, ...]:
@@ -303,6 +317,12 @@ def read_statistics(
             raise DataError(f"{path}: '{key}' of field '{field.name}' is not finite.")
         if key.startswith(("std", "rms")) and (entry < 0).any():
             raise DataError(f"{path}: '{key}' of field '{field.name}' is negative.")
+        tiny = key.startswith(("std", "rms")) and (entry[entry != 0] < 1 / LARGEST).any()
+        if tiny or not (abs(entry) < LARGEST).all():
+            raise DataError(
+                f"{path}: '{key}' of field '{field.name}' is so large or small that its square is "
+                "no number: give the field in another unit."
+            )
         if dimension is not None and len(entry) != field.channels(dimension):
             raise DataError(
                 f"{path}: '{key}' of field '{field.name}' has {len(entry)} numbers for "

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import yaml
 
-from symbench.data.fields.well_format import WellFile, read_field
+from symbench.data.fields.well_format import LARGEST, WellFile, read_field
 from symbench.errors import DataError
 from symbench.files import write_whole
 from symbench.symmetry.grids.field import Field
@@ -119,12 +119,18 @@ def field_statistics(headers: Sequence[WellFile]) -> Statistics:
     content: Statistics = {f"{key}{of}": {} for of in ("", "_delta") for key in _KEYS}
     dimension = len(headers[0].axes)
     for field in (*headers[0].fields, *headers[0].constant_fields):
-        values, deltas = _Moments(), _Moments()
+        values, deltas, largest = _Moments(), _Moments(), 0.0
         for header in headers:
             for trajectory in range(header.trajectories):
                 for part, new in _parts(header, field, trajectory):
                     values.add(part[-new:])
                     deltas.add(np.diff(part, axis=0))
+                    largest = max(largest, abs(part).max(initial=0))
+        if 0 < largest < 1 / LARGEST:
+            raise DataError(
+                f"{headers[0].path}: field '{field.name}' holds values so small that their squares "
+                "are zero: give the field in another unit."
+            )
         for of, moments in (("", values), ("_delta", deltas)):
             if moments.count:
                 for key, row in zip(_KEYS, moments.results(), strict=True):
@@ -144,10 +150,11 @@ def _parts(header: WellFile, field: Field, trajectory: int) -> Iterator[tuple[Ar
     for start in range(0, steps, length):
         stop, before = min(start + length, steps), min(start, 1)
         part = read_field(header, field, trajectory, start - before, stop).astype(np.float64)
-        if not np.isfinite(part).all():
+        if not (abs(part) < LARGEST).all():
+            what = "so large that their squares are" if np.isfinite(part).all() else "that are"
             raise DataError(
-                f"{header.path}: trajectory {trajectory} of field '{field.name}' holds values that "
-                f"are not finite, in frames {start} to {stop - 1}."
+                f"{header.path}: trajectory {trajectory} of field '{field.name}' holds values "
+                f"{what} not finite, in frames {start} to {stop - 1}."
             )
         yield part, stop - start
 

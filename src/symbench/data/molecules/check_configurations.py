@@ -5,7 +5,7 @@ from pathlib import Path
 
 from symbench.data.checked import Checked
 from symbench.data.molecules.configuration_sets import check_sets
-from symbench.data.molecules.extended_xyz import read_all
+from symbench.data.molecules.extended_xyz import COMPRESSED, read_all
 from symbench.errors import DataError
 
 _SUFFIXES = (".xyz", ".extxyz")
@@ -14,7 +14,8 @@ _SUFFIXES = (".xyz", ".extxyz")
 def configuration_files(place: Path) -> list[Path]:
     """The extended XYZ files of a folder, the one for training first, or a file alone."""
     found = [place] if place.is_file() else sorted(place.glob("*"))
-    files = [path for path in found if path.name.endswith(_SUFFIXES)]
+    packed = {suffix + ending for suffix in _SUFFIXES for ending in COMPRESSED}
+    files = [path for path in found if path.name.endswith((*_SUFFIXES, *packed))]
     return sorted(files, key=lambda path: "train" not in path.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symbench.data.arrays import Array, write_files
+from symbench.data.copies import copies, digest
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.molecules.molecule import as_nodes, refuse_coincident
 from symbench.errors import DataError
@@ -110,6 +112,9 @@ def check_sets(sets: Sets, places: Mapping[str, str]) -> None:
                     f"{shapes[key]}, of at least one configuration."
                 )
         refuse_coincident(arrays["position"].reshape(-1, 3), np.full(count, len(atoms)), place)
+    positions = {name: map(digest, arrays["position"]) for name, arrays in sets.items()}
+    for sentence in copies(positions, "configurations"):
+        warnings.warn(f"{places['train']}: {sentence}.", stacklevel=2)
     if not sets["train"]["force"].any():
         raise DataError(f"{places['train']}: all forces are zero, and nothing can be learnt.")
 

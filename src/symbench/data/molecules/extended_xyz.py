@@ -25,8 +25,10 @@ B = TypeVar("B")
 # Names of the same quantity; some codes put REF_ before the reference of a fit.
 ENERGY = ("energy", "REF_energy")
 FORCES = ("forces", "force", "REF_forces", "REF_force")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 _UNITS = ("ev", "ev/å", "ev/a", "ev/ang", "ev/angstrom", "å", "a", "ang", "angstrom")
 _CELL = {"lattice", "cell", "box", "pbc", "periodic"}
+_LIKE_FORCES = re.compile("force|grad|^f$")
 _HEAVIEST = 118
 _PLAIN = "species:S:1:pos:R:3"
 
@@ -94,6 +96,8 @@ def read_extended_xyz(path: Path, keys: Keys = USUAL) -> tuple[dict[str, Array],
     """
     frames: list[Frame] = []
     try:
+        if path.suffix in COMPRESSED:
+            raise ValueError("it is compressed: unpack it first")
         text = path.read_text(encoding="utf-8-sig")
         for lines in _frames(_EXPONENT.sub(r"\1e\2", text)):
             frame = _frame(lines, keys)
@@ -235,11 +239,11 @@ def _names(
     forces = _only(FORCES, keys.forces, columns, "forces_key")
     if forces == "pos" or (forces and columns[forces].stop - columns[forces].start != 3):
         raise ValueError(f"its column {forces} holds no forces")
-    like = [name for name in columns if "force" in name.lower()]
+    like = [name for name in columns if _LIKE_FORCES.search(name.lower())]
     if forces is None and like:
         raise ValueError(
             f"its columns {', '.join(like)} are not {keys.forces or ' or '.join(FORCES)}; name the "
-            "forces by 'forces_key'"
+            "forces, minus the gradient of the energy, by 'forces_key'"
         )
     return energy, forces
 

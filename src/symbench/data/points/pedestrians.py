@@ -116,4 +116,7 @@ class Pedestrians(Dataset):
         if "shifts" in name:
             raise SymmetryError(f"{name}: pedestrians have no grid to shift, only places.")
         if name != ORDERS:
-            named_group(name, 2)
+            try:
+                named_group(name, 2)
+            except SymmetryError as error:
+                raise SymmetryError(f"{error} Pedestrians have the group '{ORDERS}' too.") from None

@@ -20,8 +20,9 @@ _ROUNDING = 0.5 - 1e-6
 _ERROR = 100 * torch.finfo(torch.float64).eps
 
 
-def check_periodic(boundary: Sequence[str]) -> None:
-    """Raise `SymmetryError` unless all axes are periodic; `boundary` is that of `check_grid`."""
+def check_periodic(boundary: str | Sequence[str]) -> None:
+    """Raise `SymmetryError` unless all axes are periodic; one kind stands for all of them."""
+    boundary = [boundary] if isinstance(boundary, str) else boundary
     if any(kind.upper() != "PERIODIC" for kind in boundary):
         raise SymmetryError(
             f"Canonical shifts ('frame') need periodic axes; the boundaries are "
@@ -97,7 +98,7 @@ class CanonicalShift(nn.Module):
         self,
         model: Callable[[Tensor], Tensor],
         reference_channel: int = 0,
-        boundary: Sequence[str] = (),
+        boundary: str | Sequence[str] = (),
         refuse: bool = True,
         follow: bool = False,
     ) -> None:
@@ -107,7 +108,7 @@ class CanonicalShift(nn.Module):
             model: maps (batch, channel, *space) to (batch, channel, *space).
             reference_channel: the input channel whose longest waves fix the pose; a scalar of the
                 newest frame is a good choice.
-            boundary: kind of boundary of each axis; not checked if it is not given.
+            boundary: kind of boundary of each axis, or of all; not checked if it is not given.
             refuse: whether a sample without a pose is refused; else it stays where it is, with a
                 warning.
             follow: for the calls of one rollout: a sample that loses its pose, since predictions

@@ -14,7 +14,7 @@ import numpy as np
 from symbench.errors import SymmetryError
 from symbench.symmetry.grids.isometry import GridIsometry, identity
 from symbench.symmetry.group_names import imported_group
-from symbench.symmetry.groups import FiniteGroup, generate, product
+from symbench.symmetry.groups import FiniteGroup, generate, product, whole_number
 
 __all__ = ["GridGroup", "GridIsometry", "check_grid", "identity", "named_group"]
 
@@ -136,7 +136,7 @@ def named_group(name: str, dimension: int) -> GridGroup:
     """
     if (own := imported_group(name)) is not None:
         return own_group(own, name, dimension)
-    if dimension not in (1, 2, 3):
+    if whole_number(dimension) not in (1, 2, 3):
         raise SymmetryError(f"Groups are named in 1, 2 and 3 dimensions, not {dimension}.")
     parts = []
     for part in name.split("*"):

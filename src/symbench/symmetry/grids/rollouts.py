@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import added, chosen_elements
+from symbench.symmetry.reynolds import added, checked_chunk, chosen_elements
 from symbench.symmetry.symmetry import Elements, Symmetry
 
 
@@ -64,7 +64,7 @@ def trajectory_average(
         chunk: how many elements are rolled out in one batch.
 
     """
-    indices = chosen_elements(symmetry.group, elements)
+    indices, chunk = chosen_elements(symmetry.group, elements), checked_chunk(chunk)
     total: list[Tensor | None] = [None] * steps
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
