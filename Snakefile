@@ -33,6 +33,13 @@ rule all:
         [str(path) for path in expected(CONFIGURATION)],
 
 
+# Only where jobs are processes of this machine and this environment.
+onstart:
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        if len([*workflow.dag.needrun_jobs()]) >= job_server.FEWEST_JOBS:
+            job_server.start(CONFIGURATION.files, CONFIGURATION.overrides)
+
+
 # Runs that did not fail are reported, and those that are missing are named.
 onerror:
     shell('symbench report "${{config[@]}}" "${{studies[@]}}" --compare || true')

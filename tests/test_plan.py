@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from symbench.config.read import read_configuration
 from symbench.config.schema import Resources
+from symbench.costs import read_costs
 from symbench.errors import ConfigError
-from symbench.plan import Job, folder_size, jobs, read_benchmarks, simulate, summary
+from symbench.plan import Job, folder_size, jobs, simulate, summary
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,7 +78,7 @@ def test_records_of_one_seed_serve_the_others_and_limits_the_rest(configuration,
     group = f"train/quantum/{'/'.join(run.key)}"
     record(tmp_path, f"{group}/seed7", 60.0, 1500.0)
     record(tmp_path, f"{group}/seed8", 120.0, 900.0)
-    planned = {job.name: job for job in jobs(configuration, read_benchmarks([tmp_path]))}
+    planned = {job.name: job for job in jobs(configuration, read_costs([tmp_path]))}
     assert planned[fetched].seconds == 90.0
     trained = planned[f"{group}/seed{run.seed}"]
     assert (trained.seconds, trained.memory_mb, trained.recorded) == (120.0, 1500.0, True)
@@ -86,17 +87,17 @@ def test_records_of_one_seed_serve_the_others_and_limits_the_rest(configuration,
     assert other.seconds == 60 * Resources().runtime
     # Of its own record no other one is looked at.
     record(tmp_path, f"{group}/seed{run.seed}", 30.0, 100.0)
-    planned = {job.name: job for job in jobs(configuration, read_benchmarks([tmp_path]))}
+    planned = {job.name: job for job in jobs(configuration, read_costs([tmp_path]))}
     assert planned[f"{group}/seed{run.seed}"].seconds == 30.0
 
 
 def test_benchmarks_that_are_none(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
-        read_benchmarks([tmp_path / "nowhere"])
-    assert read_benchmarks([tmp_path]) == {}
+        read_costs([tmp_path / "nowhere"])
+    assert read_costs([tmp_path]) == {}
     # The memory of a job that was over before it was looked at.
     record(tmp_path, "fetch/a", 0.3, "-")
-    assert read_benchmarks([tmp_path])["fetch/a"].memory_mb == 0.0
+    assert read_costs([tmp_path])["fetch/a"].memory_mb == 0.0
     path = tmp_path / "report.tsv"
     for text in (
         "",
@@ -105,19 +106,19 @@ def test_benchmarks_that_are_none(tmp_path):
         *(f"s\tmax_rss\n{s}\t2\n" for s in ("-", "inf", "long")),
     ):
         path.write_text(text)
-        with pytest.raises(ConfigError, match=f"{path} is no benchmark of Snakemake"):
-            read_benchmarks([tmp_path])
+        with pytest.raises(ConfigError, match=f"{path} is no record of what a job cost"):
+            read_costs([tmp_path])
     path.write_text("seconds\tmax_rss\n1\t2\n")
-    with pytest.raises(ConfigError, match="is no benchmark of Snakemake"):
-        read_benchmarks([tmp_path])
+    with pytest.raises(ConfigError, match="is no record of what a job cost"):
+        read_costs([tmp_path])
 
 
 def test_later_folders_go_before_earlier_ones(tmp_path):
     for folder, seconds in (("a", 1.0), ("b", 2.0)):
         record(tmp_path / folder, "train/x/seed0", seconds, 10.0)
     both = [tmp_path / "a", tmp_path / "b"]
-    assert read_benchmarks(both)["train/x/seed0"].seconds == 2.0
-    assert read_benchmarks(both[::-1])["train/x/seed0"].seconds == 1.0
+    assert read_costs(both)["train/x/seed0"].seconds == 2.0
+    assert read_costs(both[::-1])["train/x/seed0"].seconds == 1.0
 
 
 def test_the_size_of_a_folder_counts_files_once(tmp_path):

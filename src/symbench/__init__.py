@@ -1,7 +1,6 @@
 """SymBench: which way of imposing a symmetry on a model pays, how much, and at what cost."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +9,9 @@ if TYPE_CHECKING:
     from symbench.symmetry.grids.symmetrize import symmetrize
     from symbench.symmetry.reynolds import average
 
-__version__ = version("symbench")
-__all__ = ["Field", "Normalizer", "average", "symmetrize"]
+    __version__: str
+
+__all__ = ["Field", "Normalizer", "__version__", "average", "symmetrize"]
 
 
 _HOMES = {
@@ -23,7 +23,11 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the public names on first use: the workflow reads its config without torch."""
+    """Import the public names on first use: commands that need no torch start at once."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("symbench")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'symbench' has no attribute '{name}'")

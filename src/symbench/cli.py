@@ -9,6 +9,7 @@ import yaml
 
 from symbench.config.read import Configuration, read_configuration
 from symbench.config.study import Study
+from symbench.costs import read_costs, recorded
 from symbench.errors import SymBenchError, choose
 from symbench.files import remove
 from symbench.layout import IMAGES, TABLES, Layout
@@ -75,7 +76,9 @@ def fetch(
         chosen = configuration.study(study).task(task)
     else:
         raise SymBenchError("fetch needs --study and --task, or --data in place of both.")
-    stages.fetch(configuration, chosen, threads)
+    names = chosen.dataset_folder, chosen.data_fingerprint
+    with recorded(configuration.layout.benchmark("fetch", *names)):
+        stages.fetch(configuration, chosen, threads)
 
 
 @app.command("check-data")
@@ -133,7 +136,8 @@ def audit(
     from symbench import stages
 
     configuration = _read(config, overrides, [study])
-    stages.audit(configuration, configuration.study(study).task(task))
+    with recorded(configuration.layout.benchmark("audit", study, task)):
+        stages.audit(configuration, configuration.study(study).task(task))
 
 
 @app.command()
@@ -152,7 +156,8 @@ def train(
 
     configuration = _read(config, overrides, [study])
     run = configuration.study(study).run(task, model, treatment, seed)
-    stages.train(configuration, run, threads)
+    with recorded(configuration.layout.benchmark("train", study, *run.key, f"seed{seed}")):
+        stages.train(configuration, run, threads)
 
 
 @app.command("tune-check")
@@ -166,7 +171,8 @@ def tune_check(
     from symbench.tuning import check_trials
 
     configuration = _read(config, overrides, [study])
-    check_trials(configuration, configuration.study(study).task(task))
+    with recorded(configuration.layout.benchmark("tune_check", study, task)):
+        check_trials(configuration, configuration.study(study).task(task))
 
 
 @app.command("tune-trial")
@@ -186,7 +192,9 @@ def tune_trial(
 
     configuration = _read(config, overrides, [study])
     chosen = trial_of(configuration.study(study), (task, model, treatment), trial, seed)
-    run_trial(configuration, chosen, threads)
+    names = (study, task, model, treatment, str(trial), str(seed))
+    with recorded(configuration.layout.benchmark("tune_trial", *names)):
+        run_trial(configuration, chosen, threads)
 
 
 @app.command()
@@ -195,7 +203,8 @@ def tune(study: StudyOption, config: ConfigOption = None, overrides: SetOption =
     from symbench.tuning import choose_settings
 
     configuration = _read(config, overrides, [study])
-    choose_settings(configuration, configuration.study(study))
+    with recorded(configuration.layout.benchmark("tune", study)):
+        choose_settings(configuration, configuration.study(study))
 
 
 @app.command()
@@ -214,7 +223,8 @@ def evaluate(
 
     configuration = _read(config, overrides, [study])
     run = configuration.study(study).run(task, model, treatment, seed)
-    stages.evaluate(configuration, run, threads)
+    with recorded(configuration.layout.benchmark("evaluate", study, *run.key, f"seed{seed}")):
+        stages.evaluate(configuration, run, threads)
 
 
 @app.command()
@@ -223,7 +233,8 @@ def compare(study: StudyOption, config: ConfigOption = None, overrides: SetOptio
     from symbench.comparison import compare_study
 
     configuration = _read(config, overrides, [study])
-    compare_study(configuration.study(study), configuration.layout)
+    with recorded(configuration.layout.benchmark("compare", study)):
+        compare_study(configuration.study(study), configuration.layout)
 
 
 @app.command()
@@ -237,7 +248,8 @@ def table(
     from symbench import stages
 
     configuration = _read(config, overrides, [study])
-    stages.table(configuration, configuration.study(study), name)
+    with recorded(configuration.layout.benchmark("table", study, name)):
+        stages.table(configuration, configuration.study(study), name)
 
 
 @app.command()
@@ -251,7 +263,8 @@ def figure(
     from symbench.figures.draw import draw_figure
 
     configuration = _read(config, overrides, [study])
-    draw_figure(configuration.study(study), name, configuration.layout)
+    with recorded(configuration.layout.benchmark("figure", study, name)):
+        draw_figure(configuration.study(study), name, configuration.layout)
 
 
 @app.command()
@@ -268,7 +281,8 @@ def report(
 
     configuration = _read(config, overrides, study)
     if not compare:
-        build(configuration, configuration.layout.report)
+        with recorded(configuration.layout.benchmark("report", "report")):
+            build(configuration, configuration.layout.report)
         return
     from symbench.artifacts import unfinished
 
@@ -318,9 +332,9 @@ def plan(
     from symbench import plan as planning
 
     configuration = _read(config, overrides, study)
-    recorded = configuration.layout.benchmarks
-    folders = benchmarks or ([recorded] if recorded.is_dir() else [])
-    jobs = planning.jobs(configuration, planning.read_benchmarks(folders))
+    own = configuration.layout.benchmarks
+    folders = benchmarks or ([own] if own.is_dir() else [])
+    jobs = planning.jobs(configuration, read_costs(folders))
     print(planning.summary(jobs).to_string(index=False, float_format="{:.2f}".format))
     missing = sum(not job.recorded for job in jobs)
     if missing:

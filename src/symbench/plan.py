@@ -1,8 +1,7 @@
 """What a configuration would cost, from recorded benchmarks, before anything is submitted."""
 
 import heapq
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pandas as pd
 
 from symbench.config.read import Configuration
 from symbench.config.schema import Resources
+from symbench.costs import JobCost
 from symbench.errors import ConfigError
-from symbench.layout import BENCHMARK
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -45,46 +44,10 @@ class Job:
         return self.name.split("/")[0]
 
 
-@dataclass(frozen=True)
-class Record:
-    """A benchmark of Snakemake: wall time and peak resident memory, 0 of a job too short for it."""
-
-    seconds: float
-    memory_mb: float
-
-
-def read_benchmarks(folders: Iterable[Path]) -> dict[str, Record]:
-    """Benchmarks by the name of the job; of several folders the last that has one counts.
-
-    Raises:
-        ConfigError: for a folder that does not exist, and a file that is no benchmark.
-
-    """
-    records = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigError(f"{folder} holds no benchmarks: it does not exist.")
-        for path in sorted(folder.rglob(f"*{BENCHMARK}")):
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            records[name] = _record(path)
-    return records
-
-
-def _record(path: Path) -> Record:
-    try:
-        row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-        seconds, memory = float(row["s"]), float(row["max_rss"])
-    except (ValueError, KeyError, IndexError):
-        seconds = memory = math.nan
-    if not math.isfinite(seconds):
-        raise ConfigError(f"{path} is no benchmark of Snakemake; remove it.")
-    return Record(seconds, memory if math.isfinite(memory) else 0.0)
-
-
-def jobs(configuration: Configuration, records: Mapping[str, Record]) -> list[Job]:
+def jobs(configuration: Configuration, records: Mapping[str, JobCost]) -> list[Job]:
     """All jobs of a configuration, each after those that it needs."""
     # The other seeds of a run take as long.
-    by_group: dict[str, list[Record]] = {}
+    by_group: dict[str, list[JobCost]] = {}
     for name, record in records.items():
         by_group.setdefault(name.rsplit("/seed", 1)[0], []).append(record)
     found: list[Job] = []

@@ -3,6 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from symbench import job_server
 from symbench.artifacts import expected
 from symbench.config.read import read_configuration
 from symbench.config.tuning import trials, tuning_fingerprint

@@ -27,8 +27,6 @@ rule compare:
         provenance=[str(LAYOUT.table_provenance("{study}", table)) for table in TABLES],
     log:
         str(LAYOUT.log("compare", "{study}")),
-    benchmark:
-        str(LAYOUT.benchmark("compare", "{study}"))
     conda:
         "../envs/symbench.yaml"
     resources:
@@ -47,8 +45,6 @@ rule table:
         str(LAYOUT.further_table("{study}", "{table}")),
     log:
         str(LAYOUT.log("table", "{study}", "{table}")),
-    benchmark:
-        str(LAYOUT.benchmark("table", "{study}", "{table}"))
     conda:
         "../envs/symbench.yaml"
     params:

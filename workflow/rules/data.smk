@@ -3,8 +3,6 @@ rule fetch:
         str(LAYOUT.manifest("{dataset}", "{data}")),
     log:
         str(LAYOUT.log("fetch", "{dataset}", "{data}")),
-    benchmark:
-        str(LAYOUT.benchmark("fetch", "{dataset}", "{data}"))
     conda:
         "../envs/symbench.yaml"
     threads: resource("fetch", "threads")
@@ -26,8 +24,6 @@ rule audit:
         str(LAYOUT.audit_provenance("{study}", "{task}")),
     log:
         str(LAYOUT.log("audit", "{study}", "{task}")),
-    benchmark:
-        str(LAYOUT.benchmark("audit", "{study}", "{task}"))
     conda:
         "../envs/symbench.yaml"
     resources:

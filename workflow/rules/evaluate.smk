@@ -27,8 +27,6 @@ for number, ((name, treatment, evaluations, tasks), models) in enumerate(
             ],
         log:
             str(LAYOUT.log("evaluate", *RUN)),
-        benchmark:
-            str(LAYOUT.benchmark("evaluate", *RUN))
         wildcard_constraints:
             study=name,
             task="|".join(tasks),

@@ -14,8 +14,6 @@ rule figure:
         pdf=str(LAYOUT.figure("{study}", "{figure}", "pdf")),
     log:
         str(LAYOUT.log("figure", "{study}", "{figure}")),
-    benchmark:
-        str(LAYOUT.benchmark("figure", "{study}", "{figure}"))
     conda:
         "../envs/symbench.yaml"
     params:
@@ -39,8 +37,6 @@ rule report:
         str(LAYOUT.report),
     log:
         str(LAYOUT.log("report", "report")),
-    benchmark:
-        str(LAYOUT.benchmark("report", "report"))
     conda:
         "../envs/symbench.yaml"
     params:

@@ -6,8 +6,6 @@ rule train:
         [str(LAYOUT.trained(name, *RUN)) for name in TRAINED],
     log:
         str(LAYOUT.log("train", *RUN)),
-    benchmark:
-        str(LAYOUT.benchmark("train", *RUN))
     conda:
         "../envs/symbench.yaml"
     threads: resource("train", "threads")

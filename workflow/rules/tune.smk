@@ -15,8 +15,6 @@ rule tune_check:
         str(LAYOUT.trials("{study}", "{task}")),
     log:
         str(LAYOUT.log("tune_check", "{study}", "{task}")),
-    benchmark:
-        str(LAYOUT.benchmark("tune_check", "{study}", "{task}"))
     conda:
         "../envs/symbench.yaml"
     resources:
@@ -41,8 +39,6 @@ rule tune_trial:
         [str(LAYOUT.trial_folder(*TRIAL) / name) for name in TRIED],
     log:
         str(LAYOUT.log("tune_trial", *TRIAL)),
-    benchmark:
-        str(LAYOUT.benchmark("tune_trial", *TRIAL))
     conda:
         "../envs/symbench.yaml"
     threads: resource("train", "threads")
@@ -76,8 +72,6 @@ rule tune:
         str(LAYOUT.chosen("{study}")),
     log:
         str(LAYOUT.log("tune", "{study}")),
-    benchmark:
-        str(LAYOUT.benchmark("tune", "{study}"))
     conda:
         "../envs/symbench.yaml"
     resources:

@@ -6,9 +6,8 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
-
 from symbench.config.read import CONFIG, Configuration
+from symbench.costs import read_costs
 from symbench.data.manifest import read_manifest
 from symbench.errors import SymBenchError
 from symbench.provenance import PACKAGES, describe
@@ -115,9 +114,8 @@ def read_record(path: Path) -> dict[str, object]:
 
 
 def _time(benchmarks: Path) -> str:
-    seconds = 0.0
-    for path in sorted(benchmarks.rglob("*.tsv")):
-        table = pd.read_csv(path, sep="\t")
-        if "s" in table and len(table):
-            seconds += float(table.s.iloc[0])
+    try:
+        seconds = sum(cost.seconds for cost in read_costs([benchmarks]).values())
+    except SymBenchError:
+        seconds = 0.0
     return f"{seconds / 60:.1f} minutes of job time" if seconds else "not recorded"

@@ -1,0 +1,75 @@
+"""What each job cost, recorded by itself: a look from outside misses the end, and short jobs."""
+
+import math
+import platform
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from symbench.errors import ConfigError
+from symbench.layout import BENCHMARK
+
+_COLUMNS = ("s", "cpu_time", "max_rss")
+
+
+@dataclass(frozen=True)
+class JobCost:
+    """What a job cost, or all jobs together.
+
+    Attributes:
+        seconds: wall time.
+        memory_mb: peak resident memory; in a fork of the job server it holds what other jobs of the
+            run had to import too. 0 where it is not known.
+
+    """
+
+    seconds: float
+    memory_mb: float
+
+
+@contextmanager
+def recorded(path: Path) -> Iterator[None]:
+    """Write down what a job cost when it succeeds: seconds, of the processor too, and MB."""
+    start = time.perf_counter()
+    yield
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = time.perf_counter() - start
+    processor = sum(each.ru_utime + each.ru_stime for each in used)
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    memory = max(each.ru_maxrss for each in used) / unit
+    row = (f"{seconds:.4f}", f"{processor:.2f}", f"{memory:.2f}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\t".join(_COLUMNS) + "\n" + "\t".join(row) + "\n")
+
+
+def read_costs(folders: Iterable[Path]) -> dict[str, JobCost]:
+    """What was recorded, by the name of the job; of several folders the last that has one counts.
+
+    Raises:
+        ConfigError: for a folder that does not exist, and a file that is no such record.
+
+    """
+    costs = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder} holds no benchmarks: it does not exist.")
+        for path in sorted(folder.rglob(f"*{BENCHMARK}")):
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            costs[name] = _read(path)
+    return costs
+
+
+def _read(path: Path) -> JobCost:
+    try:
+        row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+        seconds, memory = float(row["s"]), float(row["max_rss"])
+    except (ValueError, KeyError, IndexError):
+        seconds = memory = math.nan
+    if not math.isfinite(seconds):
+        raise ConfigError(f"{path} is no record of what a job cost; remove it.")
+    return JobCost(seconds, memory if math.isfinite(memory) else 0.0)
