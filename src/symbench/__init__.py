@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from symbench.advice.advise import advise
     from symbench.symmetry.grids.field import Field
     from symbench.symmetry.grids.fields import Normalizer
     from symbench.symmetry.grids.symmetrize import symmetrize
@@ -11,12 +12,13 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Field", "Normalizer", "__version__", "average", "symmetrize"]
+__all__ = ["Field", "Normalizer", "__version__", "advise", "average", "symmetrize"]
 
 
 _HOMES = {
     "Field": "symbench.symmetry.grids.field",
     "Normalizer": "symbench.symmetry.grids.fields",
+    "advise": "symbench.advice.advise",
     "average": "symbench.symmetry.reynolds",
     "symmetrize": "symbench.symmetry.grids.symmetrize",
 }

@@ -10,6 +10,7 @@ import yaml
 from symbench.config.read import Configuration, read_configuration
 from symbench.config.study import Study
 from symbench.costs import read_costs, recorded
+from symbench.data.dataset import SPLITS
 from symbench.errors import SymBenchError, choose
 from symbench.files import remove
 from symbench.layout import IMAGES, TABLES, Layout
@@ -314,6 +315,89 @@ def _compare_what_is_there(study: Study, layout: Layout) -> None:
             print(f"symbench: {study.name}: {figure.name}: {error}", file=sys.stderr)
             for suffix in IMAGES:
                 remove(layout.figure(study.name, figure.name, suffix))
+
+
+@app.command()
+def advise(
+    model: Annotated[
+        str, typer.Option(help="package.module:Name of your model, or a model of the study.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of your data, in The Well's schema.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Safetensors, or a state dict that torch saved.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="By default the largest that the grid can carry.")
+    ] = None,
+    argument: Annotated[
+        list[str] | None, typer.Option(help="An argument of your model, as width=16.")
+    ] = None,
+    input_steps: Annotated[int, typer.Option(min=1, help="Frames that your model sees.")] = 4,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="Your model takes values in physical units.")
+    ] = False,
+    parity: Annotated[
+        list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
+    ] = None,
+    may_differ: Annotated[
+        list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Study of a trained run.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of a trained run.")] = None,
+    treatment: Annotated[str, typer.Option(help="Treatment of a trained run.")] = "none",
+    seed: Annotated[int, typer.Option(help="Seed of a trained run.")] = 0,
+    split: Annotated[str, typer.Option(help="valid, or test to judge afterwards.")] = "valid",
+    output: Annotated[Path, typer.Option(help="Folder for the page and its tables.")] = Path(
+        "advice"
+    ),
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Say whether to average a trained model over a group: your own, or that of a run."""
+    from symbench.advice import advise as advice
+    from symbench.advice.own_model import own_model
+    from symbench.advice.page import write_page
+    from symbench.data.fields.grid_data import FieldData
+
+    choose(split, SPLITS, "split")
+    if (data is None) == (study is None):
+        raise SymBenchError("advise needs --data, or --study and --task of a trained run.")
+    if data is not None:
+        signs = dict(_sign(each) for each in parity or [])
+        arguments = dict(map(_argument, argument or []))
+        differ = may_differ or []
+        opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
+        found = advice.advise(
+            own_model(model, arguments, weights, opened),
+            data,
+            group,
+            split=split,
+            input_steps=input_steps,
+            parity=signs,
+            may_differ=differ,
+            physical=physical,
+        )
+    else:
+        from symbench import stages
+
+        configuration = _read(config, overrides, [str(study)])
+        run = configuration.study(str(study)).run(str(task), model, treatment, seed)
+        trained, of_run, _ = stages.trained_model(configuration, run)
+        found = advice.advise_on(
+            trained, of_run, run.task.dataset, group or run.task.settings.group, split=split
+        )
+    print(found.sentence)
+    print(write_page(found, output))
+
+
+def _argument(text: str) -> tuple[str, object]:
+    """An argument of a model, from the command line; its value as in YAML."""
+    name, _, value = text.partition("=")
+    if not name.isidentifier():
+        raise SymBenchError(f"--argument is '{text}'; give it as NAME=VALUE.")
+    return name, yaml.safe_load(value)
 
 
 @app.command()

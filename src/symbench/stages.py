@@ -252,14 +252,8 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     keep_freed_memory()
     torch.set_num_threads(threads)
     layout = configuration.layout
-    data = open_data(configuration, run.task, run.seed)
-    settings = run.task.settings
-    symmetry = data.symmetry(settings.group, settings.exact)
-    model, _ = build_model(run, data, symmetry)
-    folder = layout.run_folder(run.study, *run.key, run.seed)
-    _refuse_other_training(folder, run)
-    load_weights(model, folder / "weights.safetensors")
-    metrics = [own_metric(path) for path in settings.metrics]
+    model, data, symmetry = trained_model(configuration, run)
+    metrics = [own_metric(path) for path in run.task.settings.metrics]
     measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
     parameters = parameters_in_use(model.eval())
     for evaluation in run.evaluations:
@@ -285,6 +279,25 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
         path = layout.evaluation(run.study, *run.key, evaluation, run.seed)
         with write_whole(path) as temporary:
             dataset.to_netcdf(temporary, engine="h5netcdf")
+
+
+def trained_model(
+    configuration: Configuration, run: Run
+) -> tuple[nn.Module, Data[ModelInputs], Symmetry[ModelInputs]]:
+    """The network of a run with the weights of its training, its data and its symmetry.
+
+    Raises:
+        CheckpointError: if it was not trained, or with other settings or code.
+
+    """
+    data = open_data(configuration, run.task, run.seed)
+    settings = run.task.settings
+    symmetry = data.symmetry(settings.group, settings.exact)
+    model, _ = build_model(run, data, symmetry)
+    folder = configuration.layout.run_folder(run.study, *run.key, run.seed)
+    _refuse_other_training(folder, run)
+    load_weights(model, folder / "weights.safetensors")
+    return model, data, symmetry
 
 
 def _refuse_other_training(folder: Path, run: Run) -> None:

@@ -44,7 +44,7 @@ from symbench.symmetry.symmetry import Symmetry
 
 
 class Measurement(Generic[V]):
-    """Measures one trained model on the test split of one task."""
+    """Measures one trained model on a split of one task."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Measurement(Generic[V]):
         settings: EvaluationSettings,
         dataset: Dataset,
         metrics: Sequence[Metric] = (),
+        split: str = "test",
     ) -> None:
         """Choose device and samples.
 
@@ -64,6 +65,7 @@ class Measurement(Generic[V]):
             settings: how much to evaluate.
             dataset: where the data come from; it lists their scores.
             metrics: further scores, those of the user.
+            split: whose samples are looked at.
 
         """
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -73,7 +75,7 @@ class Measurement(Generic[V]):
         self.settings = settings
         self.metrics = tuple(metrics)
         self.registry = metrics_of(dataset, self.metrics)
-        self.split: Split[V] = data.split("test")
+        self.split: Split[V] = data.split(split)
         self.fields = isinstance(self.split, FieldSplit)
         self.chosen = self._choose_samples()
 

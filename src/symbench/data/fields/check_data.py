@@ -23,7 +23,7 @@ from symbench.symmetry.grids.isometries import check_grid, named_group
 # Statistics that differ by more than this part of a standard deviation are of other data.
 _UNLIKE = 0.1
 # Names by dimension; the audit decides which of them the data have.
-_POINT_GROUPS = {
+POINT_GROUPS = {
     1: ("flip",),
     2: ("D4", "C4", "flips", "C2", "flip_x", "flip_y"),
     3: (
@@ -113,22 +113,28 @@ def _counted(headers: Mapping[str, Sequence[WellFile]]) -> Iterator[str]:
         )
 
 
+def carried_groups(headers: Sequence[WellFile]) -> list[str]:
+    """Groups that keep the centre of the box and that all files can carry, the largest first."""
+    return [name for name in POINT_GROUPS[len(headers[0].axes)] if _carries(headers, name)]
+
+
+def _carries(headers: Sequence[WellFile], name: str) -> bool:
+    """Whether grid, box and boundaries of all files can carry a group."""
+    group = named_group(name, len(headers[0].axes))
+    grids = {(header.shape, header.extent, header.boundary) for header in headers}
+    try:
+        for shape, extent, boundary in grids:
+            check_grid(group, shape, extent, boundary)
+    except SymmetryError:
+        return False
+    return True
+
+
 def _carried(headers: Sequence[WellFile]) -> Iterator[str]:
     """The groups that grid, box and boundaries of all files can carry."""
     first = headers[0]
-    grids = {(header.shape, header.extent, header.boundary) for header in headers}
-
-    def carries(name: str) -> bool:
-        group = named_group(name, len(first.axes))
-        try:
-            for shape, extent, boundary in grids:
-                check_grid(group, shape, extent, boundary)
-        except SymmetryError:
-            return False
-        return True
-
-    found = [name for name in _POINT_GROUPS[len(first.axes)] if carries(name)]
-    shifts = [axis for axis in first.axes if carries(f"shifts_{axis}({_divisor(first, axis)})")]
+    found = carried_groups(headers)
+    shifts = [a for a in first.axes if _carries(headers, f"shifts_{a}({_divisor(first, a)})")]
     found += [f"shifts_{axis}(n), n a divisor of {_cells(first, axis)}" for axis in shifts]
     yield (
         f"groups that the grid can carry: {', '.join(found) or 'none but the trivial one'}; the "

@@ -1,0 +1,188 @@
+"""Advice on trained models: what it says where the right answer is known."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from symbench import advise, cli, symmetrize
+from symbench.advice.advise import PhysicalUnits
+from symbench.advice.own_model import load_any_weights, own_model
+from symbench.data.fields.grid_data import FieldData
+from symbench.data.fields.well_writer import write_file
+from symbench.errors import CheckpointError, ConfigError, SymBenchError
+from symbench.symmetry.grids.field import Field
+
+FIELDS = [Field("density"), Field("velocity", order=1)]
+STEPS, CELLS = 2, 8
+
+
+class Shifted(torch.nn.Module):
+    """Halves the newest frame, with a part of it moved by one cell: no element but one keeps it."""
+
+    def __init__(self, part=0.5):
+        super().__init__()
+        self.part = torch.nn.Parameter(torch.tensor(float(part)))
+
+    def forward(self, values):
+        newest = values[:, -3:]
+        return 0.5 * ((1 - self.part) * newest + self.part * newest.roll(1, dims=2))
+
+
+def written(folder, wind=0.0):
+    """Frames that are half of the one before, and noise; D4 keeps their law without wind."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("valid", 12), ("test", 6)):
+        frames = [rng.standard_normal((count, 3, CELLS, CELLS))]
+        for _ in range(5):
+            frames.append(0.5 * frames[-1] + 0.3 * rng.standard_normal(frames[-1].shape))
+        values = np.stack(frames, axis=1) + 2.0
+        values[:, :, 1:] -= 2.0
+        values[:, :, 1] += wind
+        write_file(
+            folder / split / "made_up.hdf5",
+            dataset="made_up",
+            fields=FIELDS,
+            values=values,
+            extent=1.0,
+            time=np.arange(6.0),
+            parameters={},
+        )
+    # Estimates differ from component to component, and would break the symmetry of any model.
+    statistics = {
+        "mean": {"density": 2.0, "velocity": [0.0, 0.0]},
+        "std": {"density": 0.8, "velocity": [0.8, 0.8]},
+    }
+    (folder / "stats.yaml").write_text(yaml.safe_dump(statistics))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("advice"))
+
+
+def advised(folder, model, group="D4", **options):
+    return advise(model, folder, group, input_steps=STEPS, **options)
+
+
+def test_a_model_without_the_symmetry_is_to_be_averaged(folder):
+    found = advised(folder, Shifted())
+    assert found.answer == "average"
+    assert found.sentence.startswith("Average over D4: it changes the squared error by -")
+    choices = found.choices.set_index("name")
+    whole = choices.loc["D4"]
+    assert whole.high < 0
+    assert whole.measured == pytest.approx(whole.predicted, abs=0.05)
+    # A flip along the other axis leaves the moved part where it is.
+    assert choices.loc["flip_y"].predicted == pytest.approx(0, abs=1e-9)
+    assert choices.loc["flip_x"].predicted < -0.03
+    elements = found.elements.set_index("element")
+    assert set(elements.audit) <= {"holds", "undecided"}
+    assert elements.loc["x,-y"].violation == pytest.approx(0, abs=1e-6)
+    assert list(found.rollouts.lead_time) == [1, 2, 3, 4]
+    assert (found.rollouts.change < 0).all()
+
+
+def test_the_measured_change_is_that_of_the_averaged_model(folder):
+    """Held against `symmetrize`, sample by sample."""
+    data = FieldData(folder, input_steps=STEPS)
+    split = data.split("valid")
+    chosen = split.samples
+    batch = split.batch(chosen)
+    model = Shifted().eval()
+    averaged = symmetrize(model, "C4", FIELDS, normalizer=data.normalizer)
+    scale = torch.tensor([split.scales[name] for name in split.quantities])
+    std = torch.tensor(data.normalizer.std)
+
+    def error(operator):
+        with torch.no_grad():
+            squares = (operator(batch.inputs) - batch.targets).double().square().mean((2, 3))
+        return float((squares * std**2 / scale).mean())
+
+    found = advised(folder, model, "C4")
+    row = found.choices.set_index("name").loc["C4"]
+    assert row.measured == pytest.approx(error(averaged) / error(model) - 1, rel=1e-5)
+
+
+def test_an_equivariant_model_has_nothing_to_gain(folder):
+    found = advised(folder, Shifted(0.0))
+    assert found.answer == "nothing to gain"
+    assert abs(found.choices.measured).max() < 1e-6
+
+
+def test_where_the_data_lack_the_symmetry_the_answer_is_no(tmp_path):
+    found = advised(written(tmp_path, wind=3.0), Shifted(0.0), "C4")
+    assert found.answer == "nothing to gain"
+    found = advised(tmp_path, Shifted(), "C4")
+    assert found.answer == "do not average"
+    assert "the audit finds that the data do not have this symmetry" in found.sentence
+    assert not found.choices.allowed.any()
+    # Under a larger group the part that holds is advised on alone.
+    found = advised(tmp_path, Shifted(), "D4")
+    allowed = found.choices[found.choices.allowed]
+    assert list(allowed.name) == ["flip_y"]
+
+
+def test_a_model_that_does_not_take_the_data_is_one_sentence(folder):
+    with pytest.raises(SymBenchError, match="The model does not take the data"):
+        advised(folder, torch.nn.Conv2d(5, 3, 3, padding=1))
+
+
+def test_physical_units(folder):
+    data = FieldData(folder, input_steps=STEPS)
+    batch = data.split("valid").batch(data.split("valid").samples[:3])
+    plus = PhysicalUnits(torch.nn.Sequential(Shifted(0.0)), data)
+    physical = data.normalizer.denormalize(batch.inputs[:, -3:])
+    expected = data.normalizer.normalize(0.5 * physical)
+    torch.testing.assert_close(plus(batch.inputs), expected)
+
+
+def command(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["symbench", "advise", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, capsys):
+    weights = tmp_path / "weights.pt"
+    torch.save({"state_dict": {"module.part": torch.tensor(0.25)}}, weights)
+    common = ("--data", folder, "--model", f"{__name__}:Shifted", "--input-steps", STEPS)
+    output = tmp_path / "page"
+    assert not command(
+        monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
+    )
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("Average over D4")
+    assert told[1] == str(output / "advice.html")
+    page = (output / "advice.html").read_text()
+    assert told[0].split(":")[0] in page
+    assert "flip_x" in page
+    assert len(pd.read_csv(output / "elements.csv")) == 8
+    assert {"D4", "C4", "flips"} <= set(pd.read_csv(output / "choices.csv").name)
+    assert command(monkeypatch, *common, "--weights", tmp_path / "none.pt") == 1
+    assert "none.pt does not exist" in capsys.readouterr().err
+    assert command(monkeypatch, *common[2:]) == 1
+    assert "needs --data, or --study" in capsys.readouterr().err
+
+
+def test_weights_and_settings_that_do_not_fit(folder, tmp_path):
+    data = FieldData(folder, input_steps=STEPS)
+    path = tmp_path / "weights.pt"
+    torch.save({"other": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="is for another model"):
+        load_any_weights(Shifted(), path)
+    torch.save(Shifted(), path)
+    with pytest.raises(CheckpointError, match=r"Save model.state_dict\(\)"):
+        load_any_weights(Shifted(), path)
+    torch.save([1, 2], path)
+    with pytest.raises(CheckpointError, match="holds a list and no state dict"):
+        load_any_weights(Shifted(), path)
+    with pytest.raises(ConfigError, match="does not take these settings"):
+        own_model(f"{__name__}:Shifted", {"width": 3}, None, data)
+    with pytest.raises(ConfigError, match="is no class, function or module"):
+        own_model(f"{__name__}:STEPS", {}, None, data)
