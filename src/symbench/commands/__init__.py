@@ -1,0 +1,1 @@
+"""The commands behind the rules of the workflow, and those of users; `cli` runs them."""

@@ -1,0 +1,144 @@
+"""Commands for data and networks of the user's own: checks and advice."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from symbench.commands.app import (
+    ConfigOption,
+    SetOption,
+    app,
+    read,
+)
+from symbench.data.dataset import SPLITS
+from symbench.errors import SymBenchError, choose
+
+
+@app.command("check-data")
+def check_data(
+    folder: Annotated[
+        Path, typer.Argument(help="Holds train/, valid/ and test/, or data/, or files *.xyz.")
+    ],
+    stats: Annotated[bool, typer.Option("--stats", help="Make stats.yaml.")] = False,
+    parity: Annotated[
+        list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
+    ] = None,
+    may_differ: Annotated[
+        list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
+    ] = None,
+) -> None:
+    """Check data of your own before anything is run: fields in The Well's schema, extended XYZ."""
+    from symbench.data.fields.check_data import check_folder
+    from symbench.data.fields.well import MAY_DIFFER
+    from symbench.data.molecules.check_configurations import (
+        check_configurations,
+        configuration_files,
+    )
+
+    signs = dict(_sign(each) for each in parity or [])
+    for name in may_differ or []:
+        choose(name, MAY_DIFFER, "difference between files")
+    if configurations := configuration_files(folder):
+        checked = check_configurations(configurations)
+    else:
+        checked = check_folder(folder, signs, may_differ or [], statistics=stats)
+    for line in checked.said:
+        print(line)
+    for problem in checked.problems:
+        print(f"symbench: {problem}", file=sys.stderr)
+    if checked.problems:
+        sys.exit(1)
+
+
+@app.command()
+def advise(
+    model: Annotated[
+        str, typer.Option(help="package.module:Name of your model, or a model of the study.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of your data, in The Well's schema.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Safetensors, or a state dict that torch saved.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="By default the largest that the grid can carry.")
+    ] = None,
+    argument: Annotated[
+        list[str] | None, typer.Option(help="An argument of your model, as width=16.")
+    ] = None,
+    input_steps: Annotated[int, typer.Option(min=1, help="Frames that your model sees.")] = 4,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="Your model takes values in physical units.")
+    ] = False,
+    parity: Annotated[
+        list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
+    ] = None,
+    may_differ: Annotated[
+        list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Study of a trained run.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of a trained run.")] = None,
+    treatment: Annotated[str, typer.Option(help="Treatment of a trained run.")] = "none",
+    seed: Annotated[int, typer.Option(help="Seed of a trained run.")] = 0,
+    split: Annotated[str, typer.Option(help="valid, or test to judge afterwards.")] = "valid",
+    output: Annotated[Path, typer.Option(help="Folder for the page and its tables.")] = Path(
+        "advice"
+    ),
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Say whether to average a trained model over a group: your own, or that of a run."""
+    from symbench.advice import advise as advice
+    from symbench.advice.own_model import own_model
+    from symbench.advice.page import write_page
+    from symbench.data.fields.grid_data import FieldData
+
+    choose(split, SPLITS, "split")
+    if (data is None) == (study is None):
+        raise SymBenchError("advise needs --data, or --study and --task of a trained run.")
+    if data is not None:
+        signs = dict(_sign(each) for each in parity or [])
+        arguments = dict(map(_argument, argument or []))
+        differ = may_differ or []
+        opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
+        found = advice.advise(
+            own_model(model, arguments, weights, opened),
+            data,
+            group,
+            split=split,
+            input_steps=input_steps,
+            parity=signs,
+            may_differ=differ,
+            physical=physical,
+        )
+    else:
+        from symbench import stages
+
+        configuration = read(config, overrides, [str(study)])
+        run = configuration.study(str(study)).run(str(task), model, treatment, seed)
+        trained, of_run, _ = stages.trained_model(configuration, run)
+        found = advice.advise_on(
+            trained, of_run, run.task.dataset, group or run.task.settings.group, split=split
+        )
+    print(found.sentence)
+    print(write_page(found, output))
+
+
+def _sign(text: str) -> tuple[str, int]:
+    """A field and its parity, from the command line."""
+    name, _, sign = text.rpartition("=")
+    if not name or sign not in ("1", "+1", "-1"):
+        raise SymBenchError(f"--parity is '{text}'; give it as NAME=-1, or NAME=1.")
+    return name, int(sign)
+
+
+def _argument(text: str) -> tuple[str, object]:
+    """An argument of a model, from the command line; its value as in YAML."""
+    name, _, value = text.partition("=")
+    if not name.isidentifier():
+        raise SymBenchError(f"--argument is '{text}'; give it as NAME=VALUE.")
+    return name, yaml.safe_load(value)

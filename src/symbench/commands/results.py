@@ -1,0 +1,153 @@
+"""Commands about runs and results: their cost, their places, whether they are whole."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from symbench.commands.app import (
+    ConfigOption,
+    SetOption,
+    StudiesOption,
+    app,
+    read,
+)
+from symbench.costs import read_costs
+from symbench.errors import SymBenchError
+
+
+@app.command()
+def plan(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    benchmarks: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folders of benchmarks; by default that of the size, where it is."),
+    ] = None,
+    nodes: Annotated[list[int] | None, typer.Option(help="Nodes of a simulated run.")] = None,
+    ask_hub: Annotated[bool, typer.Option(help="Ask the Hub for sizes of downloads.")] = False,
+) -> None:
+    """Say what a configuration would cost, before anything is submitted."""
+    from symbench import plan as planning
+
+    configuration = read(config, overrides, study)
+    own = configuration.layout.benchmarks
+    folders = benchmarks or ([own] if own.is_dir() else [])
+    jobs = planning.jobs(configuration, read_costs(folders))
+    print(planning.summary(jobs).to_string(index=False, float_format="{:.2f}".format))
+    missing = sum(not job.recorded for job in jobs)
+    if missing:
+        print(f"\n{missing} of {len(jobs)} jobs have no benchmark: they count with their limits.")
+    print("\nnodes      hours   idle   hours of the critical path")
+    for count in nodes or [1, 2, 4, 8, 16, 32]:
+        run = planning.simulate(jobs, count)
+        hours, critical = run.seconds / planning.HOUR, run.critical_seconds / planning.HOUR
+        print(f"{count:5d} {hours:10.2f} {run.idle_share:6.0%} {critical:10.2f}")
+    print("\ncritical path: " + " > ".join(run.critical_path))
+    size = planning.folder_size(configuration.layout.data)
+    print(f"\ndisk: {size / 1e9:.2f} GB of data are there already")
+    if ask_hub:
+        sizes = planning.download_sizes(configuration)
+        for name, size in sizes.items():
+            print(f"download of {name}: {size / 1e9:.2f} GB")
+        print(f"download in all: {sum(sizes.values()) / 1e9:.2f} GB")
+
+
+@app.command()
+def where(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    folder: Annotated[bool, typer.Option("--folder", help="The folder of results alone.")] = False,
+    tuning: Annotated[bool, typer.Option("--tuning", help="Trials, and what to do next.")] = False,
+) -> None:
+    """Say where the results of a configuration are."""
+    configuration = read(config, overrides, study)
+    layout = configuration.layout
+    if tuning:
+        from symbench.tuning import instruction
+
+        print(instruction(configuration))
+    else:
+        print(layout.results if folder else f"Report: {layout.report}")
+
+
+@app.command()
+def pin(
+    output: Annotated[Path, typer.Option(help="File to write, for CONFIG.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+) -> None:
+    """Ask the Hub for the commits of all data and weights, and write them as an overlay."""
+    from symbench.pins import pins
+
+    pinned = yaml.safe_dump(pins(read(config, overrides, study)), sort_keys=False)
+    output.write_text(f"# Written by `symbench pin`: what the Hub had on that day.\n{pinned}")
+    print(f"{output}: {pinned.count('revision')} revisions")
+
+
+@app.command()
+def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
+    """Write the JSON schema of size files and overlays, for editors."""
+    from symbench.config.schema_file import schema_text
+
+    output.write_text(schema_text(), encoding="utf-8")
+
+
+@app.command()
+def reference(
+    output: Annotated[Path, typer.Option(help="Folder to write to.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+) -> None:
+    """Keep the small tables of a run, for users to compare theirs with."""
+    from symbench.comparison import reference_tables
+
+    configuration = read(config, overrides, study)
+    for name, described in configuration.studies.items():
+        reference_tables(described, configuration.layout, output / configuration.name / name)
+
+
+@app.command("check-results")
+def check_results(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    remove_damaged: Annotated[
+        bool,
+        typer.Option(
+            "--remove-damaged", help="As `make repair` does first; prints manifests that are gone."
+        ),
+    ] = False,
+) -> None:
+    """Check that a run left every artifact that its config promises, as it was written."""
+    from symbench import artifacts
+
+    configuration = read(config, overrides, study)
+    damaged = artifacts.damaged_artifacts(configuration)
+    outdated = artifacts.outdated_artifacts(configuration)
+    if remove_damaged:
+        for manifest in artifacts.remove_artifacts(configuration, [*damaged, *outdated]):
+            print(manifest)
+        print(f"{len(damaged) + len(outdated)} artifacts removed", file=sys.stderr)
+        return
+    for paths, what in (
+        (damaged, "are damaged or lost"),
+        (outdated, "were made with other settings or other code"),
+    ):
+        if paths:
+            raise SymBenchError(
+                f"{len(paths)} artifacts {what}: {paths[0]}; --remove-damaged removes them."
+            )
+    expected = artifacts.expected(configuration)
+    missing = [str(path) for path in expected if not path.is_file() or not path.stat().st_size]
+    if missing:
+        raise SymBenchError(
+            f"{len(missing)} of {len(expected)} artifacts are missing: {missing[0]}"
+        )
+    print(f"{len(expected)} passed, 0 failed")
