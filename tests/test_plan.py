@@ -68,7 +68,7 @@ def test_the_report_waits_for_every_study(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("base: smoke\nstudies: {quantum: {figures: []}}")
     planned = {job.name: job for job in jobs(read_configuration([path]), {})}
-    assert planned["report"].needs == ("compare/quantum",)
+    assert planned["report/report"].needs == ("compare/quantum",)
 
 
 def test_records_of_one_seed_serve_the_others_and_limits_the_rest(configuration, tmp_path):
@@ -82,7 +82,7 @@ def test_records_of_one_seed_serve_the_others_and_limits_the_rest(configuration,
     assert planned[fetched].seconds == 90.0
     trained = planned[f"{group}/seed{run.seed}"]
     assert (trained.seconds, trained.memory_mb, trained.recorded) == (120.0, 1500.0, True)
-    other = planned["report"]
+    other = planned["report/report"]
     assert not other.recorded
     assert other.seconds == 60 * Resources().runtime
     # Of its own record no other one is looked at.

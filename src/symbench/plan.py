@@ -84,7 +84,7 @@ def jobs(configuration: Configuration, records: Mapping[str, JobCost]) -> list[J
             add(f"figure/{study.name}/{figure.name}", [compared, *made], Resources())
             for figure in study.settings.figures
         ]
-    add("report", drawn, Resources())
+    add("report/report", drawn, Resources())
     return found
 
 
