@@ -32,10 +32,10 @@ class Shifted(torch.nn.Module):
         return 0.5 * ((1 - self.part) * newest + self.part * newest.roll(1, dims=2))
 
 
-def written(folder, wind=0.0):
+def written(folder, wind=0.0, train=40, valid=12):
     """Frames that are half of the one before, and noise; D4 keeps their law without wind."""
     rng = np.random.default_rng(0)
-    for split, count in (("train", 40), ("valid", 12), ("test", 6)):
+    for split, count in (("train", train), ("valid", valid), ("test", 6)):
         frames = [rng.standard_normal((count, 3, CELLS, CELLS))]
         for _ in range(5):
             frames.append(0.5 * frames[-1] + 0.3 * rng.standard_normal(frames[-1].shape))
@@ -72,12 +72,12 @@ def advised(folder, model, group="D4", **options):
 def test_a_model_without_the_symmetry_is_to_be_averaged(folder):
     found = advised(folder, Shifted())
     assert found.answer == "average"
-    assert found.sentence.startswith("Average over D4: it changes the squared error by -")
+    # The smallest set of which all is foretold: a flip along the other axis brings nothing.
+    assert found.sentence.startswith("Average over C4: it changes the squared error by -")
     choices = found.choices.set_index("name")
     whole = choices.loc["D4"]
     assert whole.high < 0
     assert whole.measured == pytest.approx(whole.predicted, abs=0.05)
-    # A flip along the other axis leaves the moved part where it is.
     assert choices.loc["flip_y"].predicted == pytest.approx(0, abs=1e-9)
     assert choices.loc["flip_x"].predicted < -0.03
     elements = found.elements.set_index("element")
@@ -115,16 +115,83 @@ def test_an_equivariant_model_has_nothing_to_gain(folder):
 
 
 def test_where_the_data_lack_the_symmetry_the_answer_is_no(tmp_path):
-    found = advised(written(tmp_path, wind=3.0), Shifted(0.0), "C4")
-    assert found.answer == "nothing to gain"
-    found = advised(tmp_path, Shifted(), "C4")
+    found = advised(written(tmp_path, wind=3.0), Shifted(), "C4")
     assert found.answer == "do not average"
     assert "the audit finds that the data do not have this symmetry" in found.sentence
-    assert not found.choices.allowed.any()
-    # Under a larger group the part that holds is advised on alone.
+    assert set(found.choices.audit) == {"broken"}
+    assert not len(found.rollouts)
+    # Under a larger group the part that holds is looked at alone.
     found = advised(tmp_path, Shifted(), "D4")
-    allowed = found.choices[found.choices.allowed]
-    assert list(allowed.name) == ["flip_y"]
+    assert list(found.choices[found.choices.audit != "broken"].name) == ["flip_y"]
+
+
+def test_elements_that_the_audit_cannot_decide_are_said(tmp_path):
+    """Of a wind that eight trajectories do not show."""
+    found = advised(written(tmp_path, train=8), Shifted())
+    assert "too few samples to decide" in found.sentence
+    assert any("cannot be decided with 8 samples" in caution for caution in found.cautions)
+
+
+def test_what_is_left_without_an_interval_or_without_an_error(tmp_path, folder):
+    found = advised(written(tmp_path, valid=1), Shifted())
+    assert found.sentence.startswith("Not decided: one trajectory gives no interval.")
+    found = advised(folder, Shifted(), split="train")
+    assert any("has seen the split 'train'" in caution for caution in found.cautions)
+    found = advised(folder, lambda values: 9 * values[:, -3:].roll(1, dims=2))
+    assert any("VRMSE" in caution for caution in found.cautions)
+
+
+class Broken(torch.nn.Module):
+    """Does what a model should not."""
+
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, values):
+        if self.fault == "raises":
+            raise KeyError("depth")
+        if self.fault == "noise":
+            return values[:, -3:] + 0.1 * torch.randn_like(values[:, -3:])
+        if self.fault == "in place":
+            return values.mul_(0.5)[:, -3:]
+        if self.fault == "nan":
+            return values[:, -3:] * torch.nan
+        if self.fault == "tuple":
+            return values[:, -3:], None
+        return values[:, -1:]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("raises", "does not take the data: KeyError: 'depth'"),
+        ("noise", "something else when it is called again"),
+        ("in place", "changes its input in place"),
+        ("nan", "values that are not finite"),
+        ("tuple", "gives a tuple"),
+        ("one channel", r"shape \(2, 1, 8, 8\) for targets of shape \(2, 3, 8, 8\)"),
+    ],
+)
+def test_models_that_do_what_they_should_not(folder, fault, message):
+    with pytest.raises(SymBenchError, match=message):
+        advised(folder, Broken(fault))
+
+
+def test_physical_models_of_too_few_channels_are_refused(folder):
+    with pytest.raises(SymBenchError, match="for frames of 3 channels"):
+        advised(folder, Broken("one channel"), physical=True)
+
+
+def test_the_mode_of_the_model_is_left_as_it_was(folder):
+    model = Shifted().train()
+    advised(folder, model, "C2")
+    assert model.training
+
+
+def test_large_groups_are_looked_at_by_names(folder):
+    found = advised(folder, Shifted(), "D4 * shifts(4)")
+    assert {"D4", "C4", "D4 * shifts(4)"} <= set(found.choices.name)
 
 
 def test_a_model_that_does_not_take_the_data_is_one_sentence(folder):
@@ -157,7 +224,7 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
         monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
     )
     told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("Average over D4")
+    assert told[0].startswith("Average over ")
     assert told[1] == str(output / "advice.html")
     page = (output / "advice.html").read_text()
     assert told[0].split(":")[0] in page
@@ -166,6 +233,12 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     assert {"D4", "C4", "flips"} <= set(pd.read_csv(output / "choices.csv").name)
     assert command(monkeypatch, *common, "--weights", tmp_path / "none.pt") == 1
     assert "none.pt does not exist" in capsys.readouterr().err
+    assert command(monkeypatch, *common) == 1
+    assert "has random weights" in capsys.readouterr().err
+    assert command(monkeypatch, *common, "--weights", weights, "--argument", "part") == 1
+    assert "give it as NAME=VALUE" in capsys.readouterr().err
+    assert command(monkeypatch, *common, "--weights", weights, "--seed", 1) == 1
+    assert "--seed means nothing beside --data" in capsys.readouterr().err
     assert command(monkeypatch, *common[2:]) == 1
     assert "needs --data, or --study" in capsys.readouterr().err
 
@@ -177,7 +250,13 @@ def test_weights_and_settings_that_do_not_fit(folder, tmp_path):
     with pytest.raises(CheckpointError, match="is for another model"):
         load_any_weights(Shifted(), path)
     torch.save(Shifted(), path)
-    with pytest.raises(CheckpointError, match=r"Save model.state_dict\(\)"):
+    with pytest.raises(CheckpointError, match=r"save model.state_dict\(\)"):
+        load_any_weights(Shifted(), path)
+    torch.save({"_orig_mod.module.part": torch.tensor(0.125)}, path)
+    load_any_weights(model := Shifted(), path)
+    assert float(model.part.detach()) == 0.125
+    torch.save({"part": torch.tensor(torch.nan)}, path)
+    with pytest.raises(CheckpointError, match="values in part that are not finite"):
         load_any_weights(Shifted(), path)
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="holds a list and no state dict"):

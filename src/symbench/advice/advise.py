@@ -3,42 +3,40 @@
 The answer comes from the predictions over the orbit of each sample. Their variance is the gain in
 squared error over the orbit mean (P4), and needs no labels; where the law of the data is invariant
 the orbit mean is the error of the model, so that the variance foretells the gain. With labels the
-gain itself is measured. Intervals draw whole blocks of samples, and are about this network.
+gain itself is measured. Intervals draw whole blocks of samples, and are about this network. The set
+of elements that is advised is chosen by the foretold gain, without labels; where others are looked
+at because that one does not help, their intervals hold for all of them together.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from symbench.config.schema import Population
+from symbench.advice.choices import POPULATION, Choice, OrbitErrors
+from symbench.advice.own_model import check_model
 from symbench.config.settings import EvaluationSettings
 from symbench.data.batch import V
 from symbench.data.dataset import Data, Dataset
-from symbench.data.fields.check_data import POINT_GROUPS, carried_groups
-from symbench.data.fields.grid_data import FieldData
+from symbench.data.fields.check_data import carried_groups
+from symbench.data.fields.grid_data import FieldData, FieldSplit
 from symbench.data.fields.well import Well
 from symbench.errors import SymBenchError, SymmetryError
 from symbench.evaluation.measure import Measurement
-from symbench.statistics import Estimate, mean, ratio, relative_change
-from symbench.symmetry.audit import ElementAudit, Verdict
-from symbench.symmetry.grids.isometries import GridGroup, named_group
-from symbench.symmetry.grids.isometry import GridIsometry
-from symbench.symmetry.groups import FiniteGroup, Group
+from symbench.evaluation.rollouts import Rollouts
+from symbench.statistics import COVERAGE
+from symbench.symmetry.audit import undecided
+from symbench.symmetry.groups import FiniteGroup
 
 Answer = Literal["average", "do not average", "nothing to gain", "not decided"]
-POPULATION: Population = "this network"
 # Predictions that differ by less than this part of the squared error differ by round-off.
 ROUND_OFF = 1e-6
-# A smaller group that keeps as much of the gain is named beside the largest.
-KEPT = 0.8
-# So many elements of a set are named.
-_NAMED = 4
 _SAMPLES_PER_TRAJECTORY = 4
 _ROLLOUTS = 8
 _LONGEST_ROLLOUT = 30
@@ -51,28 +49,32 @@ class Advice:
     Attributes:
         answer: what to do with the model as it is.
         sentence: the same in words, with numbers.
+        cautions: what may be wrong with data or model, a sentence each.
         elements: a row an element: element, audit, p_value, violation (RMS of what its prediction
             differs from that of the identity, over the RMS error), change (of the squared error of
             the model where the data are moved by it).
-        choices: a row a set of elements to average over: name, elements, allowed (whether the audit
-            found none of them broken), predicted and measured relative change of the squared error
-            with the interval of the measured one, and seconds for one sample.
-        rollouts: a row a lead time: relative change of VRMSE by averaging each step; empty where
-            there are no rollouts.
+        choices: a row a set of elements to average over: name, elements, audit (holds, undecided or
+            broken, the worst of its elements), predicted and measured relative change of the
+            squared error with the interval of the measured one, and seconds for one sample.
+        rollouts: a row a lead time: relative change of VRMSE by averaging each step over the set
+            that is advised; empty where there is none, or no rollouts.
+        advised: name of the set that the sentence is about; empty where it is about none.
         about: what the advice is about, by title.
 
     """
 
     answer: Answer
     sentence: str
+    cautions: tuple[str, ...]
     elements: pd.DataFrame
     choices: pd.DataFrame
     rollouts: pd.DataFrame
+    advised: str
     about: Mapping[str, str]
 
 
 def advise(
-    model: nn.Module,
+    model: nn.Module | Callable[[Tensor], Tensor],
     data: str | Path,
     group: str | None = None,
     *,
@@ -88,7 +90,7 @@ def advise(
         model: maps normalised frames, shape (batch, steps·channel + constant channel, *space), to
             the next one, as the networks of The Well do.
         data: folder in The Well's schema, with stats.yaml.
-        group: its name; by default the largest that grid, box and boundaries can carry.
+        group: its name; by default the first that `check-data` proposes.
         split: which part of the data is looked at: one that the model was not trained on.
         input_steps: frames that the model sees.
         parity: names the axial fields (-1).
@@ -101,9 +103,11 @@ def advise(
 
     """
     folder = Path(data)
+    if not isinstance(input_steps, int) or input_steps < 1:
+        raise SymBenchError(f"input_steps={input_steps!r}: a model sees one frame or more.")
     opened = FieldData(folder, input_steps=input_steps, parity=parity, may_differ=may_differ)
     headers = [header for files in opened.files.values() for header in files]
-    if group is None and not (carried := carried_groups(headers)):
+    if not group and not (carried := carried_groups(headers)):
         raise SymmetryError("The grid can carry no group but the trivial one.")
     return advise_on(
         PhysicalUnits(model, opened) if physical else model,
@@ -115,7 +119,7 @@ def advise(
 
 
 def advise_on(
-    model: nn.Module,
+    model: nn.Module | Callable[[V], Tensor],
     data: Data[V],
     dataset: Dataset,
     group: str,
@@ -138,47 +142,64 @@ def advise_on(
 
     """
     settings = settings or _settings(data)
+    training = isinstance(model, nn.Module) and model.training
+    network = check_model(model, data.split(split))
     symmetry = data.symmetry(group, exact=False)
     audits = data.audit(group, dataset)
-    measurement = Measurement(model, data, symmetry, settings, dataset, split=split)
-    try:
-        averaged, plain = measurement.run("average"), measurement.run("plain")
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise SymBenchError(
-            f"The model does not take the data: {' '.join(str(error).split())}."
-        ) from None
+    of_samples = settings.model_copy(update={"rollout_trajectories": 0})
+    measurement = Measurement(network, data, symmetry, of_samples, dataset, split=split)
+    averaged, plain = measurement.run("average"), measurement.run("plain")
     if "error_gram" not in averaged:
         raise SymBenchError("These data have no quantities whose squared errors make sense.")
-    orbits = _Orbits(averaged, symmetry.group, audits)
-    elements = orbits.elements()
-    choices = list(orbits.choices(float(plain.seconds_per_sample.mean())))
-    answer, sentence = _verdict(orbits, choices, group)
-    about = {
-        "group": str(symmetry.group),
-        "samples": f"{averaged.sizes['sample']} of the split '{split}', in {orbits.blocks} blocks",
-        "error": ", ".join(_scores(plain, dataset)),
-    }
-    table = pd.DataFrame([choice.row() for choice in choices])
-    return Advice(answer, sentence, elements, table, _rollouts(plain, averaged), about)
+    if lost := int(averaged.attrs.get("diverged", 0)) + int(plain.attrs.get("diverged", 0)):
+        raise SymBenchError(f"The model gives values that are not finite, in {lost} predictions.")
+    errors = OrbitErrors(averaged, symmetry.group, audits)
+    choices = errors.choices(float(averaged.seconds_per_sample.mean()))
+    answer, sentence, chosen = _verdict(errors, choices, group)
+    open_question = undecided("these data", group, audits)
+    rollouts = pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
+    if chosen is not None and isinstance(data, FieldData):
+        rollouts = _rollouts(measurement, data, settings, chosen)
+    network.train(training)
+    return Advice(
+        answer,
+        sentence,
+        tuple(_cautions(plain, split, open_question)),
+        errors.elements(),
+        pd.DataFrame([choice.row() for choice in choices]),
+        rollouts,
+        chosen.name if chosen else "",
+        {
+            "group": str(symmetry.group),
+            "samples": f"{averaged.sizes['sample']} of the split '{split}', in {errors.blocks} "
+            "independent blocks (whole trajectories)",
+            "error of the model": ", ".join(_scores(plain, dataset)),
+        },
+    )
 
 
 class PhysicalUnits(nn.Module):
     """A model of fields in physical units as one of normalised fields."""
 
-    def __init__(self, model: nn.Module, data: FieldData) -> None:
+    def __init__(self, model: Callable[[Tensor], Tensor], data: FieldData) -> None:
         """Wrap a model that takes the frames of the data, and no constant fields."""
         super().__init__()
         if data.constant_channels:
             raise SymBenchError("Models in physical units cannot have constant fields here.")
         self.model = model
-        self.normalizer = data.normalizer
-        self.steps = data.input_steps
+        self.data = data
 
     def forward(self, values: Tensor) -> Tensor:
         """Normalised frames, shape (batch, steps·channel, *space), to the next one."""
-        frames = values.unflatten(1, (self.steps, -1))
-        physical = self.normalizer.denormalize(frames, channel_axis=2).flatten(1, 2)
-        return self.normalizer.normalize(self.model(physical))
+        normalizer = self.data.normalizer
+        frames = values.unflatten(1, (self.data.input_steps, -1))
+        output = self.model(normalizer.denormalize(frames, channel_axis=2).flatten(1, 2))
+        if not isinstance(output, Tensor) or output.shape[1:2] != (self.data.channels,):
+            raise SymBenchError(
+                f"The model gives {getattr(output, 'shape', type(output).__name__)} for frames of "
+                f"{self.data.channels} channels."
+            )
+        return normalizer.normalize(output)
 
 
 def _settings(data: object) -> EvaluationSettings:
@@ -195,184 +216,136 @@ def _settings(data: object) -> EvaluationSettings:
     )
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """A set of elements to average over."""
-
-    name: str
-    members: tuple[int, ...]
-    allowed: bool
-    predicted: Estimate
-    measured: Estimate
-    seconds: float
-
-    def row(self) -> dict[str, object]:
-        low, high = self.measured.interval(POPULATION)
-        return {
-            "name": self.name,
-            "elements": len(self.members),
-            "allowed": self.allowed,
-            "predicted": self.predicted.value,
-            "measured": self.measured.value,
-            "low": low,
-            "high": high,
-            "seconds": self.seconds,
-        }
-
-
-class _Orbits:
-    """The Gram matrices of the errors over the orbit, by block of samples."""
-
-    def __init__(self, averaged: xr.Dataset, group: Group, audits: Sequence[ElementAudit]) -> None:
-        self.group = group
-        self.audits = audits
-        gram = averaged.error_gram / averaged.scale
-        number = np.unique(averaged.block.values, return_inverse=True)[1]
-        by_sample = gram.mean("channel").transpose("sample", "element", "element_b").values
-        self.grams = np.stack(
-            [by_sample[number == n].mean(axis=0) for n in range(number.max() + 1)]
-        )
-        self.names = [str(name) for name in averaged.element.values]
-
-    @property
-    def blocks(self) -> int:
-        """Independent blocks of samples."""
-        return len(self.grams)
-
-    @property
-    def broken(self) -> frozenset[int]:
-        """Elements that the audit found broken."""
-        return frozenset(
-            index for index, audit in enumerate(self.audits) if audit.verdict == Verdict.BROKEN
-        )
-
-    def elements(self) -> pd.DataFrame:
-        """See `Advice`; the audit has a row for each element of a finite group alone."""
-        mean_gram = self.grams.mean(axis=0)
-        diagonal = np.diag(mean_gram)
-        plain = diagonal[0] or np.nan
-        apart = np.maximum(diagonal + diagonal[0] - mean_gram[0] - mean_gram[:, 0], 0)
-        table = pd.DataFrame({"element": self.names})
-        matched = len(self.audits) == len(self.names)
-        table["audit"] = [str(a.verdict.value) for a in self.audits] if matched else "not audited"
-        table["p_value"] = [a.p_value for a in self.audits] if matched else np.nan
-        table["violation"] = np.sqrt(apart / plain)
-        table["change"] = diagonal / plain - 1
-        return table
-
-    def choices(self, seconds: float) -> Iterator[_Choice]:
-        """Subgroups of a finite group, or the first 2, 4, ... elements of others."""
-        whole = len(self.names)
-        broken = self.broken if len(self.audits) == whole else frozenset()
-        named: Mapping[frozenset[int], str] = {}
-        if isinstance(self.group, FiniteGroup) and self.group.order == whole:
-            if isinstance(self.group.elements[0], GridIsometry):
-                named = _names_of_subgroups(self.group)
-            parts = [tuple(sorted(members)) for members in self.group.subgroups]
-        else:
-            parts = [tuple(range(n)) for n in (*(2**k for k in range(whole.bit_length())), whole)]
-        for part in dict.fromkeys(part for part in parts if 1 < len(part) <= whole):
-            predicted, measured = self.changes(part)
-            yield _Choice(
-                named.get(frozenset(part)) or self._listed(part),
-                part,
-                not broken & set(part),
-                predicted,
-                measured,
-                seconds * len(part),
-            )
-
-    def _listed(self, part: Sequence[int]) -> str:
-        """Elements that have no name together."""
-        shown = [f"({self.names[index]})" for index in part[:_NAMED]]
-        return ", ".join([*shown, "..."] if len(part) > _NAMED else shown)
-
-    def changes(self, part: Sequence[int]) -> tuple[Estimate, Estimate]:
-        """Predicted and measured relative change of the squared error."""
-        grams = self.grams[:, part][:, :, part]
-        averaged = grams.mean(axis=(1, 2))
-        orbit_mean = np.einsum("bgg->bg", grams).mean(axis=1)
-        plain = mean(self.grams[None, :, 0, 0], [0])
-        predicted = ratio(mean((averaged - orbit_mean)[None], [0]), plain)
-        return predicted, relative_change(mean(averaged[None], [0]), plain)
-
-
-def _names_of_subgroups(group: GridGroup) -> dict[frozenset[int], str]:
-    """Names of those subgroups that have one, by indices of their elements."""
-    dimension = group.elements[0].dimension
-    found = {frozenset(range(group.order)): group.name}
-    for name in POINT_GROUPS[dimension]:
-        members = named_group(name, dimension).elements
-        if set(members) <= set(group.elements):
-            found.setdefault(frozenset(map(group.index, members)), name)
-    return found
-
-
-def _verdict(orbits: _Orbits, choices: Sequence[_Choice], group: str) -> tuple[Answer, str]:
-    """What to do, and why."""
+def _verdict(
+    errors: OrbitErrors, choices: list[Choice], group: str
+) -> tuple[Answer, str, Choice | None]:
+    """What to do, why, and with which elements."""
+    if errors.plain == 0:
+        return "nothing to gain", "Nothing to gain: the model makes no error here.", None
+    if not np.isfinite(errors.plain):
+        raise SymBenchError("All fields are constant: no error can be told from another.")
     if all(-choice.predicted.value < ROUND_OFF for choice in choices):
-        return "nothing to gain", (
-            f"Nothing to gain: the model is equivariant under {group} already, to round-off."
+        return (
+            "nothing to gain",
+            f"Nothing to gain: the model is equivariant under {group} already, to round-off.",
+            None,
         )
-    allowed = [choice for choice in choices if choice.allowed]
-    if not allowed:
-        whole = max(choices, key=lambda choice: len(choice.members))
-        return "do not average", (
+    whole = max(choices, key=lambda choice: len(choice.members))
+    if errors.blocks < 2:
+        return (
+            "not decided",
+            f"Not decided: one trajectory gives no interval. Averaging over {whole.name} changes "
+            f"its squared error by {whole.measured.value:+.1%}.",
+            None,
+        )
+    usable = [choice for choice in choices if choice.audit != "broken"]
+    if not usable:
+        return (
+            "do not average",
             f"Do not average over {group}: the audit finds that the data do not have this symmetry "
-            f"({len(orbits.broken)} of {len(orbits.names)} elements are broken). On these samples "
-            f"it would change the squared error by {_told(whole)}."
+            f"({errors.broken} of {errors.order} elements are broken). On these samples it would "
+            f"change the squared error by {whole.told()}.",
+            None,
         )
-    best = max(allowed, key=lambda choice: (len(choice.members), -choice.measured.value))
+    sure = [choice for choice in usable if choice.audit == "holds"] or usable
+    best = _by_foretold_gain(sure)
     low, high = best.measured.interval(POPULATION)
-    cost = f"at {len(best.members)} times the cost of a prediction"
     if high < 0:
-        return "average", (
-            f"Average over {best.name}: it changes the squared error by {_told(best)} {cost}."
-            + _smaller(best, allowed)
+        return "average", f"Average over {best.name}: {_changes(best)}.{_doubt(best)}", best
+    coverage = 1 - (1 - COVERAGE) / len(usable)
+    others = [each for each in usable if each.measured.interval(POPULATION, coverage)[1] < 0]
+    if others:
+        other = _by_foretold_gain(others)
+        return (
+            "average",
+            f"Average over {other.name}: {_changes(other, coverage)}, an interval that holds for "
+            f"all {len(usable)} sets together; over {best.name} it would be {best.told()}."
+            f"{_doubt(other)}",
+            other,
         )
     if low > 0:
-        return "do not average", (
-            f"Do not average over {best.name}: it changes the squared error by {_told(best)}."
-        )
+        return "do not average", f"Do not average over {best.name}: {_changes(best)}.", best
     needed = best.measured.needed(POPULATION, [0.0])
-    would = f"; about {needed:.0f} blocks of samples would" if np.isfinite(needed) else ""
-    return "not decided", (
-        f"Not decided: averaging over {best.name} changes the squared error by {_told(best)}: "
-        f"{orbits.blocks} blocks of samples do not tell it from no change{would}. The orbit "
-        f"variance foretells {best.predicted.value:+.1%}."
+    would = f"; about {needed:.0f} would" if np.isfinite(needed) else ""
+    return (
+        "not decided",
+        f"Not decided: averaging over {best.name} changes the squared error by {best.told()}: "
+        f"{errors.blocks} blocks of samples do not tell it from no change{would}. The variance "
+        f"over the orbit foretells {best.predicted.value:+.1%}.",
+        best,
     )
 
 
-def _told(choice: _Choice) -> str:
-    low, high = choice.measured.interval(POPULATION)
-    return f"{choice.measured.value:+.1%} [{low:+.1%}, {high:+.1%}]"
+def _by_foretold_gain(choices: list[Choice]) -> Choice:
+    """The set of which most is foretold; of those that are as good, the smallest with a name."""
+    most = min(choice.predicted.value for choice in choices)
+    as_good = [choice for choice in choices if choice.predicted.value <= 0.99 * most]
+    return min(as_good, key=lambda choice: (len(choice.members), not choice.named))
 
 
-def _smaller(best: _Choice, allowed: Sequence[_Choice]) -> str:
-    """The smallest set that keeps most of the gain, if it is smaller."""
-    enough = [choice for choice in allowed if choice.measured.value <= KEPT * best.measured.value]
-    least = min(enough, key=lambda choice: (len(choice.members), choice.measured.value))
-    if len(least.members) == len(best.members):
-        return ""
-    share = least.measured.value / best.measured.value
-    return f" {least.name} alone, {len(least.members)} elements, has {share:.0%} of that gain."
+def _changes(choice: Choice, coverage: float = COVERAGE) -> str:
+    return (
+        f"it changes the squared error by {choice.told(coverage)} at {len(choice.members)} times "
+        "the cost of a prediction"
+    )
 
 
-def _scores(plain: xr.Dataset, dataset: Dataset) -> Iterator[str]:
-    for score in dataset.scores:
-        if score.name in plain:
-            unit = "" if score.unit == "1" else f" {score.unit}"
-            yield f"{score.name} {float(plain[score.name].mean()):.4g}{unit}"
+def _doubt(choice: Choice) -> str:
+    """What the audit, or the labels, leave open about a set that is advised."""
+    if choice.audit != "holds":
+        return " The audit has too few samples to decide whether the data have this symmetry."
+    low, high = choice.excess.interval(POPULATION)
+    if low > 0 or high < 0:
+        return (
+            f" The variance over the orbit foretells {choice.predicted.value:+.1%}: the law of the "
+            "data is not quite invariant."
+        )
+    return ""
 
 
-def _rollouts(plain: xr.Dataset, averaged: xr.Dataset) -> pd.DataFrame:
+def _cautions(plain: xr.Dataset, split: str, open_question: str) -> list[str]:
+    found = [open_question] if open_question else []
+    if split == "train":
+        found.append("The model has seen the split 'train': its errors there say little.")
+    if "vrmse" in plain and (worst := float(plain.vrmse.mean())) >= 1:
+        found.append(
+            f"The model has a VRMSE of {worst:.2f}, no better than the mean of the field: are the "
+            "weights, the number of frames that it sees and the units (physical or normalised) "
+            "right?"
+        )
+    return found
+
+
+def _scores(plain: xr.Dataset, dataset: Dataset) -> list[str]:
+    """Scores that make sense as a mean over channels."""
+    return [
+        f"{score.name} {float(plain[score.name].mean()):.4g}"
+        + ("" if score.unit == "1" else f" {score.unit}")
+        for score in dataset.scores
+        if score.name in plain and (score.unit == "1" or "channel" not in plain[score.name].dims)
+    ]
+
+
+def _rollouts(
+    measurement: Measurement[V], data: FieldData, settings: EvaluationSettings, chosen: Choice
+) -> pd.DataFrame:
+    """VRMSE along rollouts, plain and averaged at each step over a set."""
+    group = measurement.symmetry.group
+    assert isinstance(group, FiniteGroup)
+    assert isinstance(measurement.split, FieldSplit)
+    symmetry = data.symmetry(group.subgroup(chosen.members, chosen.name), exact=False)
+    rollouts = Rollouts(
+        measurement.model, data, measurement.split, symmetry, settings, measurement.device
+    )
+    with torch.inference_mode():
+        plain, averaged = rollouts.run("plain"), rollouts.run("average")
     if "rollout_vrmse" not in plain:
         return pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
     before, after = (
         each.rollout_vrmse.sel(operator=operator).mean(("trajectory", "channel")).values
         for each, operator in ((plain, "plain"), (averaged, "stepwise"))
     )
+    with np.errstate(invalid="ignore"):
+        change = after / before - 1
     leads = plain.lead_time.values
-    return pd.DataFrame(
-        {"lead_time": leads, "plain": before, "averaged": after, "change": after / before - 1}
-    )
+    return pd.DataFrame({"lead_time": leads, "plain": before, "averaged": after, "change": change})

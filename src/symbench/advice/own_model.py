@@ -1,16 +1,25 @@
-"""A trained model of the user's own: its class, its arguments, its weights."""
+"""A trained model of the user's own: its class, its arguments, its weights, and one try."""
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from symbench.config import registry
-from symbench.data.fields.grid_data import FieldData
-from symbench.errors import CheckpointError, ConfigError
-from symbench.models.weights import load_weights, tensors
+from symbench.data.batch import V
+from symbench.data.dataset import Split
+from symbench.data.fields.grid_data import FieldData, FieldSplit
+from symbench.errors import CheckpointError, ConfigError, SymBenchError
+from symbench.models.weights import tensors
+
+# What data parallelism, compilers and training loops put before the names of weights.
+_WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")
 
 
 def own_model(
@@ -19,21 +28,28 @@ def own_model(
     """A model of the user with its weights.
 
     Args:
-        name: `package.module:Name` of a class or function that gives a module, or a registered one.
-        settings: arguments on top of what the data say, of which it is given those that it takes.
-        weights: safetensors, or a state dict that torch saved; None keeps those it is made with.
+        name: `package.module:Name` of a class, a function that gives a module, or a module, also of
+            the working folder; or a registered name.
+        settings: arguments on top of what the data say, of which it is given those that it names.
+        weights: safetensors, or a state dict that torch saved; None for a module that has its own.
         data: of fields.
 
     Raises:
-        ConfigError: if there is no such model, or it does not take the settings.
+        ConfigError: if there is no such model, or it does not take the settings, or has no weights.
         CheckpointError: if the weights are not those of the model.
 
     """
-    factory = registry.resolve("models", name)
+    sys.path.insert(0, os.getcwd())
+    try:
+        factory = registry.resolve("models", name)
+    finally:
+        sys.path.pop(0)
     if isinstance(factory, nn.Module):
         model = factory
     elif callable(factory):
         model = _made(name, factory, settings, data)
+        if weights is None and any(True for _ in model.parameters()):
+            raise ConfigError(f"Model '{name}' has random weights: give those of its training.")
     else:
         raise ConfigError(f"Model '{name}' is no class, function or module.")
     if weights is not None:
@@ -44,17 +60,13 @@ def own_model(
 def _made(
     name: str, factory: Callable[..., object], settings: Mapping[str, object], data: FieldData
 ) -> nn.Module:
-    taken = inspect.signature(factory).parameters
-    if any(each.kind == inspect.Parameter.VAR_KEYWORD for each in taken.values()):
-        offered = data.model_arguments()
-    else:
-        offered = {key: value for key, value in data.model_arguments().items() if key in taken}
     try:
+        taken = inspect.signature(factory).parameters
+        offered = {key: value for key, value in data.model_arguments().items() if key in taken}
         model = factory(**{**offered, **settings})
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"Model '{name}' does not take these settings: {' '.join(str(error).split())}."
-        ) from None
+    # Code of the user.
+    except Exception as error:
+        raise ConfigError(f"Model '{name}' does not take these settings: {_said(error)}.") from None
     if not isinstance(model, nn.Module):
         raise ConfigError(f"Model '{name}' gives a {type(model).__name__}, which is no module.")
     return model
@@ -63,34 +75,101 @@ def _made(
 def load_any_weights(model: nn.Module, path: Path) -> None:
     """Load safetensors, or a state dict that torch saved; nothing in it is run.
 
+    Names may stand below those of wrappers such as `nn.DataParallel`.
+
     Raises:
-        CheckpointError: if the file cannot be read or is for another model.
+        CheckpointError: if the file cannot be read, is for another model, or holds values that are
+            not finite.
 
     """
-    if path.suffix == ".safetensors":
-        load_weights(model, path, ours=False)
-        return
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} does not exist.") from None
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors, or is damaged: {str(error).splitlines()[0]} Save "
-            "model.state_dict()."
-        ) from None
-    # What training loops put beside it.
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path} holds a {type(state).__name__} and no state dict.")
-    for wrapper in ("module.", "_orig_mod."):
-        if not set(tensors(model)) & set(state):
+    state = _read(path)
+    own = tensors(model)
+    for wrapper in _WRAPPERS * 2:
+        if not own.keys() & state.keys():
             state = {key.removeprefix(wrapper): value for key, value in state.items()}
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is for another model: {_said(error)}.") from None
+    for key, value in tensors(model).items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{path} has values in {key} that are not finite.")
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file, also where training loops put more beside it."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist.")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is truncated or not in safetensors: {error}.") from None
+    except Exception:
         raise CheckpointError(
-            f"{path} is for another model: {' '.join(str(error).split())}"
+            f"{path} is damaged, or holds more than tensors: save model.state_dict()."
         ) from None
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
+            state = state[key]
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise CheckpointError(f"{path} holds a {type(state).__name__} and no state dict.")
+    return dict(state)
+
+
+def check_model(model: nn.Module | Callable[[V], Tensor], split: Split[V]) -> nn.Module:
+    """The model as a module, put into eval mode, after one try on the first samples of a split.
+
+    Raises:
+        SymBenchError: if it does not take the inputs, gives other shapes than the targets, or gives
+            something else when it is called again.
+
+    """
+    if isinstance(model, type) or not callable(model):
+        raise SymBenchError(f"The model is {model!r}: give a module or a function, not a class.")
+    network = model if isinstance(model, nn.Module) else _Function(model)
+    network.eval()
+    batch = split.batch(split.samples[:2])
+    inputs: object = batch.inputs
+    before = inputs.clone() if isinstance(inputs, Tensor) else None
+    try:
+        with torch.no_grad():
+            first, second = network(batch.inputs), network(batch.inputs)
+    except SymBenchError:
+        raise
+    # Code of the user.
+    except Exception as error:
+        raise SymBenchError(f"The model does not take the data: {_said(error)}.") from None
+    if not isinstance(first, Tensor):
+        raise SymBenchError(f"The model gives a {type(first).__name__}, and not one tensor.")
+    if isinstance(split, FieldSplit) and first.shape != batch.targets.shape:
+        raise SymBenchError(
+            f"The model gives predictions of shape {tuple(first.shape)} for targets of shape "
+            f"{tuple(batch.targets.shape)}."
+        )
+    if isinstance(inputs, Tensor) and before is not None and not torch.equal(before, inputs):
+        raise SymBenchError("The model changes its input in place: give it one that does not.")
+    if not bool(first.isfinite().all()):
+        raise SymBenchError("The model gives values that are not finite.")
+    if not torch.allclose(first, second, rtol=1e-4, atol=1e-6 * float(first.abs().max())):
+        raise SymBenchError(
+            "The model gives something else when it is called again: averaging would take its "
+            "noise for a gain."
+        )
+    return network
+
+
+class _Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *arguments: object) -> Tensor:
+        return self.function(*arguments)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")

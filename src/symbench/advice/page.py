@@ -1,5 +1,6 @@
 """Advice as one self-contained page, with its tables as CSV beside it."""
 
+import math
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pandas as pd
 from symbench.advice.advise import Advice
 from symbench.files import write_whole
 
-_SHARES = ("violation", "change", "predicted", "measured", "low", "high")
+_CHANGES = ("change", "predicted", "measured", "low", "high")
+# So many sets are shown; all are in the CSV.
+_SHOWN = 16
 
 
 def write_page(advice: Advice, folder: Path) -> Path:
@@ -26,15 +29,46 @@ def write_page(advice: Advice, folder: Path) -> Path:
         files("symbench.advice").joinpath("page.html.j2").read_text()
     )
     style = files("symbench.report").joinpath("style.css").read_text()
-    shown = {name: _html(table) for name, table in tables.items() if len(table)}
+    shown = {**tables, "choices": _some(advice)}
     page = folder / "advice.html"
     with write_whole(page) as temporary:
-        temporary.write_text(template.render(advice=advice, tables=shown, style=style))
+        html = {name: _html(table) for name, table in shown.items() if len(table)}
+        left = len(advice.choices) - len(shown["choices"])
+        temporary.write_text(template.render(advice=advice, tables=html, left=left, style=style))
     return page
 
 
+def _some(advice: Advice) -> pd.DataFrame:
+    """The set that is advised first, then those of which most is foretold among each size."""
+    table = advice.choices
+    advised = table.name == advice.advised
+    order = table.assign(advised=advised).sort_values(["advised", "predicted"], ascending=[False, True])
+    chosen = order.head(_SHOWN).drop(columns="advised")
+    # What is foretold holds where the law of the data is invariant.
+    return chosen.assign(predicted=chosen.predicted.where(chosen.audit != "broken"))
+
+
 def _html(table: pd.DataFrame) -> str:
-    shares = {name: "{:+.1%}".format for name in _SHARES if name in table}
-    return table.to_html(
-        index=False, border=0, float_format="{:.3g}".format, formatters=shares, na_rep=""
+    formats = dict.fromkeys(_CHANGES, _change) | {
+        "violation": lambda value: f"{value:.1%}",
+        "seconds": lambda value: f"{value:.2g}",
+        "p_value": lambda value: f"{value:.2g}",
+    }
+    return table.rename(columns={"p_value": "chance (p)", "lead_time": "frames ahead"}).to_html(
+        index=False,
+        border=0,
+        float_format="{:.3f}".format,
+        formatters={
+            {"p_value": "chance (p)"}.get(name, name): function
+            for name, function in formats.items()
+            if name in table
+        },
+        na_rep="",
     )
+
+
+def _change(value: float) -> str:
+    """A relative change with its sign; none of what is zero to round-off."""
+    if not math.isfinite(value):
+        return ""
+    return "0" if abs(value) < 5e-4 else f"{value:+.1%}"

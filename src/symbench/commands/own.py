@@ -1,6 +1,8 @@
 """Commands for data and networks of the user's own: checks and advice."""
 
 import sys
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +16,7 @@ from symbench.commands.app import (
     read,
 )
 from symbench.data.dataset import SPLITS
+from symbench.data.fields.well import MAY_DIFFER
 from symbench.errors import SymBenchError, choose
 
 
@@ -32,7 +35,6 @@ def check_data(
 ) -> None:
     """Check data of your own before anything is run: fields in The Well's schema, extended XYZ."""
     from symbench.data.fields.check_data import check_folder
-    from symbench.data.fields.well import MAY_DIFFER
     from symbench.data.molecules.check_configurations import (
         check_configurations,
         configuration_files,
@@ -82,8 +84,10 @@ def advise(
     ] = None,
     study: Annotated[str | None, typer.Option(help="Study of a trained run.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of a trained run.")] = None,
-    treatment: Annotated[str, typer.Option(help="Treatment of a trained run.")] = "none",
-    seed: Annotated[int, typer.Option(help="Seed of a trained run.")] = 0,
+    treatment: Annotated[
+        str | None, typer.Option(help="Treatment of a trained run; none by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a trained run; 0 by default.")] = None,
     split: Annotated[str, typer.Option(help="valid, or test to judge afterwards.")] = "valid",
     output: Annotated[Path, typer.Option(help="Folder for the page and its tables.")] = Path(
         "advice"
@@ -98,13 +102,19 @@ def advise(
     from symbench.data.fields.grid_data import FieldData
 
     choose(split, SPLITS, "split")
+    for name in may_differ or []:
+        choose(name, MAY_DIFFER, "difference between files")
     if (data is None) == (study is None):
         raise SymBenchError("advise needs --data, or --study and --task of a trained run.")
     if data is not None:
+        _refuse({"--task": task, "--treatment": treatment, "--seed": seed}, "--data")
         signs = dict(_sign(each) for each in parity or [])
         arguments = dict(map(_argument, argument or []))
         differ = may_differ or []
-        opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
+        with warnings.catch_warnings():
+            # What is wrong with the data is said once, below.
+            warnings.simplefilter("ignore")
+            opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
         found = advice.advise(
             own_model(model, arguments, weights, opened),
             data,
@@ -118,12 +128,16 @@ def advise(
     else:
         from symbench import stages
 
+        own = {"--weights": weights, "--argument": argument, "--physical": physical or None}
+        _refuse({**own, "--parity": parity, "--may-differ": may_differ}, "--study")
         configuration = read(config, overrides, [str(study)])
-        run = configuration.study(str(study)).run(str(task), model, treatment, seed)
+        run = configuration.study(str(study)).run(str(task), model, treatment or "none", seed or 0)
         trained, of_run, _ = stages.trained_model(configuration, run)
         found = advice.advise_on(
             trained, of_run, run.task.dataset, group or run.task.settings.group, split=split
         )
+    for caution in found.cautions:
+        print(f"symbench: {caution}", file=sys.stderr)
     print(found.sentence)
     print(write_page(found, output))
 
@@ -136,9 +150,18 @@ def _sign(text: str) -> tuple[str, int]:
     return name, int(sign)
 
 
+def _refuse(options: Mapping[str, object], beside: str) -> None:
+    """Raise `SymBenchError` if an option is given that means nothing beside another."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise SymBenchError(f"{given[0]} means nothing beside {beside}: leave it out.")
+
+
 def _argument(text: str) -> tuple[str, object]:
     """An argument of a model, from the command line; its value as in YAML."""
-    name, _, value = text.partition("=")
-    if not name.isidentifier():
-        raise SymBenchError(f"--argument is '{text}'; give it as NAME=VALUE.")
-    return name, yaml.safe_load(value)
+    name, sign, value = text.partition("=")
+    try:
+        if name.isidentifier() and sign:
+            return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise SymBenchError(f"--argument is '{text}'; give it as NAME=VALUE.")
