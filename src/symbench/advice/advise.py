@@ -156,7 +156,7 @@ def advise_on(
     errors = OrbitErrors(averaged, symmetry.group, audits)
     choices = errors.choices(float(averaged.seconds_per_sample.mean()))
     answer, sentence, chosen = _verdict(errors, choices, group)
-    open_question = undecided("these data", group, audits)
+    open_question = undecided("the training split", group, audits)
     rollouts = pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
     if chosen is not None and isinstance(data, FieldData):
         rollouts = _rollouts(measurement, data, settings, chosen)
