@@ -251,3 +251,11 @@ def test_failed_block_keeps_the_old_artifact(tmp_path):
         write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.glob("[!.]*")) == [target]
+
+
+def test_the_plan_finds_what_every_job_recorded(symbench):
+    """Under the names of the plan, and not only where its tests write records themselves."""
+    told = symbench("plan").stdout
+    assert "no benchmark" not in told
+    (everything,) = (line.split() for line in told.splitlines() if line.split()[:1] == ["all"])
+    assert everything[1] == everything[2]
