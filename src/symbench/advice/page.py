@@ -42,8 +42,8 @@ def _some(advice: Advice) -> pd.DataFrame:
     """The set that is advised first, then those of which most is foretold among each size."""
     table = advice.choices
     advised = table.name == advice.advised
-    order = table.assign(advised=advised).sort_values(["advised", "predicted"], ascending=[False, True])
-    chosen = order.head(_SHOWN).drop(columns="advised")
+    order = table.assign(later=~advised).sort_values(["later", "predicted"])
+    chosen = order.head(_SHOWN).drop(columns="later")
     # What is foretold holds where the law of the data is invariant.
     return chosen.assign(predicted=chosen.predicted.where(chosen.audit != "broken"))
 
