@@ -37,7 +37,9 @@ rule all:
 onstart:
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         if len([*workflow.dag.needrun_jobs()]) >= job_server.FEWEST_JOBS:
-            job_server.start(CONFIGURATION.files, CONFIGURATION.overrides)
+            job_server.start(
+                CONFIGURATION.files, CONFIGURATION.overrides, [*CONFIGURATION.studies]
+            )
 
 
 # Runs that did not fail are reported, and those that are missing are named.

@@ -11,12 +11,15 @@ import pytest
 
 from symbench import job_server
 from symbench.costs import read_costs, recorded
+from symbench.provenance import measure
 
 # Commands that a test needs; all else is the server's own.
 SERVER = """
 import os, signal, sys, time
 import symbench.cli
+from pathlib import Path
 from symbench import job_server
+from symbench.config import code
 
 def main():
     match sys.argv[1]:
@@ -30,15 +33,23 @@ def main():
         case "import":
             print("colorsys" in sys.modules)
             import colorsys
+        case "mine":
+            sys.path.insert(0, os.getcwd())
+            print("mine" in sys.modules)
+            import mine
+        case "draw":
+            import random, numpy, torch
+            print(random.random(), numpy.random.rand(), float(torch.rand(())))
         case "wait":
             print(os.getpid(), flush=True)
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
             time.sleep(60)
 
 symbench.cli.main = main
+code.SOURCES[Path(sys.argv[2])] = Path(sys.argv[2]).stat().st_mtime_ns
 job_server._FIRST = ("symbench.cli", "symbench.nowhere")
 job_server._fingerprint = lambda *_: None
-job_server.serve(sys.argv[1], [], [])
+job_server.serve(os.getppid(), sys.argv[1], [], [], [])
 """
 CLIENT = [sys.executable, "-m", "symbench"]
 
@@ -55,9 +66,16 @@ def wait_for(condition):
 def environment(tmp_path_factory):
     address = tmp_path_factory.mktemp("server") / "own" / "jobs"
     address.parent.mkdir()
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(address)])
+    source = address.parents[1] / "source.py"
+    source.write_text("VALUE = 1")
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(address), str(source)])
     wait_for(address.exists)
-    yield {**os.environ, job_server.ADDRESS: str(address), "OMP_NUM_THREADS": "1"}
+    yield {
+        **os.environ,
+        job_server.ADDRESS: f"{address}:{job_server.THIS_CODE}",
+        "OMP_NUM_THREADS": "1",
+        "SOURCE": str(source),
+    }
     process.kill()
     process.wait()
 
@@ -122,7 +140,7 @@ def test_a_fork_ends_with_its_command_and_the_other_way_round(environment):
 
 
 def test_without_a_server_a_command_runs_on_its_own(environment, tmp_path):
-    nowhere = {**environment, job_server.ADDRESS: str(tmp_path / "jobs")}
+    nowhere = {**environment, job_server.ADDRESS: f"{tmp_path}/jobs:{job_server.THIS_CODE}"}
     threads = {**environment, "OMP_NUM_THREADS": "2"}
     for other in (nowhere, threads):
         # The real commands, of which "say" is none.
@@ -134,9 +152,9 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path):
 import time
 from pathlib import Path
 from symbench import job_server
-job_server.start([Path("config/sizes/smoke.yaml")], [])
+job_server.start([Path("config/sizes/smoke.yaml")], [], ["quantum"])
 import os
-while not Path(os.environ[job_server.ADDRESS]).exists(): time.sleep(0.1)
+while not Path(os.environ[job_server.ADDRESS].split(":")[0]).exists(): time.sleep(0.1)
 print(os.environ[job_server.ADDRESS])
 """
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -154,11 +172,40 @@ print(os.environ[job_server.ADDRESS])
 
 def test_costs_are_recorded_by_the_job(tmp_path):
     with recorded(tmp_path / "train" / "a.tsv"):
-        held = bytearray(b"x") * 50_000_000
-        time.sleep(0.05)
+        with measure() as first:
+            assert len(bytearray(b"x") * 200_000_000)
+        with measure() as second:
+            time.sleep(0.05)
     cost = read_costs([tmp_path])["train/a"]
     assert cost.seconds > 0.05
-    assert cost.memory_mb > len(held) / 2**20
+    # The second measurement lets the kernel forget the peak of the first.
+    assert second.peak_memory < first.peak_memory <= 2**20 * cost.memory_mb + 2**13
     with pytest.raises(RuntimeError), recorded(tmp_path / "train" / "b.tsv"):
         raise RuntimeError
     assert len(read_costs([tmp_path])) == 1
+
+
+def test_modules_of_users_stay_in_their_job(environment, tmp_path):
+    """They may do anything, as set the default type of numbers for all."""
+    (tmp_path / "mine.py").write_text("VALUE = 1")
+    for _ in range(2):
+        assert command(environment, "mine", cwd=tmp_path).stdout == "False\n"
+
+
+def test_unseeded_draws_differ(environment):
+    first, second = (command(environment, "draw").stdout.split() for _ in range(2))
+    assert not set(first) & set(second)
+
+
+def test_a_server_of_other_code_is_not_asked(environment):
+    address = environment[job_server.ADDRESS].partition(":")[0]
+    other = {**environment, job_server.ADDRESS: f"{address}:/usr:/usr/lib/symbench/job_server.py"}
+    assert "No such command 'say'" in command(other, "say").stderr
+
+
+def test_where_a_source_was_changed_commands_run_on_their_own(environment):
+    """The last one of this server: it holds code and fingerprints of before."""
+    source = Path(environment["SOURCE"])
+    os.utime(source, ns=(0, source.stat().st_mtime_ns + 1))
+    for _ in range(2):
+        assert "No such command 'say'" in command(environment, "say").stderr

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from symbench import provenance
+from symbench.memory import PEAK
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -136,4 +137,5 @@ def test_memory_and_time_of_a_block_are_measured():
         block = torch.ones(25_000_000)
         assert block.sum() > 0
     assert much.peak_memory - little.peak_memory > 50_000_000
+    assert PEAK.of_process() >= much.peak_memory
     assert much.seconds > little.seconds > 0

@@ -13,7 +13,7 @@ from symbench.errors import SymBenchError
 def main() -> None:
     """Run a command; an error that a user can mend is one sentence and exit code 1."""
     try:
-        app()
+        app(prog_name="symbench")
     except SymBenchError as error:
         print(f"symbench: {error}", file=sys.stderr)
         sys.exit(1)

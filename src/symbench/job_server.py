@@ -9,6 +9,7 @@ What a job had to import beyond that, the server imports after it, for the jobs 
 never has a second thread, which a fork would lose.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -16,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import sysconfig
 import threading
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -30,14 +32,20 @@ _FIRST = ("symbench.cli", "symbench.stages", "symbench.comparison", "symbench.fi
 # Seconds between two looks for whether the one that started it is still there.
 _PATIENCE = 1.0
 _LONGEST_MESSAGE = 2**20
+# Of a socket in a folder (unix(7)).
+_LONGEST_ADDRESS = 107
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
+# A server is for commands of its own code and environment.
+THIS_CODE = f"{sys.prefix}:{__file__}"
 
 
-def start(files: Sequence[Path], overrides: Sequence[str]) -> None:
+def start(files: Sequence[Path], overrides: Sequence[str], studies: Sequence[str]) -> None:
     """Start a server for the commands of this process's children; it ends with this process.
 
     Args:
         files: of the config of their run, as `read_configuration` takes them.
         overrides: likewise.
+        studies: names of those that are run.
 
     """
     import subprocess
@@ -45,18 +53,26 @@ def start(files: Sequence[Path], overrides: Sequence[str]) -> None:
 
     if sys.platform != "linux":
         return
-    folder = tempfile.mkdtemp(prefix="symbench-")
+    try:
+        folder = tempfile.mkdtemp(prefix="symbench-")
+    except OSError:
+        return
     address = str(Path(folder, "jobs"))
-    config = [[str(file) for file in files], list(overrides)]
+    if len(os.fsencode(address)) > _LONGEST_ADDRESS:
+        os.rmdir(folder)
+        return
+    config = json.dumps([[str(file) for file in files], list(overrides), list(studies)])
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     subprocess.Popen(
-        [sys.executable, "-P", "-m", "symbench.job_server", address, json.dumps(config)],
+        [sys.executable, "-P", "-m", "symbench.job_server", str(os.getpid()), address, config],
         env={**os.environ, **one_thread},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # Signals of a terminal or a group reach a job once, by its command.
+        start_new_session=True,
     )
-    os.environ[ADDRESS] = address
+    os.environ[ADDRESS] = f"{address}:{THIS_CODE}"
 
 
 def run_in_fork(arguments: Sequence[str]) -> int | None:
@@ -64,14 +80,19 @@ def run_in_fork(arguments: Sequence[str]) -> int | None:
 
     A command with several threads is none for it: linear algebra has the threads of the server.
     """
-    address = os.environ.get(ADDRESS)
-    if not address or os.environ.get("OMP_NUM_THREADS") != "1":
+    address, _, code = os.environ.get(ADDRESS, "").partition(":")
+    if not address or code != THIS_CODE or os.environ.get("OMP_NUM_THREADS") != "1":
         return None
     server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request = json.dumps([list(arguments), os.getcwd(), dict(os.environ)]).encode()
     try:
+        request = json.dumps([list(arguments), os.getcwd(), dict(os.environ)]).encode()
+        # Below 3 where a stream is closed.
+        if server.fileno() < 3:
+            return None
         server.connect(address)
         socket.send_fds(server, [request], [0, 1, 2])
+        if not server.recv(1):
+            return None
     except OSError:
         return None
 
@@ -81,22 +102,33 @@ def run_in_fork(arguments: Sequence[str]) -> int | None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
-    reply = server.recv(1)
+    reply = b""
+    with contextlib.suppress(OSError):
+        reply = server.recv(1)
     return reply[0] if reply else 128 + signal.SIGKILL
 
 
-def serve(address: str, files: Sequence[str], overrides: Sequence[str]) -> None:
-    """Fork for each command that asks, until the one that started this process is gone."""
-    parent = os.getppid()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _import(_FIRST)
-    _fingerprint(files, overrides)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(address)
-    listener.listen(64)
-    told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def serve(
+    parent: int,
+    address: str,
+    files: Sequence[str],
+    overrides: Sequence[str],
+    studies: Sequence[str],
+) -> None:
+    """Fork for each command that asks, until the one that started this process is gone.
+
+    It ends where a fork would not be what a process of its own is: when a second thread runs, or
+    when a source was changed of which it holds the code and the fingerprint. Commands that wait
+    then run on their own.
+    """
     try:
-        while os.getppid() == parent and threading.active_count() == 1:
+        _import(_FIRST)
+        _fingerprint(files, overrides, studies)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(address)
+        listener.listen(64)
+        told, telling = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        while os.getppid() == parent and len(os.listdir("/proc/self/task")) == 1:
             ready, _, _ = select.select([listener, told], [], [], _PATIENCE)
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
@@ -104,14 +136,33 @@ def serve(address: str, files: Sequence[str], overrides: Sequence[str]) -> None:
             if told in ready:
                 _import(told.recv(_LONGEST_MESSAGE).decode().splitlines())
             elif listener in ready:
+                if _has_changed():
+                    break
                 connection, _ = listener.accept()
+                sys.stdout.flush()
                 if not os.fork():
                     listener.close()
                     _serve_one(connection, telling)
                 connection.close()
     finally:
-        Path(address).unlink()
+        Path(address).unlink(missing_ok=True)
         Path(address).parent.rmdir()
+
+
+def _has_changed() -> bool:
+    """Whether a source is no longer what fingerprints were taken of."""
+    from symbench.config.code import SOURCES
+
+    try:
+        return any(path.stat().st_mtime_ns != then for path, then in SOURCES.items())
+    except OSError:
+        return True
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a module is of this package or an installed one; those of users may do anything."""
+    file = getattr(sys.modules[name], "__file__", None) or ""
+    return name.startswith("symbench.") or file.startswith(_INSTALLED)
 
 
 def _import(names: Iterable[str]) -> None:
@@ -121,11 +172,12 @@ def _import(names: Iterable[str]) -> None:
             import_module(name)
 
 
-def _fingerprint(files: Sequence[str], overrides: Sequence[str]) -> None:
+def _fingerprint(files: Sequence[str], overrides: Sequence[str], studies: Sequence[str]) -> None:
     """Take the fingerprints of the code once; it is the code that is imported here."""
     from symbench.config.read import read_configuration
 
-    configuration = read_configuration([Path(file) for file in files], overrides=overrides)
+    paths = [Path(file) for file in files]
+    configuration = read_configuration(paths, studies, overrides=overrides)
     for study in configuration.studies.values():
         for run in study.runs:
             _ = run.evaluation_fingerprint
@@ -134,12 +186,23 @@ def _fingerprint(files: Sequence[str], overrides: Sequence[str]) -> None:
 
 def _serve_one(connection: socket.socket, telling: socket.socket) -> None:
     """Run one command in this fork, tell the server what it had to import, and end."""
+    import random
     import tempfile
+
+    import numpy
+    import torch
 
     code = 1
     try:
+        if torch.cuda._is_in_bad_fork():
+            return
         request, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_MESSAGE, 3)
         arguments, folder, environment = json.loads(request)
+        connection.send(b"\0")
+        atexit._clear()
+        # Code of users without a seed draws something else in each process.
+        for draw_seed in (random.seed, numpy.random.seed, torch.seed):
+            draw_seed()
         for stream, descriptor in enumerate(descriptors):
             os.dup2(descriptor, stream)
             os.close(descriptor)
@@ -153,9 +216,10 @@ def _serve_one(connection: socket.socket, telling: socket.socket) -> None:
         sys.argv = ["symbench", *arguments]
         before = set(sys.modules)
         code = _exit_code()
-        if names := [name for name in sys.modules if name not in before]:
+        if names := [name for name in sys.modules if name not in before and _is_ours(name)]:
             with contextlib.suppress(OSError):
                 telling.send("\n".join(names).encode())
+        atexit._run_exitfuncs()
         connection.send(bytes([code]))
     finally:
         os._exit(code)
@@ -191,4 +255,4 @@ def _obey(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], *json.loads(sys.argv[2]))
+    serve(int(sys.argv[1]), sys.argv[2], *json.loads(sys.argv[3]))

@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from symbench.memory import release_freed_memory
+from symbench.memory import PEAK
 
 PACKAGES = (
     "symbench",
@@ -55,33 +54,15 @@ def measure(gpu: bool = False) -> Iterator[Cost]:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     else:
-        _reset_peak_memory()
+        PEAK.restart()
     start = time.perf_counter()
     yield cost
     if gpu:
         torch.cuda.synchronize()
         cost.peak_memory = torch.cuda.max_memory_allocated()
     else:
-        cost.peak_memory = _peak_memory()
+        cost.peak_memory = PEAK.since_restart()
     cost.seconds = time.perf_counter() - start
-
-
-def _reset_peak_memory() -> None:
-    """Let the kernel's high-water mark start anew, where it can (Linux)."""
-    release_freed_memory()
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def _peak_memory() -> int:
-    try:
-        status = Path("/proc/self/status").read_text()
-        return 1024 * int(status.split("VmHWM:")[1].split()[0])
-    except (OSError, IndexError):
-        unit = 1 if platform.system() == "Darwin" else 1024
-        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def describe(fingerprint: str, seed: int | None = None) -> dict[str, object]:

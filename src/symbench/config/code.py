@@ -16,6 +16,8 @@ from pathlib import Path
 FOLLOWED = ("data", "symmetry", "models", "training", "evaluation")
 _MOVERS = frozenset({"symbench.data.manifest", "symbench.data.raw_files"})
 _ROOT = Path(__file__).parents[1]
+# What was read, and when it was last changed then.
+SOURCES: dict[Path, int] = {}
 
 
 @cache
@@ -60,6 +62,7 @@ def tree(name: str) -> ast.Module:
     path = _path(name)
     if path is None or path.suffix != ".py":
         return ast.Module([], [])
+    SOURCES[path] = path.stat().st_mtime_ns
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
