@@ -38,7 +38,9 @@ onstart:
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         if len([*workflow.dag.needrun_jobs()]) >= job_server.FEWEST_JOBS:
             job_server.start(
-                CONFIGURATION.files, CONFIGURATION.overrides, [*CONFIGURATION.studies]
+                CONFIGURATION.files,
+                CONFIGURATION.overrides,
+                [*CONFIGURATION.studies],
             )
 
 
