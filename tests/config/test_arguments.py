@@ -12,11 +12,23 @@ SOURCE = """
 import functools
 
 class Base:
-    def __init__(self, columns, *, width=3):
+    def __init__(self, columns, *, width: int = 3, rate: float | None = None):
         raise RuntimeError("built")
 
 class Inherits(Base):
     pass
+
+class Wider(Base):
+    def __init__(self, columns, *, depth: int = 1, **settings):
+        super().__init__(columns, **settings)
+
+def make(network, *, scale: float = 1.0, **settings):
+    return network(**settings)
+
+build: object = make
+
+def passing_on(**settings):
+    return build(Inherits, **settings)
 
 class Elsewhere(object):
     pass
@@ -45,17 +57,40 @@ def module(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["Base", "Inherits"])
 def test_settings_that_code_does_not_take(module, name):
-    check_arguments("models", f"{module}:{name}", ["width", "columns"])
+    check_arguments("models", f"{module}:{name}", {"width": 4, "columns": "any"})
     with pytest.raises(ConfigError, match=r"setting of model .*'widht'; .* Did you mean 'width'"):
-        check_arguments("models", f"{module}:{name}", ["widht"])
+        check_arguments("models", f"{module}:{name}", {"widht": 1})
     with pytest.raises(ConfigError, match="allowed: depth"):
-        check_arguments("models", f"{module}:function", ["width"])
+        check_arguments("models", f"{module}:function", {"width": 1})
     assert module not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["Base", "Inherits", "Wider", "passing_on"])
+@pytest.mark.tried("settings", "a width that is text, whatever the code passes it on to", "refused")
+def test_settings_of_another_type(module, name):
+    check_arguments("models", f"{module}:{name}", {"width": 4, "rate": None})
+    check_arguments("models", f"{module}:{name}", {"rate": 2, "columns": []})
+    for key, value in (("width", "4"), ("width", 4.5), ("width", True), ("rate", "fast")):
+        with pytest.raises(ConfigError, match=f"{key} is {value!r}; give a"):
+            check_arguments("models", f"{module}:{name}", {key: value})
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("plain_circuit", {"blocks": -1}),
+        ("schnet_potential", {"hidden": "8"}),
+        ("segnn", {"layers": 2.5}),
+    ],
+)
+def test_settings_of_registered_networks(model, settings):
+    with pytest.raises(ConfigError, match="and no number below 0"):
+        check_arguments("models", model, settings)
 
 
 @pytest.mark.parametrize("name", ["Elsewhere", "Open", "decorated", "later", "absent"])
 def test_code_that_does_not_say_what_it_takes(module, name):
-    check_arguments("treatments", f"{module}:{name}", ["anything"])
+    check_arguments("treatments", f"{module}:{name}", {"anything": 1})
 
 
 @pytest.mark.parametrize(

@@ -1,52 +1,99 @@
 """Keyword arguments of the code that a config names, from its source: a model may need torch."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import cache
 
 from symbench.config.code import tree
 from symbench.config.registry import Kind, path_of
 from symbench.errors import choose
+from symbench.models.settings import WORDS, check_setting
 
 
-def check_arguments(kind: Kind, name: str, given: Iterable[str]) -> None:
-    """Refuse a keyword argument that the code behind a name does not have.
+def check_arguments(kind: Kind, name: str, given: Mapping[str, object]) -> None:
+    """Refuse a keyword argument that the code behind a name does not have, or of another type.
 
     Code whose source does not say what it takes is asked when its object is built, after the data
     are fetched.
 
     Raises:
-        ConfigError: for the first argument that is unknown; it names the nearest.
+        ConfigError: for the first argument that is unknown, with the nearest; or whose value is of
+            another plain type than is annotated.
 
     """
-    known = _arguments(*path_of(kind, name).split(":"))
-    for key in given if known is not None else ():
-        choose(key, known or (), f"setting of {kind.removesuffix('s')} {name}")
+    module, member = path_of(kind, name).split(":")
+    known = _arguments(module, member)
+    if known is None:
+        return
+    for key, value in given.items():
+        what = f"setting of {kind.removesuffix('s')} {name}"
+        types = known[choose(key, known, what)].split(" | ")
+        if all(each in WORDS for each in types):
+            check_setting(key, value, types, ours=module.startswith("symbench."))
 
 
 @cache
-def _arguments(module: str, name: str) -> frozenset[str] | None:
-    """What a class or function takes by name; None where its source does not say."""
+def _arguments(module: str, name: str, partly: bool = False) -> Mapping[str, str] | None:
+    """What a class or function takes by name, with annotations; None where its source is silent.
+
+    Args:
+        module: where it is.
+        name: of it.
+        partly: whether what it takes beside `**settings` is enough.
+
+    """
     for node in tree(module).body:
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
-                    return _arguments(node.module, alias.name)
+                    return _arguments(node.module, alias.name, partly)
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=target), value=ast.Name(id=other)):
+                if target == name:
+                    return _arguments(module, other, partly)
         if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name != name:
             continue
         if node.decorator_list:
             return None
         if isinstance(node, ast.FunctionDef):
-            return _names(node)
+            return _parameters(module, node, partly)
+        base = ast.unparse(node.bases[0]).split("[")[0] if node.bases else ""
         for part in node.body:
             if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                return _names(part)
-        return _arguments(module, ast.unparse(node.bases[0]).split("[")[0]) if node.bases else None
+                found = _parameters(module, part, partly)
+                # The rest goes to the class that it is one of.
+                of_base = _arguments(module, base) if found is None else None
+                return found if of_base is None else {**of_base, **_named(part)}
+        return _arguments(module, base, partly)
     return None
 
 
-def _names(function: ast.FunctionDef) -> frozenset[str] | None:
-    given = function.args
-    if given.kwarg:
-        return None
-    return frozenset(each.arg for each in (*given.args, *given.kwonlyargs)) - {"self"}
+def _parameters(module: str, function: ast.FunctionDef, partly: bool) -> Mapping[str, str] | None:
+    own, rest = _named(function), function.args.kwarg
+    if partly or not rest:
+        return own
+    passed_on = _passed_on(module, function.body[-1], rest.arg)
+    return None if passed_on is None else {**passed_on, **own}
+
+
+def _named(function: ast.FunctionDef) -> dict[str, str]:
+    return {
+        each.arg: ast.unparse(each.annotation) if each.annotation else ""
+        for each in (*function.args.args, *function.args.kwonlyargs)
+        if each.arg != "self"
+    }
+
+
+def _passed_on(module: str, last: ast.stmt, settings: str) -> Mapping[str, str] | None:
+    """What a function takes that ends in `return make(Network, **settings)`: that of both."""
+    match last:
+        case ast.Return(
+            value=ast.Call(
+                func=ast.Name(id=make),
+                args=[ast.Name(id=network)],
+                keywords=[ast.keyword(arg=None, value=ast.Name(id=rest))],
+            )
+        ) if rest == settings:
+            of_make, of_network = _arguments(module, make, True), _arguments(module, network)
+            return None if of_make is None or of_network is None else {**of_make, **of_network}
+    return None

@@ -182,9 +182,9 @@ def _check_seeds(seeds: Sequence[int], study: Study, tasks: Iterable[str]) -> No
 def _check_grid(arm: Arm, grid: Grid, budget: int, run: Run) -> None:
     name = "/".join(arm)
     for (part, key), (pattern, values) in grid.items():
-        if part == "treatment":
+        for value in values if part == "treatment" else ():
             with at("candidates", pattern, part):
-                check_arguments("treatments", run.method, [key])
+                check_arguments("treatments", run.method, {key: value})
         for value in values if part == "training" else ():
             try:
                 _with(run, {(part, key): value})
