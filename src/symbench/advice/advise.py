@@ -11,7 +11,6 @@ at because that one does not help, their intervals hold for all of them together
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,8 +18,9 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from symbench.advice.choices import POPULATION, Choice, OrbitErrors
+from symbench.advice.choices import Choice, OrbitErrors
 from symbench.advice.own_model import check_model
+from symbench.advice.verdict import Answer, verdict
 from symbench.config.settings import EvaluationSettings
 from symbench.data.batch import V
 from symbench.data.dataset import Data, Dataset
@@ -30,13 +30,9 @@ from symbench.data.fields.well import Well
 from symbench.errors import SymBenchError, SymmetryError
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.rollouts import Rollouts
-from symbench.statistics import COVERAGE
 from symbench.symmetry.audit import undecided
 from symbench.symmetry.groups import FiniteGroup
 
-Answer = Literal["average", "do not average", "nothing to gain", "not decided"]
-# Predictions that differ by less than this part of the squared error differ by round-off.
-ROUND_OFF = 1e-6
 _SAMPLES_PER_TRAJECTORY = 4
 _ROLLOUTS = 8
 _LONGEST_ROLLOUT = 30
@@ -155,7 +151,7 @@ def advise_on(
         raise SymBenchError(f"The model gives values that are not finite, in {lost} predictions.")
     errors = OrbitErrors(averaged, symmetry.group, audits)
     choices = errors.choices(float(averaged.seconds_per_sample.mean()))
-    answer, sentence, chosen = _verdict(errors, choices, group)
+    answer, sentence, chosen = verdict(errors, choices, group)
     open_question = undecided("the training split", group, audits)
     rollouts = pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
     if chosen is not None and isinstance(data, FieldData):
@@ -214,93 +210,6 @@ def _settings(data: object) -> EvaluationSettings:
         rollout_steps=max(1, steps),
         examine_average=False,
     )
-
-
-def _verdict(
-    errors: OrbitErrors, choices: list[Choice], group: str
-) -> tuple[Answer, str, Choice | None]:
-    """What to do, why, and with which elements."""
-    if errors.plain == 0:
-        return "nothing to gain", "Nothing to gain: the model makes no error here.", None
-    if not np.isfinite(errors.plain):
-        raise SymBenchError("All fields are constant: no error can be told from another.")
-    if all(-choice.predicted.value < ROUND_OFF for choice in choices):
-        return (
-            "nothing to gain",
-            f"Nothing to gain: the model is equivariant under {group} already, to round-off.",
-            None,
-        )
-    whole = max(choices, key=lambda choice: len(choice.members))
-    if errors.blocks < 2:
-        return (
-            "not decided",
-            f"Not decided: one trajectory gives no interval. Averaging over {whole.name} changes "
-            f"its squared error by {whole.measured.value:+.1%}.",
-            None,
-        )
-    usable = [choice for choice in choices if choice.audit != "broken"]
-    if not usable:
-        return (
-            "do not average",
-            f"Do not average over {group}: the audit finds that the data do not have this symmetry "
-            f"({errors.broken} of {errors.order} elements are broken). On these samples it would "
-            f"change the squared error by {whole.told()}.",
-            None,
-        )
-    sure = [choice for choice in usable if choice.audit == "holds"] or usable
-    best = _by_foretold_gain(sure)
-    low, high = best.measured.interval(POPULATION)
-    if high < 0:
-        return "average", f"Average over {best.name}: {_changes(best)}.{_doubt(best)}", best
-    coverage = 1 - (1 - COVERAGE) / len(usable)
-    others = [each for each in usable if each.measured.interval(POPULATION, coverage)[1] < 0]
-    if others:
-        other = _by_foretold_gain(others)
-        return (
-            "average",
-            f"Average over {other.name}: {_changes(other, coverage)}, an interval that holds for "
-            f"all {len(usable)} sets together; over {best.name} it would be {best.told()}."
-            f"{_doubt(other)}",
-            other,
-        )
-    if low > 0:
-        return "do not average", f"Do not average over {best.name}: {_changes(best)}.", best
-    needed = best.measured.needed(POPULATION, [0.0])
-    would = f"; about {needed:.0f} would" if np.isfinite(needed) else ""
-    return (
-        "not decided",
-        f"Not decided: averaging over {best.name} changes the squared error by {best.told()}: "
-        f"{errors.blocks} blocks of samples do not tell it from no change{would}. The variance "
-        f"over the orbit foretells {best.predicted.value:+.1%}.",
-        best,
-    )
-
-
-def _by_foretold_gain(choices: list[Choice]) -> Choice:
-    """The set of which most is foretold; of those that are as good, the smallest with a name."""
-    most = min(choice.predicted.value for choice in choices)
-    as_good = [choice for choice in choices if choice.predicted.value <= 0.99 * most]
-    return min(as_good, key=lambda choice: (len(choice.members), not choice.named))
-
-
-def _changes(choice: Choice, coverage: float = COVERAGE) -> str:
-    return (
-        f"it changes the squared error by {choice.told(coverage)} at {len(choice.members)} times "
-        "the cost of a prediction"
-    )
-
-
-def _doubt(choice: Choice) -> str:
-    """What the audit, or the labels, leave open about a set that is advised."""
-    if choice.audit != "holds":
-        return " The audit has too few samples to decide whether the data have this symmetry."
-    low, high = choice.excess.interval(POPULATION)
-    if low > 0 or high < 0:
-        return (
-            f" The variance over the orbit foretells {choice.predicted.value:+.1%}: the law of the "
-            "data is not quite invariant."
-        )
-    return ""
 
 
 def _cautions(plain: xr.Dataset, split: str, open_question: str) -> list[str]:
