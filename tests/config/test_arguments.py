@@ -81,6 +81,8 @@ def test_settings_of_another_type(module, name):
         ("plain_circuit", {"blocks": -1}),
         ("schnet_potential", {"hidden": "8"}),
         ("segnn", {"layers": 2.5}),
+        ("fno", {"modes": "12"}),
+        ("unet_convnext", {"stages": -1}),
     ],
 )
 def test_settings_of_registered_networks(model, settings):

@@ -22,14 +22,15 @@ def check_arguments(kind: Kind, name: str, given: Mapping[str, object]) -> None:
 
     """
     module, member = path_of(kind, name).split(":")
-    known = _arguments(module, member)
-    if known is None:
-        return
+    known, ours = _arguments(module, member), module.startswith("symbench.")
+    # What goes on to code that cannot be told has a name that is not known here.
+    named = known or _arguments(module, member, True) or {}
     for key, value in given.items():
-        what = f"setting of {kind.removesuffix('s')} {name}"
-        types = known[choose(key, known, what)].split(" | ")
+        if known is not None:
+            choose(key, known, f"setting of {kind.removesuffix('s')} {name}")
+        types = named.get(key, "").split(" | ")
         if all(each in WORDS for each in types):
-            check_setting(key, value, types, ours=module.startswith("symbench."))
+            check_setting(key, value, types, ours=ours)
 
 
 @cache
