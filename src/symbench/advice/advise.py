@@ -152,7 +152,7 @@ def advise_on(
     errors = OrbitErrors(averaged, symmetry.group, audits)
     choices = errors.choices(float(averaged.seconds_per_sample.mean()))
     answer, sentence, chosen = verdict(errors, choices, group)
-    open_question = undecided("the training split", group, audits)
+    open_question = undecided("this data set", group, audits)
     rollouts = pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
     if chosen is not None and isinstance(data, FieldData):
         rollouts = _rollouts(measurement, data, settings, chosen)
