@@ -68,7 +68,10 @@ def environment(tmp_path_factory):
     address.parent.mkdir()
     source = address.parents[1] / "source.py"
     source.write_text("VALUE = 1")
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(address), str(source)])
+    # As the server is started: libraries of linear algebra have no threads of their own.
+    alone = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    words = [sys.executable, "-c", SERVER, str(address), str(source)]
+    process = subprocess.Popen(words, env=alone)
     wait_for(address.exists)
     yield {
         **os.environ,

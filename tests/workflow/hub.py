@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +34,13 @@ class Hub:
         owner, name, _, revision, *rest = path.split("/")
         folder = self.root / kind / owner / name / revision
         return (folder, "/".join(rest)) if folder.is_dir() else None
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that left: commands of the tests share this process's streams."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _answer(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -126,7 +134,7 @@ def _answer(hub: Hub) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def serve(hub: Hub):
     """Serve on a free port of this machine; gives the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _answer(hub))
+    server = _Server(("127.0.0.1", 0), _answer(hub))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
