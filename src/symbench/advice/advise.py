@@ -102,13 +102,25 @@ def advise(
     if not isinstance(input_steps, int) or input_steps < 1:
         raise SymBenchError(f"input_steps={input_steps!r}: a model sees one frame or more.")
     opened = FieldData(folder, input_steps=input_steps, parity=parity, may_differ=may_differ)
-    headers = [header for files in opened.files.values() for header in files]
+    return advise_on_fields(model, opened, group, split=split, physical=physical)
+
+
+def advise_on_fields(
+    model: nn.Module | Callable[[Tensor], Tensor],
+    data: FieldData,
+    group: str | None = None,
+    *,
+    split: str = "valid",
+    physical: bool = False,
+) -> Advice:
+    """The same as `advise` for a folder that is open already."""
+    headers = [header for files in data.files.values() for header in files]
     if not group and not (carried := carried_groups(headers)):
         raise SymmetryError("The grid can carry no group but the trivial one.")
     return advise_on(
-        PhysicalUnits(model, opened) if physical else model,
-        opened,
-        Well(dataset=folder.name or "own", source=str(folder)),
+        PhysicalUnits(model, data) if physical else model,
+        data,
+        Well(dataset=data.directory.name or "own", source=str(data.directory)),
         group or carried[0],
         split=split,
     )
@@ -153,9 +165,9 @@ def advise_on(
     choices = errors.choices(float(averaged.seconds_per_sample.mean()))
     answer, sentence, chosen = verdict(errors, choices, group)
     open_question = undecided("this data set", group, audits)
-    rollouts = pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
+    found: dict[str, np.ndarray] = {}
     if chosen is not None and isinstance(data, FieldData):
-        rollouts = _rollouts(measurement, data, settings, chosen)
+        found = _rollouts(measurement, data, settings, chosen)
     network.train(training)
     return Advice(
         answer,
@@ -163,7 +175,7 @@ def advise_on(
         tuple(_cautions(plain, split, open_question)),
         errors.elements(),
         pd.DataFrame([choice.row() for choice in choices]),
-        rollouts,
+        pd.DataFrame(found, columns=["lead_time", "plain", "averaged", "change"]),
         chosen.name if chosen else "",
         {
             "group": str(symmetry.group),
@@ -237,8 +249,8 @@ def _scores(plain: xr.Dataset, dataset: Dataset) -> list[str]:
 
 def _rollouts(
     measurement: Measurement[V], data: FieldData, settings: EvaluationSettings, chosen: Choice
-) -> pd.DataFrame:
-    """VRMSE along rollouts, plain and averaged at each step over a set."""
+) -> dict[str, np.ndarray]:
+    """VRMSE along rollouts, plain and averaged at each step over a set; empty without any."""
     group = measurement.symmetry.group
     assert isinstance(group, FiniteGroup)
     assert isinstance(measurement.split, FieldSplit)
@@ -249,7 +261,7 @@ def _rollouts(
     with torch.inference_mode():
         plain, averaged = rollouts.run("plain"), rollouts.run("average")
     if "rollout_vrmse" not in plain:
-        return pd.DataFrame(columns=["lead_time", "plain", "averaged", "change"])
+        return {}
     before, after = (
         each.rollout_vrmse.sel(operator=operator).mean(("trajectory", "channel")).values
         for each, operator in ((plain, "plain"), (averaged, "stepwise"))
@@ -257,4 +269,4 @@ def _rollouts(
     with np.errstate(invalid="ignore"):
         change = after / before - 1
     leads = plain.lead_time.values
-    return pd.DataFrame({"lead_time": leads, "plain": before, "averaged": after, "change": change})
+    return {"lead_time": leads, "plain": before, "averaged": after, "change": change}

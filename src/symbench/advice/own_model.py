@@ -17,9 +17,10 @@ from symbench.data.dataset import Split
 from symbench.data.fields.grid_data import FieldData, FieldSplit
 from symbench.errors import CheckpointError, ConfigError, SymBenchError
 from symbench.models.weights import tensors
+from symbench.symmetry.reynolds import WRAPPERS
 
-# What data parallelism, compilers and training loops put before the names of weights.
-_WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")
+# What training loops put before the names of weights, beside `WRAPPERS`.
+_LOOPS = ("model.", "network.")
 
 
 def own_model(
@@ -84,7 +85,7 @@ def load_any_weights(model: nn.Module, path: Path) -> None:
     """
     state = _read(path)
     own = tensors(model)
-    for wrapper in _WRAPPERS * 2:
+    for wrapper in (*WRAPPERS, *_LOOPS) * 2:
         if not own.keys() & state.keys():
             state = {key.removeprefix(wrapper): value for key, value in state.items()}
     try:

@@ -1,7 +1,6 @@
 """Commands for data and networks of the user's own: checks and advice."""
 
 import sys
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,13 @@ from symbench.data.dataset import SPLITS
 from symbench.data.fields.well import MAY_DIFFER
 from symbench.errors import SymBenchError, choose
 
+ParityOption = Annotated[
+    list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
+]
+MayDifferOption = Annotated[
+    list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
+]
+
 
 @app.command("check-data")
 def check_data(
@@ -26,12 +32,8 @@ def check_data(
         Path, typer.Argument(help="Holds train/, valid/ and test/, or data/, or files *.xyz.")
     ],
     stats: Annotated[bool, typer.Option("--stats", help="Make stats.yaml.")] = False,
-    parity: Annotated[
-        list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
-    ] = None,
-    may_differ: Annotated[
-        list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
-    ] = None,
+    parity: ParityOption = None,
+    may_differ: MayDifferOption = None,
 ) -> None:
     """Check data of your own before anything is run: fields in The Well's schema, extended XYZ."""
     from symbench.data.fields.check_data import check_folder
@@ -76,12 +78,8 @@ def advise(
     physical: Annotated[
         bool, typer.Option("--physical", help="Your model takes values in physical units.")
     ] = False,
-    parity: Annotated[
-        list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
-    ] = None,
-    may_differ: Annotated[
-        list[str] | None, typer.Option(help="What files may differ in: box or time_step.")
-    ] = None,
+    parity: ParityOption = None,
+    may_differ: MayDifferOption = None,
     study: Annotated[str | None, typer.Option(help="Study of a trained run.")] = None,
     task: Annotated[str | None, typer.Option(help="Task of a trained run.")] = None,
     treatment: Annotated[
@@ -111,25 +109,14 @@ def advise(
         signs = dict(_sign(each) for each in parity or [])
         arguments = dict(map(_argument, argument or []))
         differ = may_differ or []
-        with warnings.catch_warnings():
-            # What is wrong with the data is said once, below.
-            warnings.simplefilter("ignore")
-            opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
-        found = advice.advise(
-            own_model(model, arguments, weights, opened),
-            data,
-            group,
-            split=split,
-            input_steps=input_steps,
-            parity=signs,
-            may_differ=differ,
-            physical=physical,
-        )
+        opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
+        own = own_model(model, arguments, weights, opened)
+        found = advice.advise_on_fields(own, opened, group, split=split, physical=physical)
     else:
         from symbench import stages
 
-        own = {"--weights": weights, "--argument": argument, "--physical": physical or None}
-        _refuse({**own, "--parity": parity, "--may-differ": may_differ}, "--study")
+        of_own = {"--weights": weights, "--argument": argument, "--physical": physical or None}
+        _refuse({**of_own, "--parity": parity, "--may-differ": may_differ}, "--study")
         configuration = read(config, overrides, [str(study)])
         run = configuration.study(str(study)).run(str(task), model, treatment or "none", seed or 0)
         trained, of_run, _ = stages.trained_model(configuration, run)

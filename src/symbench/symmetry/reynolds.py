@@ -22,7 +22,7 @@ from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
 
 All = Literal["all"]
 # What nn.DataParallel and torch.compile put before the names of weights.
-_WRAPPERS = ("module.", "_orig_mod.")
+WRAPPERS = ("module.", "_orig_mod.")
 
 
 class OrbitMoments(NamedTuple):
@@ -203,7 +203,7 @@ def _take_plain_weights(
     """
     plain = module.model.state_dict() if isinstance(module.model, nn.Module) else {}
     if plain and not any(f"{prefix}model.{key}" in weights for key in plain):
-        saved = [w for w in _WRAPPERS if any(f"{prefix}{w}{key}" in weights for key in plain)]
+        saved = [w for w in WRAPPERS if any(f"{prefix}{w}{key}" in weights for key in plain)]
         start = prefix + (saved[0] if saved else "")
         for key in [key for key in weights if key.startswith(start)]:
             weights[f"{prefix}model.{key.removeprefix(start)}"] = weights.pop(key)
