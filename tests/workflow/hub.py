@@ -31,7 +31,11 @@ class Hub:
         """The folder of a revision, and what follows it in an address."""
         kind = "datasets" if path.startswith("/datasets/") else "models"
         path = path.removeprefix("/datasets").removeprefix("/models").strip("/")
-        owner, name, _, revision, *rest = path.split("/")
+        parts = path.split("/")
+        if len(parts) < 4:
+            # What a client asks beside files, of itself.
+            return None
+        owner, name, _, revision, *rest = parts
         folder = self.root / kind / owner / name / revision
         return (folder, "/".join(rest)) if folder.is_dir() else None
 
