@@ -1,10 +1,13 @@
 """Settings of models and treatments that their code does not take are found before any job."""
 
+import inspect
 import sys
+from importlib import import_module
 
 import pytest
 
 from symbench.config.arguments import check_arguments
+from symbench.config.registry import names
 from symbench.errors import ConfigError
 from tests.config.configs import assert_refused, read
 
@@ -83,11 +86,36 @@ def test_settings_of_another_type(module, name):
         ("segnn", {"layers": 2.5}),
         ("fno", {"modes": "12"}),
         ("unet_convnext", {"stages": -1}),
+        ("unet_convnext", {"blocks_at_neck": 1.5}),
+        ("unet_classic", {"init_features": "8"}),
+        ("tfno_published", {"hidden_channels": True}),
+        ("segnn_potential", {"norm": "no"}),
+        ("segnn_potential", {"layers": 2.5}),
+        ("segnn_property", {"largest_degree": "2"}),
     ],
 )
 def test_settings_of_registered_networks(model, settings):
     with pytest.raises(ConfigError, match="and no number below 0"):
         check_arguments("models", model, settings)
+
+
+@pytest.mark.parametrize("kind", ["models", "treatments"])
+def test_nothing_here_is_silent_about_what_it_takes(kind):
+    for name in names(kind):
+        with pytest.raises(ConfigError, match="'no_such_setting'"):
+            check_arguments(kind, name, {"no_such_setting": 1})
+
+
+@pytest.mark.parametrize("network", ["fno", "tfno", "unet_classic", "unet_convnext"])
+def test_settings_of_the_well_are_those_that_it_takes(network):
+    """With the modes of each axis, which are one setting here."""
+    made = {"fno": "FNO", "tfno": "TFNO", "unet_classic": "UNetClassic"}.get(
+        network, "UNetConvNext"
+    )
+    theirs = inspect.signature(getattr(import_module(f"the_well.benchmark.models.{network}"), made))
+    for name in theirs.parameters:
+        given = True if name == "gradient_checkpointing" else 1
+        check_arguments("models", network, {name.rstrip("123"): given})
 
 
 @pytest.mark.parametrize("name", ["Elsewhere", "Open", "decorated", "later", "absent"])

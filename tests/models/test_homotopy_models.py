@@ -18,10 +18,10 @@ from symbench.models.molecules.potentials import (
     egnn_property,
     schnet_potential,
     schnet_property,
-    segnn_potential,
-    segnn_property,
 )
 from symbench.models.molecules.schnet import SchNet
+from symbench.models.molecules.segnn_potential import segnn_potential
+from symbench.models.molecules.segnn_property import SEGNNProperty
 from symbench.models.points.egnn import EGNN
 from symbench.models.points.egno import EGNO
 from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
@@ -86,7 +86,7 @@ MODELS = {
     "schnet_property": (partial(schnet_property, **PROPERTY, hidden=8, layers=2), leave),
     "egnn_property": (partial(egnn_property, **PROPERTY, hidden=8, layers=2), leave),
     "segnn_property": (
-        partial(segnn_property, **PROPERTY, hidden=8, layers=2, radius=1.5),
+        partial(SEGNNProperty, **PROPERTY, hidden=8, layers=2, radius=1.5),
         leave,
     ),
 }

@@ -71,6 +71,9 @@ def _arguments(module: str, name: str, partly: bool = False) -> Mapping[str, str
 
 def _parameters(module: str, function: ast.FunctionDef, partly: bool) -> Mapping[str, str] | None:
     own, rest = _named(function), function.args.kwarg
+    if rest and isinstance(rest.annotation, ast.Subscript):
+        # `**settings: Unpack[Settings]`, a `TypedDict`.
+        return {**_members(module, ast.unparse(rest.annotation.slice)), **own}
     if partly or not rest:
         return own
     passed_on = _passed_on(module, function.body[-1], rest.arg)
@@ -85,6 +88,21 @@ def _named(function: ast.FunctionDef) -> dict[str, str]:
     }
 
 
+def _members(module: str, name: str) -> Mapping[str, str]:
+    """Names and annotations of a class, and of those before it in its module."""
+    members: dict[str, str] = {}
+    for node in tree(module).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for base in node.bases:
+                members |= _members(module, ast.unparse(base))
+            members |= {
+                ast.unparse(part.target): ast.unparse(part.annotation)
+                for part in node.body
+                if isinstance(part, ast.AnnAssign)
+            }
+    return members
+
+
 def _passed_on(module: str, last: ast.stmt, settings: str) -> Mapping[str, str] | None:
     """What a function takes that ends in `return make(Network, **settings)`: that of both."""
     match last:
@@ -92,7 +110,7 @@ def _passed_on(module: str, last: ast.stmt, settings: str) -> Mapping[str, str] 
             value=ast.Call(
                 func=ast.Name(id=make),
                 args=[ast.Name(id=network)],
-                keywords=[ast.keyword(arg=None, value=ast.Name(id=rest))],
+                keywords=[*_, ast.keyword(arg=None, value=ast.Name(id=rest))],
             )
         ) if rest == settings:
             of_make, of_network = _arguments(module, make, True), _arguments(module, network)

@@ -11,12 +11,42 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
+from typing import TypedDict, Unpack
 
 from torch import Tensor, nn
 
 from symbench.errors import ConfigError
 
 _PACKAGE = "the_well.benchmark.models"
+
+
+class Channels(TypedDict, total=False):
+    """What every network of The Well takes."""
+
+    dim_in: int
+    dim_out: int
+    gradient_checkpointing: bool
+
+
+class OperatorSettings(Channels, total=False):
+    """What the neural operators take besides the grid and the modes."""
+
+    spatial_resolution: Sequence[int]
+    hidden_channels: int
+
+
+class UNetSettings(Channels, total=False):
+    """What the U-Nets take besides the sizes of the grid."""
+
+    n_spatial_dims: int
+    init_features: int
+
+
+class ConvNeXtSettings(UNetSettings, total=False):
+    """What the U-Net of ConvNeXt blocks takes besides the sizes and its stages."""
+
+    blocks_per_stage: int
+    blocks_at_neck: int
 
 
 def _module(name: str) -> ModuleType:
@@ -44,7 +74,7 @@ def _built(network: type, **settings: object) -> nn.Module:
 
 
 def _operator(
-    network: type[nn.Module], n_spatial_dims: int, modes: int, settings: dict[str, object]
+    network: type[nn.Module], n_spatial_dims: int, modes: int, settings: OperatorSettings
 ) -> nn.Module:
     """A neural operator with the same number of Fourier modes along each axis."""
     of_axes = {f"modes{axis + 1}": modes for axis in range(max(2, n_spatial_dims))}
@@ -67,17 +97,21 @@ def _check_sizes(name: str, spatial_resolution: Sequence[int], factor: int) -> N
         )
 
 
-def fno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
+def fno(*, n_spatial_dims: int, modes: int = 16, **settings: Unpack[OperatorSettings]) -> nn.Module:
     """Fourier neural operator."""
     return _operator(_module("fno").FNO, n_spatial_dims, modes, settings)
 
 
-def tfno(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
+def tfno(
+    *, n_spatial_dims: int, modes: int = 16, **settings: Unpack[OperatorSettings]
+) -> nn.Module:
     """Fourier neural operator with Tucker-factorised weights."""
     return _operator(_module("tfno").TFNO, n_spatial_dims, modes, settings)
 
 
-def unet_classic(*, spatial_resolution: Sequence[int], **settings: object) -> nn.Module:
+def unet_classic(
+    *, spatial_resolution: Sequence[int], **settings: Unpack[UNetSettings]
+) -> nn.Module:
     """U-Net with batch normalisation and zero padding; sizes are multiples of 16."""
     _check_sizes("unet_classic", spatial_resolution, 16)
     network = _module("unet_classic").UNetClassic
@@ -85,7 +119,7 @@ def unet_classic(*, spatial_resolution: Sequence[int], **settings: object) -> nn
 
 
 def unet_convnext(
-    *, spatial_resolution: Sequence[int], stages: int = 4, **settings: object
+    *, spatial_resolution: Sequence[int], stages: int = 4, **settings: Unpack[ConvNeXtSettings]
 ) -> nn.Module:
     """U-Net of ConvNeXt blocks with zero padding; sizes are multiples of 2 to the stages."""
     _check_sizes(f"unet_convnext of {stages} stages", spatial_resolution, 2**stages)
@@ -114,11 +148,15 @@ class _Pointwise(nn.Module):
         return projected
 
 
-def fno_published(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
+def fno_published(
+    *, n_spatial_dims: int, modes: int = 16, **settings: Unpack[OperatorSettings]
+) -> nn.Module:
     """The network that the published FNO weights were trained as."""
     return _Pointwise(fno(n_spatial_dims=n_spatial_dims, modes=modes, **settings))
 
 
-def tfno_published(*, n_spatial_dims: int, modes: int = 16, **settings: object) -> nn.Module:
+def tfno_published(
+    *, n_spatial_dims: int, modes: int = 16, **settings: Unpack[OperatorSettings]
+) -> nn.Module:
     """The network that the published TFNO weights were trained as."""
     return _Pointwise(tfno(n_spatial_dims=n_spatial_dims, modes=modes, **settings))

@@ -125,23 +125,18 @@ def _potential(
 
 
 # Settings come from the config: they are checked by the networks that take them.
-_build_potential: Callable[..., Potential] = _potential
+build_potential: Callable[..., Potential] = _potential
 _build_property: Callable[..., Property] = Property
 
 
 def schnet_potential(**settings: object) -> Potential:
     """`schnet_potential`: SchNet with energy and forces."""
-    return _build_potential(SchNet, **settings)
+    return build_potential(SchNet, **settings)
 
 
 def egnn_potential(**settings: object) -> Potential:
     """`egnn_potential`: EGNN with energy and forces."""
-    return _build_potential(EGNNAtoms, **settings)
-
-
-def segnn_potential(**settings: object) -> Potential:
-    """`segnn_potential`: SEGNN with energy and forces."""
-    return _build_potential(_segnn(), **{"norm": False, **settings})
+    return build_potential(EGNNAtoms, **settings)
 
 
 def schnet_property(**settings: object) -> Property:
@@ -152,19 +147,3 @@ def schnet_property(**settings: object) -> Property:
 def egnn_property(**settings: object) -> Property:
     """`egnn_property`: EGNN with one property."""
     return _build_property(EGNNAtoms, **settings)
-
-
-def segnn_property(**settings: object) -> nn.Module:
-    """`segnn_property`: SEGNN with one property; see `SEGNNProperty`."""
-    from symbench.models.molecules.segnn_property import SEGNNProperty
-
-    build: Callable[..., nn.Module] = SEGNNProperty
-    check_settings(build, settings)
-    return build(**settings)
-
-
-def _segnn() -> Callable[..., nn.Module]:
-    """Imported late: e3nn takes two seconds."""
-    from symbench.models.points.segnn import SEGNNAtoms
-
-    return SEGNNAtoms
