@@ -76,15 +76,15 @@ def test_numbers_that_yaml_takes_for_text(tmp_path, text):
     path.write_text(
         "base: smoke\nstudies:\n  group_averaging:\n"
         f"    tasks: {{gray_scott: {{training: {{learning_rate: {text}}}}}}}\n"
-        f"    models: {{fno: {{settings: {{rate: {text}}}}}}}\n"
+        f"    models: {{fno: {{settings: {{spatial_resolution: {text}}}}}}}\n"
     )
     from symbench.config.read import read_configuration
 
     study = read_configuration([path]).study(FIELDS)
     run = study.run(TASK, "tfno", "none", 0)
     assert run.training.learning_rate == 0.001
-    # Nor do settings of models, which are not typed, get text.
-    assert study.settings.models["fno"].settings["rate"] == 0.001
+    # Nor do settings of models of no plain type get text.
+    assert study.settings.models["fno"].settings["spatial_resolution"] == 0.001
 
 
 @pytest.mark.parametrize(

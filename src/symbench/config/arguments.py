@@ -73,7 +73,8 @@ def _parameters(module: str, function: ast.FunctionDef, partly: bool) -> Mapping
     own, rest = _named(function), function.args.kwarg
     if rest and isinstance(rest.annotation, ast.Subscript):
         # `**settings: Unpack[Settings]`, a `TypedDict`.
-        return {**_members(module, ast.unparse(rest.annotation.slice)), **own}
+        members = _members(module, ast.unparse(rest.annotation.slice))
+        return own if partly else None if members is None else {**members, **own}
     if partly or not rest:
         return own
     passed_on = _passed_on(module, function.body[-1], rest.arg)
@@ -88,19 +89,23 @@ def _named(function: ast.FunctionDef) -> dict[str, str]:
     }
 
 
-def _members(module: str, name: str) -> Mapping[str, str]:
-    """Names and annotations of a class, and of those before it in its module."""
-    members: dict[str, str] = {}
+def _members(module: str, name: str) -> Mapping[str, str] | None:
+    """Names and annotations of a `TypedDict` and of those that it extends; None if not found."""
     for node in tree(module).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            for base in node.bases:
-                members |= _members(module, ast.unparse(base))
-            members |= {
-                ast.unparse(part.target): ast.unparse(part.annotation)
-                for part in node.body
-                if isinstance(part, ast.AnnAssign)
-            }
-    return members
+        match node:
+            case ast.ImportFrom(module=str(other), level=0):
+                if any((alias.asname or alias.name) == name for alias in node.names):
+                    return _members(other, name)
+            case ast.ClassDef() if node.name == name:
+                members: dict[str, str] = {}
+                for base in node.bases:
+                    members |= _members(module, ast.unparse(base)) or {}
+                return members | {
+                    ast.unparse(part.target): ast.unparse(part.annotation)
+                    for part in node.body
+                    if isinstance(part, ast.AnnAssign)
+                }
+    return None
 
 
 def _passed_on(module: str, last: ast.stmt, settings: str) -> Mapping[str, str] | None:
