@@ -29,6 +29,7 @@ GRAPHS = "sign_equivariant"
             "figures.0.draw",
             "Unknown figure 'gian'; allowed: circuits, cost, ",
         ),
+        ({"reference_metrics": ["vrmse", "vrsme"]}, "reference_metrics.1", "mean 'vrmse'?"),
         ({"tables": ["circuit_gate"]}, "tables.0", "Did you mean 'circuit_gates'?"),
         ({"runs": [{**RUN, "tasks": ["grey_scott"]}]}, "runs.0.tasks", "mean 'gray_scott'?"),
         ({"runs": [RUN, {**RUN, "tasks": ["z*"]}]}, "runs.1.tasks", "Unknown task 'z*'; allowed"),

@@ -10,7 +10,7 @@ from symbench.config.schema import Claim, Published, Selection
 from symbench.config.study import Study
 from symbench.data.dataset import Dataset
 from symbench.errors import SymBenchError, choose
-from symbench.evaluation.scores import Metric, metrics_of, own_metric
+from symbench.evaluation.scores import Metric, metrics_of, own_metric, tabled
 
 
 def check_claim(claim: Claim, study: Study, everywhere: Everywhere) -> None:
@@ -63,6 +63,23 @@ def check_published(published: Published, study: Study, everywhere: Everywhere) 
         with at(what):
             _check_name(what, name, study, everywhere)
     _check_selection(Selection(metric=published.metric), [published.task], study)
+
+
+def check_reference_metrics(study: Study) -> None:
+    """Check that some task of the study has each metric of its reference tables.
+
+    Raises:
+        ConfigError: for the first that none has, with the nearest name.
+
+    """
+    datasets = _datasets(None, study)
+    if len(datasets) < len(study.settings.tasks):
+        # A task that this size does not describe in full may have it.
+        return
+    known = tabled({name for described in datasets.values() for name in metrics_of(*described)})
+    for number, metric in enumerate(study.settings.reference_metrics):
+        with at(str(number)):
+            choose(metric, known, "metric")
 
 
 def _check_name(key: str, pattern: str, study: Study, everywhere: Everywhere) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from symbench.config import registry
 from symbench.config.arguments import check_arguments
-from symbench.config.claims import check_claim, check_published
+from symbench.config.claims import check_claim, check_published, check_reference_metrics
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at, said
 from symbench.config.patterns import Everywhere, matches, matching
@@ -92,6 +92,8 @@ def build_study(
     for number, known in enumerate(settings.published):
         with at("published", str(number)):
             check_published(known, study, everywhere)
+    with at("reference_metrics"):
+        check_reference_metrics(study)
     with at("tuning"):
         check_tuning(study, everywhere)
     return study

@@ -7,6 +7,7 @@ import xarray as xr
 
 from symbench.evaluation.reading import DIVERGED
 from symbench.evaluation.results import HORIZONS, RunGroup, over_channels, over_defined
+from symbench.evaluation.scores import MADE
 
 SUBSET_DRAWS = 64
 
@@ -103,9 +104,10 @@ def _derived(
         for what in ("mse", "spread")
     )
     unit = group.registry[f"{quantity}_mae"].unit
-    r_squared = 1 - squared / spread
-    yield from _per_seed(group, squared**0.5, evaluation, f"{quantity}_rmse{test_set}", unit=unit)
-    yield from _per_seed(group, r_squared, evaluation, f"{quantity}_r_squared{test_set}")
+    made = ((squared**0.5, unit), (1 - squared / spread, "1"))
+    for name, (values, its_unit) in zip(MADE, made, strict=True):
+        metric = f"{quantity}_{name}{test_set}"
+        yield from _per_seed(group, values, evaluation, metric, unit=its_unit)
 
 
 def _orbit_rows(group: RunGroup) -> Iterator[Row]:

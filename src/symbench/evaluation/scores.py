@@ -4,7 +4,7 @@ A task has the scores of its data set, the same on each further test set, those 
 adds as `package.module:Name`, and what every evaluation measures. Needs no torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +27,17 @@ COMMON = (
     Score("gamma"),
     Score("free_gamma"),
     Score("gamma_over_free_path"),
+)
+# What tables have of a quantity whose mean squared error and spread are scores.
+MADE = ("rmse", "r_squared")
+# What tables have of orbits and rollouts.
+BESIDE = (
+    "mse",
+    "nmse",
+    "orbit_variance",
+    "orbit_distance",
+    "seconds_per_trajectory",
+    "peak_memory",
 )
 
 
@@ -70,6 +81,17 @@ def metrics_of(dataset: Dataset, own: tuple[Metric, ...] = ()) -> dict[str, Scor
         for score in scores
     ]
     return {score.name: score for score in (*scores, *beyond, *COMMON)}
+
+
+def tabled(scores: Collection[str]) -> set[str]:
+    """All metrics that the tables of a task may have: its scores, and what is made from them."""
+    spreads = [name.partition("_spread") for name in scores if "_spread" in name]
+    return {
+        *scores,
+        *(f"{name}_median" for name in scores),
+        *(f"{quantity}_{made}{rest}" for quantity, _, rest in spreads for made in MADE),
+        *BESIDE,
+    }
 
 
 def unit_of(quantity: str, registry: Mapping[str, Score]) -> str:
