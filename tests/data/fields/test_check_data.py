@@ -100,6 +100,24 @@ def test_copies_are_told(root, tmp_path):
         fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
 
 
+@pytest.mark.tried(
+    "The Well's files", "1e20 for a gap, or another unit, in the test split", "warned"
+)
+@pytest.mark.parametrize("gap", [True, False])
+def test_values_unlike_those_of_training_are_told(root, tmp_path, gap):
+    assert not [line for line in check_folder(root).said if line.startswith("unlike")]
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        field = file["t0_fields"]["p"]
+        if gap:
+            field[0, 1, 2, 2] = 1e20
+        else:
+            field[...] = 1e-3 * field[...]
+    said_so = "times as large in test as in train, root mean square: other units"
+    assert said_so in said(root, "unlike: p")
+    with pytest.warns(UserWarning, match=said_so):
+        fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
+
+
 @pytest.mark.tried("The Well's files", "frames that are constant in all trajectories", "right")
 def test_constant_frames_are_no_copies():
     assert digest(np.full((2, 3), 0.5)) is None

@@ -16,12 +16,17 @@ from symbench.data.fields.well_format import (
     read_header,
     read_statistics,
 )
-from symbench.data.fields.well_writer import field_statistics, write_statistics
+from symbench.data.fields.well_writer import (
+    Statistics,
+    field_statistics,
+    unlike_training,
+    write_statistics,
+)
 from symbench.errors import DataError, SymBenchError, SymmetryError
 from symbench.symmetry.grids.isometries import check_grid, named_group
 
 # Statistics that differ by more than this part of a standard deviation are of other data.
-_UNLIKE = 0.1
+_APART = 0.1
 # Names by dimension; the audit decides which of them the data have.
 POINT_GROUPS = {
     1: ("flip",),
@@ -71,7 +76,9 @@ def check_folder(
     said = [*_described(every[0]), *_counted(headers), *_carried(every)]
     if not problems:
         try:
-            said.append(_statistics(folder / STATISTICS, headers, make=statistics))
+            found = {split: field_statistics(files) for split, files in headers.items()}
+            said.append(_statistics(folder / STATISTICS, headers, found, make=statistics))
+            said += [f"unlike: {sentence}" for sentence in unlike_training(found)]
             said += [f"copies: {sentence}" for sentence in copied(headers)]
         except DataError as error:
             problems.append(str(error))
@@ -152,23 +159,27 @@ def _divisor(header: WellFile, axis: str) -> int:
     return next(n for n in range(2, cells + 1) if cells % n == 0)
 
 
-def _statistics(path: Path, headers: Mapping[str, Sequence[WellFile]], *, make: bool) -> str:
-    """Read all values; make stats.yaml, or hold it against the training data.
+def _statistics(
+    path: Path,
+    headers: Mapping[str, Sequence[WellFile]],
+    found: Mapping[str, Statistics],
+    *,
+    make: bool,
+) -> str:
+    """Make stats.yaml, or hold it against the training data.
 
     Raises:
-        DataError: if a value is not finite, or stats.yaml cannot be used or made.
+        DataError: if stats.yaml cannot be used or made.
 
     """
     if make and os.path.lexists(path):
         raise DataError(f"{path} is there already, and is left as it is: move it away first.")
-    if make and "train" not in headers:
-        raise DataError(f"{path} is made from the training data, and train/ holds no file.")
-    made = None
-    for split in reversed(list(headers)):
-        if make and split == "train":
-            write_statistics(path, headers[split])
-            return f"statistics: {path}, made from the training data"
-        made = field_statistics(headers[split])
+    made = found.get("train")
+    if make:
+        if made is None:
+            raise DataError(f"{path} is made from the training data, and train/ holds no file.")
+        write_statistics(path, headers["train"])
+        return f"statistics: {path}, made from the training data"
     if not path.exists():
         return f"statistics: there is no {path}; --stats makes it"
     first = next(iter(headers.values()))[0]
@@ -178,11 +189,11 @@ def _statistics(path: Path, headers: Mapping[str, Sequence[WellFile]], *, make: 
             np.array(read_statistics(path, [field], key, len(first.axes)))
             for key in ("mean", "std")
         )
-        if made and "train" in headers:
+        if made:
             true_mean, true_std = (
                 np.asarray(made[key][field.name], float).reshape(-1) for key in ("mean", "std")
             )
             apart = np.maximum(abs(mean - true_mean), abs(std - true_std))
-            unlike += [field.name] if (apart > _UNLIKE * true_std).any() else []
+            unlike += [field.name] if (apart > _APART * true_std).any() else []
     told = f", not those of the training data here for {', '.join(unlike)}" if unlike else ""
     return f"statistics: {path}{told}"

@@ -32,6 +32,8 @@ STATISTICS = "stats.yaml"
 SplitName = Annotated[str, one_of(SPLITS, "split of The Well")]
 # What the files of a data set need not have in common, if the task says so.
 MAY_DIFFER = ("box", "time_step")
+# Bytes of data whose values are all read right after they are fetched.
+READ_WHOLE = 2**30
 Difference = Annotated[str, one_of(MAY_DIFFER, "difference between files")]
 
 
@@ -111,6 +113,7 @@ class Well(FieldDataset):
             read_statistics,
             refuse_different,
         )
+        from symbench.data.fields.well_writer import field_statistics, unlike_training
 
         statistics, *others = files
         headers = [read_header(path) for path in others]
@@ -119,8 +122,12 @@ class Well(FieldDataset):
             split: [header for header in headers if header.path.parent.name == split]
             for split in self.splits
         }
-        for sentence in copied(by_split):
-            warnings.warn(f"{self.dataset}: {sentence}.", stacklevel=2)
+        told = copied(by_split)
+        if sum(path.stat().st_size for path in others) <= READ_WHOLE:
+            found = {split: field_statistics(files) for split, files in by_split.items()}
+            told += unlike_training(found)
+        for sentence in told:
+            warnings.warn(f"{self.dataset}: {sentence}", stacklevel=2)
         fields = (*headers[0].fields, *headers[0].constant_fields)
         for key in ("mean", "std"):
             read_statistics(statistics, fields, key, len(headers[0].axes))
