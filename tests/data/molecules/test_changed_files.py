@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from symbench.data.arrays import read_arrays
 from symbench.data.dataset import TaskOptions
+from symbench.data.molecules import qm9_pyg
 from symbench.data.molecules.own_configurations import ExtendedXYZ
-from symbench.data.molecules.qm9 import HARTREE, QM9
+from symbench.data.molecules.qm9 import QM9
+from symbench.data.molecules.qm9_files import HARTREE
 from symbench.errors import SymBenchError
 from tests.conftest import fetched
 from tests.data.molecules import test_qm9
@@ -195,7 +197,7 @@ def test_qm9_files(data):
         return changed(draw, text, ("", "<html>"))
 
     changed_file = draw(st.sampled_from(["structures", "table", "list", "archive"]))
-    dataset = QM9(target="u0", samples={"train": 13, "valid": 1, "test": None})
+    dataset = QM9(target="u0", source="pyg", samples={"train": 13, "valid": 1, "test": None})
     with tempfile.TemporaryDirectory() as folder:
         raw = test_qm9.raw_files(
             Path(folder),
@@ -204,12 +206,12 @@ def test_qm9_files(data):
             table=lambda text: maybe("table", IN_TABLE, text),
         )
         if changed_file == "list":
-            path = raw / test_qm9.LEFT_OUT
+            path = raw / qm9_pyg.LEFT_OUT
             # A blank within a number makes another list of as many.
             text = changed(draw, path.read_text(), ("", "<html>"), inserted="#@?x~é")
             path.write_text(text)
         if changed_file == "archive":
-            path = raw / test_qm9.MOLECULES
+            path = raw / qm9_pyg.MOLECULES
             content = path.read_bytes()
             path.write_bytes(content[: draw(st.integers(0, len(content)))])
         found = numbers_after(dataset, Path(folder) / "data", raw)

@@ -8,14 +8,9 @@ import torch
 
 from symbench.data.arrays import read_arrays
 from symbench.data.dataset import TaskOptions
-from symbench.data.molecules.qm9 import (
-    LEFT_OUT,
-    MOLECULES,
-    QM9,
-    TARGETS,
-    UNCONVERGED,
-    read_left_out,
-)
+from symbench.data.molecules.qm9 import QM9
+from symbench.data.molecules.qm9_files import TARGETS
+from symbench.data.molecules.qm9_pyg import LEFT_OUT, MOLECULES, UNCONVERGED, read_left_out
 from symbench.errors import ConfigError, DataError, SymmetryError
 from tests.conftest import fetched
 
@@ -56,7 +51,7 @@ def list_of(numbers):
 
 def test_the_raw_format(tmp_path):
     raw = raw_files(tmp_path, [WATER, AMMONIA] * 6)
-    dataset = QM9(target="homo", samples={"train": 6, "valid": 2, "test": None})
+    dataset = QM9(target="homo", source="pyg", samples={"train": 6, "valid": 2, "test": None})
     folder = fetched(dataset, tmp_path / "data", raw)
     arrays = read_arrays(folder / "molecules.hdf5")
     # Twelve molecules, without the third and the fifth, in electronvolts.
@@ -95,7 +90,7 @@ def test_the_raw_format(tmp_path):
 
 def test_seeds_share_the_published_order_or_have_their_own(tmp_path):
     raw = raw_files(tmp_path, [WATER, AMMONIA] * 6)
-    shared = QM9(target="u0", samples={"train": 6, "valid": 2, "test": None})
+    shared = QM9(target="u0", source="pyg", samples={"train": 6, "valid": 2, "test": None})
     own = shared.model_copy(update={"shuffled": True})
     folder = fetched(shared, tmp_path / "data", raw)
 
@@ -154,11 +149,14 @@ def test_the_list_is_read_with_head_and_foot_or_without(tmp_path):
         ({"checksums": {"qm9.zip": "abc"}}, "checksums.qm9.zip of QM9 is 'abc'"),
         ({"checksums": ["abc"]}, "checksums of QM9 is"),
         ({"seed": -1}, "seed of QM9 is -1"),
+        ({"source": "qm9pak"}, "Did you mean 'qm9pack'"),
+        ({"source": "qm9.csv"}, r"Unknown source of QM9 that is no \.hdf5 file"),
+        ({"source": "qm9pack", "checksums": {"qm9.zip": "0" * 64}}, "of the source 'pyg'"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ConfigError, match=message):
-        QM9(**{"target": "u0", "samples": ONE_EACH, **settings})
+        QM9(**{"target": "u0", "samples": ONE_EACH, "source": "pyg", **settings})
 
 
 @pytest.mark.tried(KIND, "QM9 with an element that no training molecule has", "refused")
@@ -170,7 +168,7 @@ def test_an_element_that_is_not_in_training(tmp_path, shuffled):
     refused = {True: [], False: []}
     for seed in range(20):
         samples = {"train": 5, "valid": 1, "test": None}
-        dataset = QM9(target="u0", samples=samples, seed=seed, shuffled=shuffled)
+        dataset = QM9(target="u0", source="pyg", samples=samples, seed=seed, shuffled=shuffled)
         known = 1 in dataset._rows(10, 0)["train"]
         try:
             dataset.open(fetched(dataset, tmp_path / f"data{seed}", raw), TaskOptions(), 0)
@@ -183,7 +181,7 @@ def test_an_element_that_is_not_in_training(tmp_path, shuffled):
 
 @pytest.mark.tried(KIND, "QM9's files cut, or with wrong columns", "refused")
 def test_bad_files_are_named(tmp_path):
-    dataset = QM9(target="u0", samples=ONE_EACH)
+    dataset = QM9(target="u0", source="pyg", samples=ONE_EACH)
     cases = [
         ({"structures": lambda text: text[: len(text) // 2]}, "damaged at molecule 5"),
         (
@@ -206,8 +204,9 @@ def test_bad_files_are_named(tmp_path):
         with pytest.raises(DataError, match=message):
             fetched(dataset, tmp_path / "out", raw)
     raw = raw_files(tmp_path, [WATER] * 9)
+    too_many = dataset.model_copy(update={"samples": {"train": 5, "valid": 1, "test": 2}})
     with pytest.raises(DataError, match=r"5 \+ 1 \+ 2 molecules are asked, of 7"):
-        fetched(QM9(target="u0", samples={"train": 5, "valid": 1, "test": 2}), tmp_path / "o", raw)
+        fetched(too_many, tmp_path / "o", raw)
     (raw / MOLECULES).write_bytes(b"PK")
     with pytest.raises(DataError, match=r"holds no gdb9\.sdf"):
         fetched(dataset, tmp_path / "out", raw)

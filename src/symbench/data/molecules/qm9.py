@@ -1,15 +1,12 @@
 """QM9: properties of 130,831 small molecules (Ramakrishnan et al., Scientific Data 1, 140022).
 
-The raw files are those that PyG's QM9 reads: structures as SDF, properties as CSV, and the list of
-3,054 molecules whose geometry did not converge, which are left out as usual.
+The 3,054 molecules whose geometry did not converge are left out as usual. Molecules stand in the
+order of QM9, whatever they are read from: splits are the same ones.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -20,40 +17,29 @@ from pydantic import Field, model_validator
 from symbench.data.arrays import Array, read_arrays, write_files
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
-from symbench.data.molecules.molecule import refuse_coincident
-from symbench.data.parameters import OpenSplits, Whole, one_of
-from symbench.errors import DataError
+from symbench.data.molecules.qm9_files import (
+    ELEMENTS,
+    PARTS,
+    TARGETS,
+    Molecules,
+    find_package,
+    read_file,
+    read_package,
+)
+from symbench.data.molecules.qm9_pyg import LEFT_OUT, MOLECULES, URLS, read_pyg
+from symbench.data.parameters import OpenSplits, Text, Whole, one_of
+from symbench.errors import DataError, choose
 from symbench.symmetry.group_names import check_rotations
 
 if TYPE_CHECKING:
     from symbench.data.molecules.properties import PropertyData
     from symbench.data.raw_files import RawFiles
 
-HARTREE = 27.211386245988  # eV
-# Name in the raw table: factor to our unit, unit. The order is PyG's.
-TARGETS: dict[str, tuple[float, str]] = {
-    "mu": (1.0, "D"),
-    "alpha": (1.0, "bohr³"),
-    "homo": (HARTREE, "eV"),
-    "lumo": (HARTREE, "eV"),
-    "gap": (HARTREE, "eV"),
-    "r2": (1.0, "bohr²"),
-    "zpve": (HARTREE, "eV"),
-    "u0": (HARTREE, "eV"),
-    "u298": (HARTREE, "eV"),
-    "h298": (HARTREE, "eV"),
-    "g298": (HARTREE, "eV"),
-    "cv": (1.0, "cal/(mol K)"),
+SOURCES = {
+    "qm9pack": "QM9 (Ramakrishnan et al. 2014), by the package qm9pack 1.0.3",
+    "pyg": "QM9 (Ramakrishnan et al. 2014), raw files as read by PyG",
 }
-ELEMENTS = ("H", "C", "N", "O", "F")
-MOLECULES = "qm9.zip"
-LEFT_OUT = "3195404"
-UNCONVERGED = 3054
-_NUMBERED = re.compile(r"\s*(\d+)\s")
-URLS = {
-    MOLECULES: "https://deepchemdata.s3-us-west-1.amazonaws.com/datasets/molnet_publish/qm9.zip",
-    LEFT_OUT: "https://ndownloader.figshare.com/files/3195404",
-}
+HDF5 = ".hdf5"
 
 
 class QM9(Dataset):
@@ -72,10 +58,16 @@ class QM9(Dataset):
         False,
         description="whether networks and losses count in mean absolute deviations from the mean",
     )
+    source: Text = Field(
+        "qm9pack",
+        description="`qm9pack`, the package, installed (`symbench[data]`) or its wheel among the "
+        "raw files; `pyg`, the files that PyG reads, downloaded; or the name of an HDF5 file with "
+        "a part of QM9, such as qm9_8000.hdf5",
+    )
     checksums: dict[
         Annotated[str, one_of(URLS, "file in checksums of QM9")],
         Annotated[str, Field(pattern="^[0-9a-f]{64}$")],
-    ] = Field({}, description="sha256 of raw files, where they are known")
+    ] = Field({}, description="sha256 of the files of `pyg`, where they are known")
     seed: Whole = Field(0, lt=2**32, description="of the order")
 
     @model_validator(mode="after")
@@ -84,6 +76,19 @@ class QM9(Dataset):
             if self.samples[split] is None:
                 raise ValueError(f"samples.{split} is None; the test split alone may be the rest")
         return self
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if not self.source.endswith(HDF5):
+            choose(self.source, SOURCES, f"source of QM9 that is no {HDF5} file")
+        if self.checksums and self.source != "pyg":
+            raise ValueError("checksums are of the files of the source 'pyg'")
+        return self
+
+    @property
+    def raw_files_needed(self) -> tuple[str, ...]:
+        """The HDF5 file, where it is the source."""
+        return (self.source,) if self.source.endswith(HDF5) else ()
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -105,32 +110,29 @@ class QM9(Dataset):
         return PropertyData(arrays, self.target, rows, self.standardised)
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
-        """Read or download the raw files and write all molecules."""
-        found = raw_files.find_or_download(URLS, self.checksums, directory / "raw_files")
-        molecules, titles = read_structures(found[MOLECULES])
-        table, names = _read_table(found[MOLECULES])
-        left_out = read_left_out(found[LEFT_OUT])
-        if len(titles) != len(names):
-            raise DataError(
-                f"{found[MOLECULES]} holds {len(titles)} structures, but properties of "
-                f"{len(names)} molecules."
-            )
-        if apart := [pair for pair in zip(titles, names, strict=True) if pair[0] != pair[1]]:
-            raise DataError(
-                f"{found[MOLECULES]}: the structure {apart[0][0]} stands where the properties are "
-                f"of {apart[0][1]}: files of one edition have both in one order."
-            )
+        """Read all molecules of the source, and write them with the target."""
+        molecules = self._read(directory, raw_files)
+        rows = self._rows(len(molecules.nodes), 0)
         factor, unit = TARGETS[self.target]
-        kept = np.setdiff1d(np.arange(len(molecules)), left_out)
-        rows = self._rows(len(kept), 0)
-        arrays = _flat([molecules[k] for k in kept], factor * table[self.target][kept])
-        place = f"{found[MOLECULES]}: gdb9.sdf"
-        refuse_coincident(arrays["positions"], arrays["nodes"], place, kept + 1)
+        arrays = {
+            "positions": molecules.positions,
+            "scalars": np.eye(len(ELEMENTS), dtype=np.uint8)[molecules.elements],
+            "nodes": molecules.nodes,
+            "targets": factor * molecules.targets[self.target],
+        }
         if not self.shuffled:
             _refuse_unseen(arrays, rows)
-        source = "QM9 (Ramakrishnan et al. 2014), raw files as read by PyG"
+        source = SOURCES.get(self.source, f"QM9 (Ramakrishnan et al. 2014), {self.source}")
         files = write_files(directory, {"molecules": arrays})
         return Manifest(source, "CC0-1.0", {**self.model_dump(), "unit": unit}, files)
+
+    def _read(self, directory: Path, raw_files: RawFiles) -> Molecules:
+        if self.source == "qm9pack":
+            return read_package(find_package(raw_files), PARTS)
+        if self.source == "pyg":
+            found = raw_files.find_or_download(URLS, self.checksums, directory / "raw_files")
+            return read_pyg(found[MOLECULES], found[LEFT_OUT])
+        return read_file(raw_files.need(self.source, "it was converted from the package qm9pack"))
 
     def _rows(self, count: int, seed: int) -> dict[str, Array]:
         """The molecules of each split, of so many."""
@@ -160,104 +162,3 @@ def _refuse_unseen(arrays: Mapping[str, Array], rows: Mapping[str, Array]) -> No
                 f"QM9: molecules of {split} hold {names}, and none of the {len(rows['train'])} of "
                 "training does: take more samples.train, or another seed."
             )
-
-
-def read_structures(archive: Path) -> tuple[list[tuple[Array, Array]], list[str]]:
-    """Element numbers (atom,), into `ELEMENTS`, and positions (atom, axis) in Å of each molecule.
-
-    And the titles of all molecules, such as gdb_1.
-
-    Raises:
-        DataError: if the archive holds no gdb9.sdf, or a truncated one.
-
-    """
-    lines = _member(archive, "gdb9.sdf").decode(errors="replace").splitlines()
-    molecules, titles = [], []
-    start = 0
-    try:
-        while start + 3 < len(lines):
-            count, bonds = int(lines[start + 3][:3]), int(lines[start + 3][3:6])
-            atoms = [line.split() for line in lines[start + 4 : start + 4 + count]]
-            if others := {atom[3] for atom in atoms} - set(ELEMENTS):
-                raise ValueError(f"'{others.pop()}' is none of {', '.join(ELEMENTS)}")
-            numbers = np.array([ELEMENTS.index(atom[3]) for atom in atoms])
-            positions = np.array([[float(value) for value in atom[:3]] for atom in atoms])
-            # Bonds and properties follow: atoms that are not counted would stand among them.
-            if count < 1 or not lines[start + 4 + count + bonds].startswith("M  "):
-                raise ValueError(f"{count} atoms and {bonds} bonds are not what it holds")
-            if not np.isfinite(positions).all():
-                raise ValueError("a position is not finite")
-            molecules.append((numbers, positions))
-            titles.append(lines[start].strip())
-            start = lines.index("$$$$", start + 4 + count) + 1
-    except (ValueError, IndexError) as error:
-        raise DataError(
-            f"{archive}: gdb9.sdf is damaged at molecule {len(molecules) + 1}: {error}."
-        ) from None
-    return molecules, titles
-
-
-def _read_table(archive: Path) -> tuple[dict[str, Array], list[str]]:
-    """Values of all molecules by property, in the units of the file, and names of the molecules."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(io.BytesIO(_member(archive, "gdb9.sdf.csv")))
-    except ValueError as error:
-        raise DataError(f"{archive}: gdb9.sdf.csv is no table: {error}.") from None
-    if missing := {"mol_id", *TARGETS} - set(table):
-        raise DataError(f"{archive}: gdb9.sdf.csv has no column {', '.join(sorted(missing))}.")
-    # Pandas numbers the second of two columns of one name.
-    if twice := [name for name in TARGETS if f"{name}.1" in table]:
-        raise DataError(f"{archive}: gdb9.sdf.csv has the column {twice[0]} twice.")
-    values = {}
-    for name in TARGETS:
-        values[name] = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float)
-        if not np.isfinite(values[name]).all():
-            raise DataError(f"{archive}: column {name} of gdb9.sdf.csv holds what is no number.")
-    return values, table["mol_id"].astype(str).to_list()
-
-
-def _member(archive: Path, name: str) -> bytes:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            # Mathematica writes *^ before an exponent.
-            return opened.read(name).replace(b"*^", b"e")
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise DataError(f"{archive} holds no {name}: {error}.") from None
-
-
-def read_left_out(path: Path) -> Array:
-    """Indices, from zero, of the molecules to leave out: the first column of the list's rows.
-
-    Raises:
-        DataError: unless there are 3,054: an empty, cut or foreign file would leave the others in.
-
-    """
-    lines = path.read_text(errors="replace").split("\n")
-    # PyG skips nine lines at the head and two at the foot; other editions have other ones.
-    for rows in (lines[9:-2], _longest_run(lines)):
-        numbers = {int(row[1]) for line in rows if (row := _NUMBERED.match(line))}
-        if len(numbers) == UNCONVERGED and min(numbers) > 0:
-            return np.array(sorted(numbers)) - 1
-    raise DataError(
-        f"{path} is not the list of the {UNCONVERGED:,} molecules to leave out: it holds "
-        f"{len(numbers):,} numbers of molecules."
-    )
-
-
-def _longest_run(lines: list[str]) -> list[str]:
-    """The most lines after each other that begin with a number."""
-    runs = itertools.groupby(lines, key=lambda line: bool(_NUMBERED.match(line)))
-    return max((list(run) for numbered, run in runs if numbered), key=len, default=[])
-
-
-def _flat(molecules: list[tuple[Array, Array]], values: Array) -> dict[str, Array]:
-    """Molecules as flat arrays of nodes, and targets."""
-    numbers = np.concatenate([molecule[0] for molecule in molecules])
-    return {
-        "positions": np.concatenate([molecule[1] for molecule in molecules]),
-        "scalars": np.eye(len(ELEMENTS))[numbers],
-        "nodes": np.array([len(molecule[0]) for molecule in molecules]),
-        "targets": values,
-    }
