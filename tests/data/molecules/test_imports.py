@@ -24,6 +24,7 @@ SLOW = (
         "symbench.data.molecules.acetylacetone",
         "symbench.data.molecules.own_configurations",
         "symbench.data.molecules.qm9",
+        "symbench.data.molecules.rmd17",
         "symbench.data.molecules.potential_surfaces",
         "symbench.data.molecules.molecule",
     ],
