@@ -9,8 +9,11 @@ from symbench.config.schema import Selection
 from symbench.errors import ConfigError, DataError
 from symbench.evaluation.results import RunGroup, run_groups
 from symbench.evaluation.rows import metric_rows
+from symbench.evaluation.violation import errors_by_irrep, subgroups_left, violation, whole_group
 from symbench.files import write_whole
 from symbench.layout import Layout
+from symbench.symmetry.grids.isometries import named_group
+from symbench.symmetry.irreps import irreps
 from tests.evaluation.vectors import VECTORS, a_study, evaluate, write_history
 
 
@@ -93,6 +96,48 @@ def test_rows_hold_scores_orbits_and_cost_with_units(groups):
     assert kept["subset4"] == pytest.approx(kept["subgroup2_order4"])
     assert kept["subset1"] > kept["subset2"] > kept["subset4"]
     assert not table.duplicated(["evaluation", "metric", "seed", "field", "lead_time"]).any()
+
+
+def test_squared_errors_over_the_orbit_by_irrep(groups):
+    """The trivial irrep has the error of the average, the others the orbit variance."""
+    group = groups["network"]
+    found = {irrep.name: values for irrep, values in errors_by_irrep(group)}
+    assert list(found) == ["trivial", "1a", "2a"]
+    errors = group.squared_errors()
+    np.testing.assert_allclose(found["trivial"], errors["averaged"], rtol=1e-9)
+    np.testing.assert_allclose(found["1a"] + found["2a"], errors["orbit_variance"], rtol=1e-9)
+    # The bias (0.5, -0.25), moved back, is a vector; nothing else of the network is one.
+    np.testing.assert_allclose(found["2a"], (0.5**2 + 0.25**2) / 2 / 4, rtol=1e-5)
+    table = pd.DataFrame(metric_rows(group)).set_index(["evaluation", "metric", "seed"]).value
+    assert table["irrep(2a)", "orbit_error", 0] == pytest.approx(found["2a"][0].mean())
+
+
+def test_the_violation_has_an_interval_over_samples(groups):
+    found = violation(groups["network"], "plain")
+    low, high = found.interval("this network")
+    assert low < found.value < high
+    assert found.seeds == 2
+    # Rounding of single precision, which an average over the whole group leaves.
+    assert violation(groups["network"], "average").value < 1e-5
+    assert violation(groups["network"], "frame") is None
+
+
+def test_a_part_of_a_group_has_no_irreps(layout):
+    study = a_study(evaluation={"batch_size": 5, "elements": 2})
+    evaluate(study, layout)
+    group = run_groups(study, layout)[0][0]
+    assert whole_group(group) is None
+    assert errors_by_irrep(group) == []
+
+
+def test_subgroups_that_leave_a_part_are_named():
+    group = named_group("D4", 2)
+    left = {irrep.name: subgroups_left(irrep, group) for irrep in irreps(group)}
+    # Mulliken's A2, B1, B2 and E.
+    assert left["1a"] == "C4"
+    assert left["1b"] == "flips"
+    assert left["1c"] == "C2"
+    assert left["2a"] == "flip_x, flip_y"
 
 
 def test_runs_that_are_not_there_are_listed_and_left_out(layout):

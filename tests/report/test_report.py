@@ -1,11 +1,13 @@
 """The report is built from what is there, and says what is not."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from symbench.comparison import compare_study
 from symbench.config.read import Configuration
 from symbench.config.study import Study
 from symbench.data.manifest import Manifest, write_manifest
@@ -17,6 +19,7 @@ from symbench.report.build import build, section
 from symbench.report.claims import interval, judged_claims, needed_units
 from symbench.report.run import command
 from symbench.report.tables import spread, tables
+from tests.evaluation import vectors
 from tests.figures import studies
 
 UNSAFE = "<script>alert(1)</script>"
@@ -159,6 +162,26 @@ def test_missing_runs_are_named(tmp_path):
     results.layout.evaluation("made", *run.key, "plain", run.seed).unlink()
     lacking = section(StudyResults(results.study, results.layout)).lacking
     assert lacking[0] == "1 of 4 runs have no evaluations: points/first/none/seed0."
+
+
+def test_violations_stand_beside_errors(tmp_path):
+    layout = Layout(tmp_path / "data", tmp_path / "results")
+    study = vectors.a_study()
+    vectors.evaluate(study, layout)
+    compare_study(study, layout)
+    found = tables(StudyResults(study, layout))
+    matrix = next(iter(found.values()))
+    gains = found["Averaging at evaluation: change of the score with its 95 % interval"]
+    for table in (matrix, gains):
+        # The first network is not equivariant, the second is exactly so.
+        assert re.fullmatch(r"0\.\d+ \[0\.\d+, 0\.\d+\]", table["violation, plain"][0])
+        assert float(table["violation, plain"][1].split()[0]) < 1e-5
+    (by_irreps,) = (table for title, table in found.items() if "by irreps" in title)
+    shares = by_irreps.iloc[0]
+    assert list(by_irreps)[3:] == ["trivial", "1a, left by C2", "2a"]
+    assert sum(float(shares[name].split()[0]) for name in list(by_irreps)[3:]) == pytest.approx(
+        100, abs=0.5
+    )
 
 
 def test_what_diverged_is_counted(tmp_path):

@@ -9,11 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from symbench.config.schema import Population
-from symbench.data.fields.check_data import POINT_GROUPS
 from symbench.evaluation.orbits import MOST_ELEMENTS_OF_LATTICE
+from symbench.evaluation.violation import names_of_subgroups
 from symbench.statistics import COVERAGE, Estimate, mean, ratio, relative_change
 from symbench.symmetry.audit import ElementAudit, Verdict
-from symbench.symmetry.grids.isometries import GridGroup, named_group
 from symbench.symmetry.grids.isometry import GridIsometry
 from symbench.symmetry.groups import FiniteGroup, Group
 
@@ -166,14 +165,3 @@ class OrbitErrors:
         if Verdict.BROKEN in verdicts:
             return "broken"
         return "undecided" if Verdict.UNDECIDED in verdicts or not verdicts else "holds"
-
-
-def names_of_subgroups(group: GridGroup) -> dict[frozenset[int], str]:
-    """Names of those subgroups that have one, by indices of their elements."""
-    dimension = group.elements[0].dimension
-    found = {frozenset(range(group.order)): group.name}
-    for name in POINT_GROUPS[dimension]:
-        members = named_group(name, dimension).elements
-        if set(members) <= set(group.elements):
-            found.setdefault(frozenset(map(group.index, members)), name)
-    return found

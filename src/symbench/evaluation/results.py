@@ -22,7 +22,7 @@ from symbench.evaluation.reading import (
 from symbench.evaluation.scores import metrics_of, own_metric
 from symbench.layout import Layout
 from symbench.statistics import Estimate, mean, ratio, root
-from symbench.symmetry.grids.isometries import named_group
+from symbench.symmetry.grids.isometries import GridGroup, named_group
 
 Array = np.ndarray
 
@@ -305,6 +305,14 @@ def over_defined(values: xr.DataArray) -> xr.DataArray:
     return mean.dropna(samples[0], how="all") if samples and mean.notnull().any() else mean
 
 
+def grid_group(name: str, element: str) -> GridGroup | None:
+    """A group of the axes of an element such as "x,y"; None if there is none of this name."""
+    try:
+        return named_group(name, element.count(",") + 1)
+    except SymmetryError:
+        return None
+
+
 def _vrmse_of_subgroup(dataset: xr.Dataset, subgroup: str) -> xr.DataArray | None:
     """VRMSE of the average over a part of the group, (seed, sample, channel), from the Gram matrix.
 
@@ -313,9 +321,8 @@ def _vrmse_of_subgroup(dataset: xr.Dataset, subgroup: str) -> xr.DataArray | Non
     if "error_gram" not in dataset or "variance" not in dataset:
         return None
     names = [str(name) for name in dataset.element.values]
-    try:
-        part = named_group(subgroup, names[0].count(",") + 1)
-    except SymmetryError:
+    part = grid_group(subgroup, names[0])
+    if part is None:
         return None
     members = [str(element) for element in part.elements]
     if not set(members) <= set(names):

@@ -8,6 +8,7 @@ import xarray as xr
 from symbench.evaluation.reading import DIVERGED
 from symbench.evaluation.results import HORIZONS, RunGroup, over_channels, over_defined
 from symbench.evaluation.scores import MADE
+from symbench.evaluation.violation import errors_by_irrep
 
 SUBSET_DRAWS = 64
 
@@ -111,7 +112,7 @@ def _derived(
 
 
 def _orbit_rows(group: RunGroup) -> Iterator[Row]:
-    """Orbit means, elements, subsets, subgroups, and the decomposition of squared errors (P4)."""
+    """Orbit means, elements, subsets, subgroups, irreps, and parts of squared errors (P4)."""
     dataset = group.open("average")
     if "error_gram" not in dataset:
         return
@@ -136,6 +137,10 @@ def _orbit_rows(group: RunGroup) -> Iterator[Row]:
         evaluation = "plain" if name == "plain" else "average"
         for seed, values in zip(group.seeds, errors, strict=True):
             yield _row(group, seed, evaluation, metric, values.mean(), unit=unit)
+    for irrep, errors in errors_by_irrep(group):
+        for seed, values in zip(group.seeds, errors, strict=True):
+            name = f"irrep({irrep.name})"
+            yield _row(group, seed, name, "orbit_error", values.mean(), unit=unit)
     squares = group.equivariance_errors()
     if squares is not None and "equivariance_error" not in dataset:
         error = squares.mean("sample", skipna=False) ** 0.5

@@ -36,6 +36,7 @@ BESIDE = (
     "nmse",
     "orbit_variance",
     "orbit_distance",
+    "orbit_error",
     "seconds_per_trajectory",
     "peak_memory",
 )

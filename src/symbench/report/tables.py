@@ -12,6 +12,7 @@ from symbench.figures.results import StudyResults, score
 from symbench.files import refuse_damaged
 from symbench.report.claims import interval
 from symbench.report.run import read_record
+from symbench.report.violations import irrep_tables, violations
 from symbench.statistics import relative_change
 
 # Lead times and operators of the table of rollouts.
@@ -32,6 +33,7 @@ def tables(results: StudyResults) -> dict[str, pd.DataFrame]:
         "deviation over seeds, and what it cost": _matrix_table(results),
         "Ours and published": _published_table(results),
         "Averaging at evaluation: change of the score with its 95 % interval": _gain_table(results),
+        **irrep_tables(results),
         "Rollouts: VRMSE in the windows of The Well, medians over trajectories": _rollout_table(
             results
         ),
@@ -55,10 +57,8 @@ def _matrix_table(results: StudyResults) -> pd.DataFrame:
         for evaluation in group.evaluations:
             values = results.per_seed(group, evaluation, group.score.name)
             row[evaluation] = spread(values)
+        row |= violations(group)
         for evaluation in group.evaluations:
-            error = results.value(group, evaluation, "equivariance_error")
-            if not math.isnan(error):
-                row[f"equivariance error, {evaluation}"] = f"{error:.1e}"
             seconds = results.value(group, evaluation, "seconds_per_sample")
             row[f"ms, {evaluation}"] = 1e3 * seconds
         rows.append({**row, "training (s)": _training(results, group, "seconds")})
@@ -79,6 +79,7 @@ def _published_table(results: StudyResults) -> pd.DataFrame:
                     "metric": metric,
                     "ours": spread(results.per_seed(group, "plain", metric)),
                     "published": published.value,
+                    "violation": violations(group, "plain").get("violation, plain", ""),
                     "parameters": f"{_training(results, group, 'parameters'):.0f}",
                     "published parameters": ""
                     if published.parameters is None
@@ -138,6 +139,7 @@ def _gain_table(results: StudyResults) -> pd.DataFrame:
                 "averaged": averaged.value,
                 "change %": interval(*percent),
                 "samples improved": _improved(group),
+                **violations(group, "plain", "average"),
             }
         )
     return pd.DataFrame(rows)
@@ -209,7 +211,9 @@ def _rollout_table(results: StudyResults) -> pd.DataFrame:
     order = [(lead, name) for lead in LEADS for name in ROLLOUTS.values()]
     wide = wide[[column for column in order if column in wide.columns]]
     wide.columns = pd.Index([", ".join(column) for column in wide.columns])
-    return wide.reset_index()
+    found = {tuple(_names(group).values()): violations(group, "plain") for group in results.groups}
+    told = [found.get(names, {}).get("violation, plain", "") for names in wide.index]
+    return wide.assign(**{"violation, one step": told}).reset_index()
 
 
 def _diverged_table(results: StudyResults) -> pd.DataFrame:
