@@ -16,8 +16,10 @@ SAMPLES = {"train": 3, "valid": 2, "test": 3}
 SHAPE = np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
 
 
-def configurations(symbols="OHH", count=5, energy="energy", forces="forces", spread=0.1, size=1.0):
-    """Configurations near one shape, as a text; size stretches them."""
+def configurations(
+    symbols="OHH", count=5, energy="energy", forces="forces", spread=0.1, size=1.0, unit=1
+):
+    """Configurations near one shape, as a text; size stretches them, unit multiplies forces."""
     rng = np.random.default_rng(len(symbols) + count)
     text = []
     for number in range(count):
@@ -27,7 +29,9 @@ def configurations(symbols="OHH", count=5, energy="energy", forces="forces", spr
         ]
         for symbol, place in zip(symbols, SHAPE, strict=False):
             x = size * (place + spread * rng.random(3))
-            text.append(" ".join([symbol, *map(repr, map(float, [*x, *rng.normal(size=3)]))]))
+            text.append(
+                " ".join([symbol, *map(repr, map(float, [*x, *unit * rng.normal(size=3)]))])
+            )
     return "\n".join(text) + "\n"
 
 
@@ -75,6 +79,13 @@ def test_copies_are_told(raw, tmp_path):
     lines = (raw / "train.xyz").read_text().splitlines(keepends=True)
     (raw / "hot.xyz").write_text(configurations(count=4) + "".join(lines[5:15]))
     with pytest.warns(UserWarning, match="2 of 6 configurations of hot are copies of ones of tra"):
+        fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)
+
+
+@pytest.mark.tried(KIND, "forces in kcal/mol/Å in a test file, in eV/Å for training", "warned")
+def test_forces_in_another_unit_are_told(raw, tmp_path):
+    (raw / "hot.xyz").write_text(configurations(count=4, unit=23.06))
+    with pytest.warns(UserWarning, match="force is [0-9]+ times as large in hot as in train"):
         fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)
 
 

@@ -16,12 +16,8 @@ from symbench.data.fields.well_format import (
     read_header,
     read_statistics,
 )
-from symbench.data.fields.well_writer import (
-    Statistics,
-    field_statistics,
-    unlike_training,
-    write_statistics,
-)
+from symbench.data.fields.well_writer import Statistics, field_statistics, sizes, write_statistics
+from symbench.data.unlike import unlike_training
 from symbench.errors import DataError, SymBenchError, SymmetryError
 from symbench.symmetry.grids.isometries import check_grid, named_group
 
@@ -78,7 +74,7 @@ def check_folder(
         try:
             found = {split: field_statistics(files) for split, files in headers.items()}
             said.append(_statistics(folder / STATISTICS, headers, found, make=statistics))
-            said += [f"unlike: {sentence}" for sentence in unlike_training(found)]
+            said += [f"unlike: {sentence}" for sentence in unlike_training(sizes(found))]
             said += [f"copies: {sentence}" for sentence in copied(headers)]
         except DataError as error:
             problems.append(str(error))

@@ -113,7 +113,8 @@ class Well(FieldDataset):
             read_statistics,
             refuse_different,
         )
-        from symbench.data.fields.well_writer import field_statistics, unlike_training
+        from symbench.data.fields.well_writer import field_statistics, sizes
+        from symbench.data.unlike import unlike_training
 
         statistics, *others = files
         headers = [read_header(path) for path in others]
@@ -125,7 +126,7 @@ class Well(FieldDataset):
         told = copied(by_split)
         if sum(path.stat().st_size for path in others) <= READ_WHOLE:
             found = {split: field_statistics(files) for split, files in by_split.items()}
-            told += unlike_training(found)
+            told += unlike_training(sizes(found))
         for sentence in told:
             warnings.warn(f"{self.dataset}: {sentence}", stacklevel=2)
         fields = (*headers[0].fields, *headers[0].constant_fields)

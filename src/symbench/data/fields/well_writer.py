@@ -16,8 +16,6 @@ Array = np.ndarray
 # By key of The Well and field: a number, or nested lists of one for each component.
 Statistics = dict[str, dict[str, object]]
 _KEYS = ("mean", "std", "rms")
-# A split whose root mean square is that many times larger or smaller than in training is told.
-_UNLIKE = 10.0
 # Bytes of a field that are read at once.
 _PART = 2**26
 
@@ -141,26 +139,14 @@ def field_statistics(headers: Sequence[WellFile]) -> Statistics:
     return content
 
 
-def unlike_training(found: Mapping[str, Statistics]) -> list[str]:
-    """A sentence on each field whose values in another split are of another size than in training.
-
-    That is how other units look, and numbers that stand for a gap, such as 1e20.
-
-    Args:
-        found: the `field_statistics` of each split.
-
-    """
-    sentences = []
-    for split in found.keys() - {"train"} if "train" in found else ():
-        for name in found["train"]["rms"]:
-            ours, theirs = (np.asarray(found[each]["rms"][name]) for each in (split, "train"))
-            ratio = np.linalg.norm(ours) / max(np.linalg.norm(theirs), np.finfo(float).tiny)
-            if ours.any() and not 1 / _UNLIKE < ratio < _UNLIKE:
-                sentences.append(
-                    f"{name} is {ratio:.2g} times as large in {split} as in train, root mean "
-                    "square: other units, or numbers that stand for gaps?"
-                )
-    return sorted(sentences)
+def sizes(found: Mapping[str, Statistics]) -> dict[str, dict[str, float]]:
+    """Root mean square of each field over its components, from the statistics of each split."""
+    return {
+        split: {
+            name: float(np.linalg.norm(np.asarray(rms))) for name, rms in statistics["rms"].items()
+        }
+        for split, statistics in found.items()
+    }
 
 
 def _parts(header: WellFile, field: Field, trajectory: int) -> Iterator[tuple[Array, int]]:

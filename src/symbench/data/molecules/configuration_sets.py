@@ -13,6 +13,7 @@ from symbench.data.arrays import Array, write_files
 from symbench.data.copies import copies, digest
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.molecules.molecule import as_nodes, refuse_coincident
+from symbench.data.unlike import unlike_training
 from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
 
@@ -113,8 +114,13 @@ def check_sets(sets: Sets, places: Mapping[str, str]) -> None:
                 )
         refuse_coincident(arrays["position"].reshape(-1, 3), np.full(count, len(atoms)), place)
     positions = {name: map(digest, arrays["position"]) for name, arrays in sets.items()}
-    for sentence in copies(positions, "configurations"):
-        warnings.warn(f"{places['train']}: {sentence}.", stacklevel=2)
+    forces = {
+        name: {"force": float(np.sqrt(np.mean(arrays["force"] ** 2)))}
+        for name, arrays in sets.items()
+        if "force" in arrays
+    }
+    for sentence in (*copies(positions, "configurations"), *unlike_training(forces)):
+        warnings.warn(f"{places['train']}: {sentence}", stacklevel=2)
     if not sets["train"]["force"].any():
         raise DataError(f"{places['train']}: all forces are zero, and nothing can be learnt.")
 
