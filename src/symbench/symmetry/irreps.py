@@ -117,6 +117,6 @@ def parts(gram: Array, of: Sequence[Irrep]) -> Array:
         of: all irreps of the group.
 
     """
-    projectors = np.stack([irrep.projector for irrep in of])
-    found: Array = np.einsum("...gh,igh->...i", gram, projectors) / gram.shape[-1]
+    projectors = np.stack([irrep.projector.ravel() for irrep in of])
+    found: Array = gram.reshape(*gram.shape[:-2], -1) @ projectors.T / gram.shape[-1]
     return found
