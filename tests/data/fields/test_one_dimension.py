@@ -11,7 +11,7 @@ from torch import nn
 from symbench.config.registry import resolve
 from symbench.config.settings import EvaluationSettings, TrainingSettings
 from symbench.data.dataset import TaskOptions
-from symbench.data.fields import published_burgers
+from symbench.data.fields import neuraloperator_file
 from symbench.data.fields.grid_data import FieldData
 from symbench.data.fields.published_burgers import PublishedBurgers
 from symbench.data.fields.well import Well
@@ -191,11 +191,11 @@ def test_rollouts_hold_to_the_batch_size(waves):
 def raw(tmp_path, monkeypatch):
     """A small file in the layout of the published one, which is not downloaded."""
     solutions = np.random.default_rng(0).normal(size=(7, 17, 16)).astype(np.float32)
-    path = tmp_path / "raw" / published_burgers.FILE
+    path = tmp_path / "raw" / neuraloperator_file.FILE
     path.parent.mkdir()
     with h5py.File(path, "w") as file:
         file["burgers_1d/solution"] = solutions
-    monkeypatch.setattr(published_burgers, "SHA256", sha256(path))
+    monkeypatch.setattr(neuraloperator_file, "SHA256", sha256(path))
     return path, solutions
 
 
@@ -222,6 +222,6 @@ def test_published_burgers_refuses_other_files(raw, tmp_path, monkeypatch):
     dataset = PublishedBurgers(trajectories={"train": 9, "valid": 1, "test": 2})
     with pytest.raises(DataError, match="holds 7 trajectories, not 12"):
         fetched(dataset, tmp_path / "data", path.parent)
-    monkeypatch.setattr(published_burgers, "SHA256", "0" * 64)
+    monkeypatch.setattr(neuraloperator_file, "SHA256", "0" * 64)
     with pytest.raises(DataError, match=r"darcy_small.hdf5 is not the file of neuraloperator"):
         fetched(dataset, tmp_path / "data", path.parent)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from symbench.data.batch import Batch
-from symbench.data.dataset import SPLITS, Data, Dataset, Split
+from symbench.data.dataset import SPLITS, Data, Dataset
 from symbench.data.fields.audit_sample import audit_sample
-from symbench.data.fields.metrics import mean_squared_error, target_variance
+from symbench.data.fields.grid_split import GridSplit
 from symbench.data.fields.normalisation import read_normalizer
 from symbench.data.fields.well_format import (
     WellFile,
@@ -175,7 +175,7 @@ def _by_split(directory: Path) -> dict[str, list[Path]]:
     return splits
 
 
-class FieldSplit(Split[Tensor]):
+class FieldSplit(GridSplit):
     """The trajectories of one split; a sample is input_steps frames and the next one."""
 
     def __init__(
@@ -185,8 +185,8 @@ class FieldSplit(Split[Tensor]):
 
         Raises `DataError` if a trajectory has too few frames.
         """
+        super().__init__(data.normalizer, data.channel_names)
         self.data = data
-        self.quantities = tuple(data.channel_names)
         self.sources = [(h, t) for h in headers for t in range(h.trajectories)][:most]
         self.steps = [header.steps for header, _ in self.sources]
         size = 4 * sum(self.steps) * data.channels * int(np.prod(headers[0].shape))
@@ -240,47 +240,13 @@ class FieldSplit(Split[Tensor]):
         inputs = torch.stack([self._input(frames[:-1], t) for frames, t in spans])
         return Batch(inputs, torch.stack([frames[-1] for frames, _ in spans]), len(rows))
 
-    def loss(self, prediction: Tensor, batch: Batch[Tensor]) -> Tensor:
-        """Mean squared error of normalised fields, the protocol of The Well.
-
-        Raises `DataError` for predictions of another shape than the targets.
-        """
-        if prediction.shape != batch.targets.shape:
-            raise DataError(
-                f"The network gives predictions of shape {tuple(prediction.shape)} for targets of "
-                f"shape {tuple(batch.targets.shape)} (sample, channel, cells along each axis)."
-            )
-        return nn.functional.mse_loss(prediction, batch.targets)
-
-    def scores(self, prediction: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """VRMSE, and squared errors in physical units, each of shape (sample, channel)."""
-        squares = mean_squared_error(prediction, batch.targets)
-        return {
-            "vrmse": (squares / target_variance(batch.targets)).sqrt(),
-            "mse": self._physical(squares),
-        }
-
-    def values_of(self, outputs: Tensor, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """Each component in physical units, in double precision, shape (sample, cell)."""
-        physical = self.data.normalizer.denormalize(outputs.double()).flatten(2)
-        return dict(zip(self.quantities, physical.unbind(1), strict=True))
-
-    def variance_of_targets(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
-        """The denominators of VRMSE squared by component, (sample,); NaN of constant targets."""
-        variances = self._physical(target_variance(batch.targets))
-        return dict(zip(self.quantities, variances.unbind(1), strict=True))
-
-    def _physical(self, squares: Tensor) -> Tensor:
-        """Squares of normalised values, (sample, channel), in physical units."""
-        return squares * squares.new_tensor(self.data.normalizer.std) ** 2
-
     @property
     def scales(self) -> dict[str, float]:
         """Variance over the training data by component; components of one field share theirs.
 
         NaN of constant fields.
         """
-        stds = self.data.normalizer.std
+        stds = self.normalizer.std
         scales: dict[str, float] = {}
         for field in self.data.header.fields:
             names = field.component_names(self.data.dimension)
@@ -320,7 +286,7 @@ class FieldSplit(Split[Tensor]):
         self, values: np.ndarray, header: WellFile, normalizer: Normalizer | None = None
     ) -> Tensor:
         # In double precision: a mean may be much larger than what varies about it.
-        chosen = normalizer or self.data.normalizer
+        chosen = normalizer or self.normalizer
         frames = chosen.normalize(torch.from_numpy(values).double()).float()
         largest = float(frames.abs().max())
         if not math.isfinite(largest):

@@ -2,7 +2,8 @@
 
 The kernels of an equivariant convolution are the Reynolds average of free kernels, for any group of
 grid isometries without shifts and any fields; hidden features are functions on the group (Cohen and
-Welling, arXiv 1602.07576). Grids are taken as periodic.
+Welling, arXiv 1602.07576). Grids are periodic, or there are zeros beyond their edges, by which a
+network knows where the boundary is.
 """
 
 from itertools import pairwise
@@ -49,7 +50,15 @@ class ReynoldsConvolution(nn.Module):
     index: Tensor
     sign: Tensor
 
-    def __init__(self, group: GridGroup, into: Tensor, out: Tensor, size: int, bias: bool) -> None:
+    def __init__(
+        self,
+        group: GridGroup,
+        into: Tensor,
+        out: Tensor,
+        size: int,
+        bias: bool,
+        periodic: bool = True,
+    ) -> None:
         """Tabulate how each element moves the entries of a kernel.
 
         Args:
@@ -58,9 +67,11 @@ class ReynoldsConvolution(nn.Module):
             out: of the output channels.
             size: odd width of the kernel.
             bias: one number for each orbit of output channels; for permutations only.
+            periodic: whether the grid is; else there are zeros beyond its edges.
 
         """
         super().__init__()
+        self.periodic = periodic
         dimension = group.elements[0].dimension
         shape = (out.shape[1], into.shape[1], *[size] * dimension)
         self.shape = shape
@@ -81,27 +92,34 @@ class ReynoldsConvolution(nn.Module):
         self.orbit = group.order
         self.bias = nn.Parameter(torch.zeros(shape[0] // group.order)) if bias else None
 
+    def kernel(self) -> Tensor:
+        """The average over the group, shape (output channel, input channel, *space)."""
+        return (self.weight[self.index] * self.sign).mean(dim=0).reshape(self.shape)
+
     def forward(self, values: Tensor) -> Tensor:
         """Values of shape (sample, channel, *space)."""
-        kernel = (self.weight[self.index] * self.sign).mean(dim=0).reshape(self.shape)
-        out = periodic_convolution(values, kernel)
+        out = same_convolution(values, self.kernel(), self.periodic)
         if self.bias is None:
             return out
         bias = self.bias.repeat_interleave(self.orbit)
         return out + bias.reshape(-1, *[1] * (values.ndim - 2))
 
 
-def periodic_convolution(values: Tensor, kernel: Tensor) -> Tensor:
-    """Convolution that keeps the size of a periodic grid."""
+def same_convolution(values: Tensor, kernel: Tensor, periodic: bool) -> Tensor:
+    """Convolution that keeps the size of a grid; zeros lie beyond one that is not periodic."""
     dimension = values.ndim - 2
     width = kernel.shape[-1] // 2
-    padded = nn.functional.pad(values, [width] * 2 * dimension, mode="circular")
+    mode = "circular" if periodic else "constant"
+    padded = nn.functional.pad(values, [width] * 2 * dimension, mode=mode)
     convolve = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[dimension - 1]
     return convolve(padded, kernel)
 
 
 class GroupConvolutions(nn.Module):
-    """`group_convolution`: group convolutions from frames to the change of the last frame."""
+    """`group_convolution`: group convolutions from frames to the change of the last frame.
+
+    Where other fields are predicted than are given, to those fields.
+    """
 
     def __init__(
         self,
@@ -114,19 +132,21 @@ class GroupConvolutions(nn.Module):
         layers: int = 4,
         size: int = 5,
         free: bool = True,
+        periodic: bool = True,
     ) -> None:
         """Set the network.
 
         Args:
             symmetry: of the task; the group of the architecture.
-            dim_in: channels of all frames.
-            dim_out: channels of one frame.
+            dim_in: channels of all frames that are given.
+            dim_out: channels of the frame that is predicted.
             n_spatial_dims: dimension of space.
             spatial_resolution: cells along each axis.
             width: functions on the group in each hidden layer.
             layers: hidden convolutions, each added to what came before.
             size: width of the kernels.
             free: whether each convolution has a free one beside it.
+            periodic: whether the grid is; else there are zeros beyond its edges.
 
         Raises:
             SymmetryError: for constant fields, or a group with shifts.
@@ -140,45 +160,57 @@ class GroupConvolutions(nn.Module):
                 f"{' x '.join(map(str, spatial_resolution))}; it is odd, and at most "
                 f"{2 * min(spatial_resolution) + 1} here."
             )
-        frames = symmetry.act_on_output
-        group = symmetry.group
-        assert isinstance(frames, FieldAction)
-        if dim_in % dim_out or any(any(element.shift) for element in frames.group.elements):
+        given, predicted = symmetry.act_on_input, symmetry.act_on_output
+        assert isinstance(predicted, FieldAction)
+        group = predicted.group
+        if not isinstance(given, FieldAction) or any(any(g.shift) for g in group.elements):
             raise SymmetryError(
                 f"Group convolutions take frames without constant fields and groups without "
                 f"shifts, not {dim_in} channels for {dim_out} and {group}."
             )
-        fields = field_representation(frames)
-        regular = copies(regular_representation(frames.group), width)
-        shapes = [copies(fields, dim_in // dim_out), *[regular] * (layers + 1), fields]
+        hidden = copies(regular_representation(group), width)
+        frames = copies(field_representation(given), dim_in // given.channels)
+        shapes = [frames, *[hidden] * (layers + 1), field_representation(predicted)]
         self.layers = nn.ModuleList()
         for number, (into, out) in enumerate(pairwise(shapes)):
-            hidden = number <= layers
-            layer: nn.Module = ReynoldsConvolution(frames.group, into, out, size, bias=hidden)
+            bias = number <= layers
+            layer = self.layer(group, into, out, size, bias, periodic)
             if free:
-                layer = Homotopy(layer, Free(_free(n_spatial_dims, into, out, size)))
+                layer = Homotopy(layer, Free(_free(n_spatial_dims, into, out, size, periodic)))
             self.layers.append(layer)
         # One scale for each field: scales of components do not commute with the group.
-        self.physical = _common_scale(frames, n_spatial_dims)
+        self.given = _common_scale(given, n_spatial_dims)
+        self.predicted = _common_scale(predicted, n_spatial_dims)
+        self.changes = given.fields == predicted.fields
+
+    def layer(
+        self, group: GridGroup, into: Tensor, out: Tensor, size: int, bias: bool, periodic: bool
+    ) -> nn.Module:
+        """One convolution without what is free; see `ReynoldsConvolution`."""
+        return ReynoldsConvolution(group, into, out, size, bias, periodic)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Normalised frames (sample, steps·channel, *space) to the next one."""
-        channels = len(self.physical.mean)
-        frames = values.unflatten(1, (-1, channels))
-        last = frames[:, -1]
-        features = self.physical.denormalize(frames, channel_axis=2).flatten(1, 2)
+        """Normalised frames (sample, steps·channel, *space) to the one that is predicted."""
+        frames = values.unflatten(1, (-1, len(self.given.mean)))
+        features = self.given.denormalize(frames, channel_axis=2).flatten(1, 2)
         features = nn.functional.gelu(self.layers[0](features))
         for layer in list(self.layers)[1:-1]:
             features = features + nn.functional.gelu(layer(features))
-        change = self.layers[-1](features)
-        scale = change.new_tensor(self.physical.std)
-        return last + change / scale.reshape(-1, *[1] * (values.ndim - 2))
+        output = self.layers[-1](features)
+        if not self.changes:
+            return self.predicted.normalize(output)
+        scale = output.new_tensor(self.predicted.std)
+        return frames[:, -1] + output / scale.reshape(-1, *[1] * (values.ndim - 2))
 
 
-def _free(dimension: int, into: Tensor, out: Tensor, size: int) -> nn.Module:
+def _free(dimension: int, into: Tensor, out: Tensor, size: int, periodic: bool) -> nn.Module:
     convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimension - 1]
     return convolution(
-        into.shape[1], out.shape[1], size, padding=size // 2, padding_mode="circular"
+        into.shape[1],
+        out.shape[1],
+        size,
+        padding=size // 2,
+        padding_mode="circular" if periodic else "zeros",
     )
 
 

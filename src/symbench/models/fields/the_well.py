@@ -13,6 +13,7 @@ from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import TypedDict, Unpack
 
+import torch
 from torch import Tensor, nn
 
 from symbench.errors import ConfigError
@@ -93,13 +94,64 @@ def _check_sizes(name: str, spatial_resolution: Sequence[int], factor: int) -> N
         raise ConfigError(
             f"{name} takes grids whose sizes are multiples of {factor}, which it halves down to "
             f"the last level, not {' x '.join(map(str, spatial_resolution))}; near {wrong[0]} "
-            f"fits {near}."
+            f"fits {near}, or say 'pad: true'."
         )
 
 
-def fno(*, n_spatial_dims: int, modes: int = 16, **settings: Unpack[OperatorSettings]) -> nn.Module:
-    """Fourier neural operator."""
-    return _operator(_module("fno").FNO, n_spatial_dims, modes, settings)
+class Padded(nn.Module):
+    """A U-net on any grid: zeros at the end of each axis, which are cut off again.
+
+    Its convolutions see zeros beyond the last cells in any case.
+    """
+
+    def __init__(self, network: nn.Module, factor: int) -> None:
+        """Pad to multiples of the factor."""
+        super().__init__()
+        self.network = network
+        self.factor = factor
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of shape (batch, channel, *space)."""
+        space = values.shape[2:]
+        ends = [end for n in reversed(space) for end in (0, -n % self.factor)]
+        padded = self.network(nn.functional.pad(values, ends))
+        return padded[(..., *map(slice, space))]
+
+
+class Located(nn.Module):
+    """A network that sees the coordinates of each cell too, from -1 to 1 along each axis.
+
+    What a neural operator gives moves with what it is given, as on a periodic grid: where there is
+    a boundary, it knows of it by these alone (Li et al., arXiv 2010.08895).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        """Take a network with one more input channel for each axis."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of shape (batch, channel, *space)."""
+        space = values.shape[2:]
+        axes = [(2 * torch.arange(n).to(values) + 1) / n - 1 for n in space]
+        coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+        repeated = coordinates.expand(len(values), *coordinates.shape)
+        return self.network(torch.cat([values, repeated], dim=1))
+
+
+def fno(
+    *,
+    n_spatial_dims: int,
+    modes: int = 16,
+    coordinates: bool = False,
+    **settings: Unpack[OperatorSettings],
+) -> nn.Module:
+    """Fourier neural operator, `Located` where it is given coordinates."""
+    network = _module("fno").FNO
+    if not coordinates:
+        return _operator(network, n_spatial_dims, modes, settings)
+    settings["dim_in"] += n_spatial_dims
+    return Located(_operator(network, n_spatial_dims, modes, settings))
 
 
 def tfno(
@@ -110,25 +162,33 @@ def tfno(
 
 
 def unet_classic(
-    *, spatial_resolution: Sequence[int], **settings: Unpack[UNetSettings]
+    *, spatial_resolution: Sequence[int], pad: bool = False, **settings: Unpack[UNetSettings]
 ) -> nn.Module:
-    """U-Net with batch normalisation and zero padding; sizes are multiples of 16."""
-    _check_sizes("unet_classic", spatial_resolution, 16)
+    """U-Net with batch normalisation and zero padding; sizes are multiples of 16, or `Padded`."""
+    if not pad:
+        _check_sizes("unet_classic", spatial_resolution, 16)
     network = _module("unet_classic").UNetClassic
-    return _built(network, spatial_resolution=spatial_resolution, **settings)
+    built = _built(network, spatial_resolution=spatial_resolution, **settings)
+    return Padded(built, 16) if pad else built
 
 
 def unet_convnext(
-    *, spatial_resolution: Sequence[int], stages: int = 4, **settings: Unpack[ConvNeXtSettings]
+    *,
+    spatial_resolution: Sequence[int],
+    stages: int = 4,
+    pad: bool = False,
+    **settings: Unpack[ConvNeXtSettings],
 ) -> nn.Module:
-    """U-Net of ConvNeXt blocks with zero padding; sizes are multiples of 2 to the stages."""
-    _check_sizes(f"unet_convnext of {stages} stages", spatial_resolution, 2**stages)
+    """U-Net of ConvNeXt blocks with zero padding; sizes are multiples of 2^stages, or `Padded`."""
+    if not pad:
+        _check_sizes(f"unet_convnext of {stages} stages", spatial_resolution, 2**stages)
     module = _module("unet_convnext")
     # Channels last and back: The Well knows it of two and three dimensions alone.
     module.permute_channel_strings.setdefault(1, ["N C L -> N L C", "N L C -> N C L"])
-    return _built(
+    built = _built(
         module.UNetConvNext, spatial_resolution=spatial_resolution, stages=stages, **settings
     )
+    return Padded(built, 2**stages) if pad else built
 
 
 class _Pointwise(nn.Module):
