@@ -118,10 +118,11 @@ def build_model(
 ) -> tuple[nn.Module, Path | None]:
     """The network of a run, initialised from its seed, and its published weights if any.
 
-    An architecture with a parameter `symmetry` is given the symmetry of the task.
+    An architecture with a parameter `symmetry` is given the symmetry of the task. What is trained
+    here is wrapped as its treatment says; published weights are of the network alone.
 
     Raises:
-        ConfigError: if the architecture does not take the settings.
+        ConfigError: if architecture or treatment do not take their settings.
 
     """
     factory = registry.resolve("models", run.architecture)
@@ -135,19 +136,22 @@ def build_model(
     if run.checkpoint is not None and run.checkpoint.repository is not None:
         published, weights = published_files(run.checkpoint.repository, run.checkpoint.revision)
         arguments |= _published_arguments(published)
-    return _seeded(run, factory, arguments), weights
-
-
-def _seeded(run: Run, factory: Callable[..., object], arguments: dict[str, object]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        try:
-            model = factory(**arguments)
-        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-            raise ConfigError(
-                f"Model '{run.model}' ({run.architecture}) does not take these settings: "
-                f"{' '.join(str(error).split())}."
-            ) from None
+        model = _made(run, factory, arguments)
+        if run.checkpoint is None:
+            model = build_treatment(run, symmetry).wrap(model)
+    return model, weights
+
+
+def _made(run: Run, factory: Callable[..., object], arguments: dict[str, object]) -> nn.Module:
+    try:
+        model = factory(**arguments)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise ConfigError(
+            f"Model '{run.model}' ({run.architecture}) does not take these settings: "
+            f"{' '.join(str(error).split())}."
+        ) from None
     if not isinstance(model, nn.Module):
         raise ConfigError(f"Model '{run.model}' ({run.architecture}) is no torch.nn.Module.")
     # Biases may be missing, where no output is a scalar.

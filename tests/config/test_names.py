@@ -21,7 +21,7 @@ GRAPHS = "sign_equivariant"
         (
             {"treatments": {"mine": {"method": "augmnt"}}},
             "treatments.mine.method",
-            "Unknown treatment 'augmnt'; allowed: augment, constrain, constrain_partially, none, ",
+            "Unknown treatment 'augmnt'; allowed: augment, canonicalise, constrain, ",
         ),
         ({"figures": [{"name": "gian", "caption": "x"}]}, "figures.0.name", "mean 'gain'?"),
         (
@@ -58,6 +58,16 @@ GRAPHS = "sign_equivariant"
 )
 def test_names_of_a_study(tmp_path, said, key, words):
     assert_refused(tmp_path, said, key, words)
+
+
+@pytest.mark.tried(
+    "settings", "averages over all elements of a group that has infinitely many", "refused"
+)
+@pytest.mark.parametrize("method", ["group_average", "equi_tuning", "canonicalise"])
+def test_lists_of_infinitely_many_elements(tmp_path, method):
+    runs = {"runs": [{"tasks": ["nbody"], "models": ["segnn"], "treatments": [method]}]}
+    words = f"Treatment '{method}' goes through all elements of a group, and O(3) of nbody has"
+    assert_refused(tmp_path, runs, "runs.0.treatments", words, "ace")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,26 @@ def check_arguments(kind: Kind, name: str, given: Mapping[str, object]) -> None:
 
 
 @cache
+def needs_list(method: str) -> bool:
+    """Whether a treatment, or a class that it extends, says `finite = True` in its source."""
+    module, member = path_of("treatments", method).split(":")
+    return _says_finite(module, member)
+
+
+def _says_finite(module: str, name: str) -> bool:
+    for node in tree(module).body:
+        match node:
+            case ast.ImportFrom(module=str(other), level=0):
+                if any((alias.asname or alias.name) == name for alias in node.names):
+                    return _says_finite(other, name)
+            case ast.ClassDef() if node.name == name:
+                own = [ast.unparse(part) for part in node.body if isinstance(part, ast.Assign)]
+                bases = [ast.unparse(base).split("[")[0] for base in node.bases]
+                return "finite = True" in own or any(_says_finite(module, base) for base in bases)
+    return False
+
+
+@cache
 def _arguments(module: str, name: str, partly: bool = False) -> Mapping[str, str] | None:
     """What a class or function takes by name, with annotations; None where its source is silent.
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from symbench.config import registry
-from symbench.config.arguments import check_arguments
+from symbench.config.arguments import check_arguments, needs_list
 from symbench.config.claims import check_claim, check_published, check_reference_metrics
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at, said
@@ -34,8 +34,9 @@ from symbench.config.settings import (
 )
 from symbench.config.study import Study
 from symbench.config.tuning import check_arms, check_tuning
-from symbench.errors import choose
+from symbench.errors import ConfigError, choose
 from symbench.evaluation.scores import metrics_of, own_metric
+from symbench.symmetry.group_names import is_infinite
 
 Some = TypeVar("Some", bound=Strict)
 
@@ -76,6 +77,8 @@ def build_study(
                 points = tuple(sweeps.get(task_name, ()))
                 tasks[task_name] = _task(name, task_name, settings, points)
             task = tasks[task_name]
+            with at("runs", str(number), "treatments"):
+                _refuse_infinite(task, treatment, _treatment(settings, treatment).method)
             published = task_name in settings.models[model].checkpoints
             # Published weights are one network: there is nothing to seed.
             place = ("runs", str(number), "seeds") if block.seeds else ("seeds",)
@@ -175,6 +178,15 @@ def _names(block: RunBlock, settings: StudySettings) -> list[tuple[str, str, str
 def _treatment(settings: StudySettings, name: str) -> TreatmentSettings:
     """That of the config, or the method of the name without settings."""
     return settings.treatments.get(name) or TreatmentSettings(method=name)
+
+
+def _refuse_infinite(task: Task, treatment: str, method: str) -> None:
+    """Raise `ConfigError` if a treatment needs a list of what is infinite."""
+    if is_infinite(task.settings.group) and needs_list(method):
+        raise ConfigError(
+            f"Treatment '{treatment}' goes through all elements of a group, and "
+            f"{task.settings.group} of {task.name} has infinitely many: take 'random_average'."
+        )
 
 
 def _task(study: str, name: str, settings: StudySettings, points: tuple[SweepPoint, ...]) -> Task:

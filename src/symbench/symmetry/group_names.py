@@ -11,6 +11,7 @@ from importlib import import_module
 from symbench.errors import SymmetryError
 
 _LABELLED = re.compile(r"(S?O\(3\)) \* automorphisms")
+_INFINITE = re.compile(r"S?O\(\d+\)( \* automorphisms)?|orders")
 
 
 def check_rotations(name: str, dimension: int = 3) -> None:
@@ -44,6 +45,11 @@ def labelled_rotations(name: str) -> str:
             "O(3) * automorphisms."
         )
     return match[1]
+
+
+def is_infinite(name: str) -> bool:
+    """Whether the elements of a group of ours have no list; one of yours is known once built."""
+    return _INFINITE.fullmatch(name) is not None
 
 
 def imported_group(name: str) -> object | None:

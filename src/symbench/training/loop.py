@@ -225,7 +225,7 @@ class Trainer(Generic[V]):
         """Add the gradients of a part of a batch, and return its share of the loss."""
         batch = self.train_split.batch(rows, generator).to(self.device)
         inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
-        prediction = self._predict_to_train(inputs, batch.samples)
+        prediction = self._predict_to_train(inputs, batch.samples, generator)
         loss_of = self.train_split.first_phase_loss if first_phase else self.train_split.loss
         loss = loss_of(prediction.float(), replace(batch, targets=targets))
         value = loss.item()
@@ -238,10 +238,10 @@ class Trainer(Generic[V]):
         (total if share == 1 else share * total).backward()
         return share * value
 
-    def _predict_to_train(self, inputs: V, samples: int) -> Tensor:
+    def _predict_to_train(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
-                prediction: Tensor = self.network(inputs)
+                return self.treatment.predict(self.network, inputs, samples, generator)
         except (ValueError, RuntimeError) as error:
             if not is_too_small_for_batch_norm(error):
                 raise
@@ -251,7 +251,6 @@ class Trainer(Generic[V]):
                 f"{self.settings.accumulate}, processes {self.processes.count}): choose a larger "
                 "batch_size or a smaller accumulate."
             ) from None
-        return prediction
 
     def _validate(self) -> float:
         samples = self.valid_split.samples

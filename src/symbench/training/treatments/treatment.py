@@ -19,18 +19,28 @@ class Treatment(Generic[V]):
 
     Attributes:
         projects: whether free branches are on in training only: validated, and kept, is γ = 0.
+        finite: whether the group must have a list of elements; the config reads it in the source.
         symmetry: the symmetry of the task.
 
     """
 
     projects: ClassVar[bool] = False
+    finite: ClassVar[bool] = False
 
     def __init__(self, symmetry: Symmetry[V]) -> None:
         """Take the symmetry of the task; subclasses take their settings as keywords."""
         self.symmetry = symmetry
 
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The network that is trained, kept and evaluated, made of that of the architecture.
+
+        It is made anew wherever weights are loaded, from the random state of the run's seed, so
+        that it depends on nothing but the treatment's settings and that state.
+        """
+        return model
+
     def attach(self, model: nn.Module) -> None:
-        """Take hold of the model before its optimiser is made."""
+        """Take hold of the model, as `wrap` gave it, before its optimiser is made."""
         for relaxation in relaxations(model).values():
             relaxation.gamma.requires_grad_(False)
 
@@ -54,6 +64,13 @@ class Treatment(Generic[V]):
 
         """
         return inputs, targets
+
+    def predict(
+        self, network: nn.Module, inputs: V, samples: int, generator: torch.Generator
+    ) -> Tensor:
+        """The prediction that the loss of a batch in training is of; arguments of `loss_term`."""
+        prediction: Tensor = network(inputs)
+        return prediction
 
     def loss_term(
         self,
