@@ -295,3 +295,30 @@ def test_group_convolutions_in_physical_units(group, dimension):
     assert worst() > 1e-3
     project(model)
     assert worst() < 1e-5
+
+
+@pytest.mark.parametrize("group", ["D4", "flips"])
+def test_group_convolutions_from_one_field_to_another_within_a_boundary(group):
+    """Exact, and by the zeros beyond the edges they know where the boundary is."""
+    symmetry = field_symmetry(
+        named_group(group, 2),
+        [Field("coefficient")],
+        output_fields=[Field("pressure"), Field("velocity", 1)],
+        normalizer=Normalizer((0.5,), (2.0,)),
+        output_normalizer=Normalizer((0.3, 0.1, -0.2), (1.0, 0.5, 2.0)),
+    )
+    for periodic in (False, True):
+        torch.manual_seed(0)
+        model = GroupConvolutions(
+            symmetry, 1, 3, 2, (7, 7), width=1, layers=1, size=3, periodic=periodic
+        )
+        project(model.double().eval())
+        with torch.no_grad():
+            values = torch.randn(2, 1, 7, 7, dtype=torch.float64)
+            output = model(values)
+            assert output.shape == (2, 3, 7, 7)
+            for g in range(symmetry.group.order):
+                moved = model(symmetry.act_on_input(g, values))
+                torch.testing.assert_close(moved, symmetry.act_on_output(g, output))
+            of_constant = model(torch.ones_like(values))[:, 0]
+        assert (float(of_constant.std()) > 1e-3) != periodic

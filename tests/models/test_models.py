@@ -62,6 +62,38 @@ def test_three_dimensions(name):
     assert build(name, 3)(torch.zeros(1, 8, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
 
 
+@pytest.mark.parametrize("name", ["unet_classic", "unet_convnext"])
+@pytest.mark.parametrize("shape", [(15,), (15, 31), (16, 33)])
+def test_padded_unets_take_any_size_and_are_the_same_on_one_that_fits(name, shape):
+    grid = {"dim_in": 2, "dim_out": 1, "n_spatial_dims": len(shape), **SETTINGS[name]}
+    torch.manual_seed(0)
+    padded = resolve("models", name)(spatial_resolution=shape, pad=True, **grid).eval()
+    assert padded(torch.randn(2, 2, *shape)).shape == (2, 1, *shape)
+    torch.manual_seed(0)
+    fits = (32,) * len(shape)
+    plain = resolve("models", name)(spatial_resolution=fits, **grid).eval()
+    values = torch.randn(2, 2, *fits)
+    torch.testing.assert_close(padded(values), plain(values), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(15,), (15, 16)])
+def test_neural_operators_know_the_place_by_coordinates_alone(shape):
+    for coordinates in (False, True):
+        torch.manual_seed(0)
+        model = resolve("models", "fno")(
+            dim_in=2,
+            dim_out=1,
+            n_spatial_dims=len(shape),
+            spatial_resolution=shape,
+            coordinates=coordinates,
+            **SETTINGS["fno"],
+        ).eval()
+        with torch.no_grad():
+            output = model(torch.ones(3, 2, *shape))
+        assert output.shape == (3, 1, *shape)
+        assert (float(output.std(dim=-1).min()) > 1e-3) == coordinates
+
+
 def test_published_weights_keep_their_names():
     """A checkpoint of The Well's class loads into the pointwise network of the same name."""
     theirs = the_well.fno(

@@ -17,6 +17,7 @@ from symbench.data.fields.published_burgers import PublishedBurgers
 from symbench.data.fields.well import Well
 from symbench.data.fields.well_format import read_frames, read_header
 from symbench.data.fields.well_writer import write_file, write_statistics
+from symbench.data.raw_files import FOLDERS_VARIABLE
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.evaluation.measure import Measurement
 from symbench.files import sha256
@@ -195,6 +196,7 @@ def raw(tmp_path, monkeypatch):
     path.parent.mkdir()
     with h5py.File(path, "w") as file:
         file["burgers_1d/solution"] = solutions
+    monkeypatch.delenv(FOLDERS_VARIABLE, raising=False)
     monkeypatch.setattr(neuraloperator_file, "SHA256", sha256(path))
     return path, solutions
 
