@@ -94,7 +94,7 @@ def test_checks_stand_apart_and_published_numbers_beside_ours(found, tmp_path):
     results = studies.results(made(claims=[check, decided], published=[published]), tmp_path)
     build(configured(results.study, layout=results.layout, folder=tmp_path), tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
-    assert page.index("<h3>Claims</h3>") < page.index("<h3>Checks</h3>")
+    assert page.index(">Claims</h3>") < page.index("<h3>Checks</h3>")
     assert 'class="claim passed"' in page
     assert "1 claims: 1 " in page
     table = tables(results)["Ours and published"]
@@ -118,7 +118,7 @@ def test_a_study_without_results_is_named(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "4 of 4 runs have no evaluations: points/first/none/seed0" in page
     assert "metrics.csv is not there" in page
-    assert "<h3>Claims</h3>" not in page
+    assert ">Claims</h3>" not in page
 
 
 def test_nothing_of_other_settings_is_shown(found, tmp_path):

@@ -19,12 +19,35 @@ from symbench.figures.draw import FINGERPRINT
 from symbench.figures.results import StudyResults
 from symbench.files import is_damaged, refuse_damaged, write_whole
 from symbench.layout import TABLES
+from symbench.report.answer import answer
 from symbench.report.claims import Judged, judged_claims
 from symbench.report.run import licences, read_record, what_was_run
 from symbench.report.tables import tables
 
+# What lies beside the image of a figure.
+LINKED = ("pdf", "csv", "nc")
 # So many missing runs are named.
 NAMED = 8
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure of the report.
+
+    Attributes:
+        name: in the study.
+        caption: what to see.
+        image: as a data address.
+        links: from the report to the figure as PDF and to its table.
+        command: draws it again.
+
+    """
+
+    name: str
+    caption: str
+    image: str
+    links: tuple[str, ...]
+    command: str
 
 
 @dataclass
@@ -35,7 +58,7 @@ class Section:
         study: the study.
         lacking: what the report does not show, a sentence each.
         claims: with what was found.
-        figures: name, caption and image of each.
+        figures: those that are there.
         tables: title and HTML of each.
 
     """
@@ -43,8 +66,17 @@ class Section:
     study: Study
     lacking: list[str] = field(default_factory=list)
     claims: list[Judged] = field(default_factory=list)
-    figures: list[dict[str, str]] = field(default_factory=list)
+    figures: list[Shown] = field(default_factory=list)
     tables: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """What the section has beside its question: name and title of each part."""
+        return [
+            (name, name.capitalize())
+            for name in ("claims", "figures", "tables")
+            if getattr(self, name)
+        ]
 
     @property
     def counts(self) -> str:
@@ -67,13 +99,16 @@ def build(configuration: Configuration, output: Path) -> None:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("symbench", "report"), autoescape=True, trim_blocks=True
     )
+    studies = [
+        StudyResults(study, configuration.layout) for study in configuration.studies.values()
+    ]
+    folder = files("symbench.report")
     page = environment.get_template("template.html.j2").render(
         size=configuration.size,
-        sections=[
-            section(StudyResults(study, configuration.layout))
-            for study in configuration.studies.values()
-        ],
-        style=(files("symbench.report") / "style.css").read_text(),
+        answer=answer([each for each in studies if not _comparison_problem(each)]),
+        sections=[section(each) for each in studies],
+        style=(folder / "style.css").read_text(),
+        script=(folder / "report.js").read_text(),
         config="\n".join(path.read_text() for path in configuration.files),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         run=what_was_run(configuration),
@@ -139,8 +174,14 @@ def _add_figures(found: Section, results: StudyResults) -> None:
         if problem := _figure_problem(path, results.study.figure_fingerprint(figure.name)):
             wrong.setdefault(problem, []).append(figure.name)
             continue
-        about = {"name": figure.name, "caption": figure.caption, "image": embedded(path)}
-        found.figures.append(about)
+        beside = (results.layout.figure(results.study.name, figure.name, s) for s in LINKED)
+        links = tuple(
+            each.relative_to(results.layout.report.parent).as_posix()
+            for each in beside
+            if each.is_file()
+        )
+        again = f"symbench figure {figure.name} --study {results.study.name}"
+        found.figures.append(Shown(figure.name, figure.caption, embedded(path), links, again))
     for problem, names in wrong.items():
         found.lacking.append(f"Figures that {problem}: {', '.join(names)}.")
 

@@ -1,0 +1,287 @@
+"""The answer: what each way of imposing a symmetry changed beside the plain network, at what cost.
+
+A network is a model on a task, over its seeds. Beside it, plainly trained and evaluated, stands the
+same model with a treatment at training, an average or frame at evaluation, or both.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from symbench.evaluation.results import RunGroup
+from symbench.figures.results import PLAINLY, StudyResults, score
+from symbench.statistics import COVERAGE, Estimate, relative_change
+
+EVALUATED = {"plain": "", "average": "averaged at evaluation", "frame": "in frames at evaluation"}
+# A change of less than half a per mille is none, however small its interval: round-off, say.
+_NOTHING = 5e-4
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of imposing a symmetry: at training, at evaluation, or both."""
+
+    treatment: str
+    evaluation: str
+
+    def __str__(self) -> str:
+        """Such as "augment, averaged at evaluation"."""
+        parts = ("" if self.treatment == PLAINLY else self.treatment, EVALUATED[self.evaluation])
+        return ", ".join(part for part in parts if part) or "plain"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one way changed for one network.
+
+    Attributes:
+        way: how the symmetry was imposed.
+        change: of the score, relative to the plain network; below 0 is better where lower is.
+        low: end of the interval of the change, which holds for all ways of this network at once.
+        high: the other end.
+        gain: by how much it is better, from -change or change.
+        verdict: "pays", "harms", "nothing", or "open" where the interval leaves it open.
+        training: time of training over that of the plain network; NaN where it is not known.
+        inference: time of inference over that of the plain network.
+
+    """
+
+    way: Way
+    change: float
+    low: float
+    high: float
+    gain: float
+    verdict: str
+    training: float
+    inference: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model on a task, with all that was tried for it.
+
+    Attributes:
+        study: name of the study.
+        task: name of the task.
+        kind: of the data, such as "fields".
+        group: name of the group.
+        exact: whether the symmetry is declared to hold.
+        model: name of the model.
+        metric: what it is judged by.
+        plain: the score of the plain network.
+        seeds: number of plain networks.
+        cells: one for each way that was tried.
+
+    """
+
+    study: str
+    task: str
+    kind: str
+    group: str
+    exact: bool
+    model: str
+    metric: str
+    plain: float
+    seeds: int
+    cells: tuple[Cell, ...]
+
+    def cell(self, way: Way) -> Cell | None:
+        """What a way changed; None where it was not tried."""
+        return next((cell for cell in self.cells if cell.way == way), None)
+
+    @cached_property
+    def best(self) -> Cell | None:
+        """The way that gained most among those that pay; None where none does."""
+        paying = [cell for cell in self.cells if cell.verdict == "pays"]
+        return max(paying, key=lambda cell: cell.gain, default=None)
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a way fared over networks.
+
+    Attributes:
+        way: how the symmetry was imposed.
+        networks: number of networks for which it was tried.
+        paid: number of networks for which it paid.
+        harmed: number of networks for which it harmed.
+        gain: median of the gains.
+        training: median of the costs of training.
+        inference: median of the costs of inference.
+
+    """
+
+    way: Way
+    networks: int
+    paid: int
+    harmed: int
+    gain: float
+    training: float
+    inference: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The matrix of all networks and ways, and what follows from it."""
+
+    networks: tuple[Network, ...]
+
+    @cached_property
+    def ways(self) -> tuple[Way, ...]:
+        """All ways that were tried, in the order of the networks."""
+        return tuple(dict.fromkeys(cell.way for each in self.networks for cell in each.cells))
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Names of the studies."""
+        return tuple(dict.fromkeys(each.study for each in self.networks))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of data."""
+        return tuple(dict.fromkeys(each.kind for each in self.networks))
+
+    def of(self, *, exact: bool) -> list[Network]:
+        """The networks of tasks whose symmetry holds, or is broken."""
+        return [network for network in self.networks if network.exact == exact]
+
+    def records(self, *, exact: bool) -> list[Record]:
+        """How each way fared where the symmetry holds, or where it is broken; the best first."""
+        found = []
+        for way in self.ways:
+            cells = [
+                cell for network in self.of(exact=exact) if (cell := network.cell(way)) is not None
+            ]
+            if cells:
+                verdicts = [cell.verdict for cell in cells]
+                found.append(
+                    Record(
+                        way,
+                        len(cells),
+                        verdicts.count("pays"),
+                        verdicts.count("harms"),
+                        _median([cell.gain for cell in cells]),
+                        _median([cell.training for cell in cells]),
+                        _median([cell.inference for cell in cells]),
+                    )
+                )
+        return sorted(found, key=lambda each: (each.harmed - each.paid) / each.networks)
+
+    @property
+    def advice(self) -> list[str]:
+        """What we advise, in sentences made from the matrix."""
+        sentences = []
+        for exact in (True, False):
+            records = self.records(exact=exact)
+            if records:
+                where = "the symmetry holds" if exact else "the symmetry is broken"
+                sentences.append(_advised(where, records))
+        return sentences
+
+
+def answer(studies: Sequence[StudyResults]) -> Answer:
+    """The answer of all studies; of networks without a plain evaluation there is none."""
+    return Answer(tuple(network for results in studies for network in _networks(results)))
+
+
+def _networks(results: StudyResults) -> Iterator[Network]:
+    groups = {(group.task, group.model, group.treatment): group for group in results.groups}
+    for (task, model, treatment), plain in groups.items():
+        if treatment != PLAINLY or (reference := plain.estimate(score())) is None:
+            continue
+        tried = [
+            (group, Way(group.treatment, evaluation))
+            for (its_task, its_model, _), group in groups.items()
+            if (its_task, its_model) == (task, model)
+            for evaluation in group.evaluations
+            if evaluation in EVALUATED
+        ]
+        tried = [(group, way) for group, way in tried if way != Way(PLAINLY, "plain")]
+        coverage = 1 - (1 - COVERAGE) / max(len(tried), 1)
+        found = (_cell(results, group, plain, way, reference, coverage) for group, way in tried)
+        cells = tuple(cell for cell in found if cell is not None)
+        if cells:
+            described = plain.runs[0].task
+            yield Network(
+                results.study.name,
+                task,
+                described.dataset.kind,
+                described.settings.group,
+                plain.exact,
+                model,
+                plain.score.name,
+                reference.value,
+                len(plain.seeds),
+                cells,
+            )
+
+
+def _cell(
+    results: StudyResults,
+    group: RunGroup,
+    plain: RunGroup,
+    way: Way,
+    reference: Estimate,
+    coverage: float,
+) -> Cell | None:
+    estimate = group.estimate(score(way.evaluation))
+    if estimate is None:
+        return None
+    change = relative_change(estimate, reference)
+    # With one seed, what is known of averaging is about this network alone.
+    same = group is plain and len(group.seeds) == 1
+    interval = change.interval("this network" if same else "networks trained so", coverage)
+    sign = 1 if group.score.better == "higher" else -1
+    return Cell(
+        way,
+        change.value,
+        *interval,
+        sign * change.value,
+        _verdict(change.value, *interval, sign),
+        _seconds(group) / _seconds(plain),
+        results.value(group, way.evaluation, "seconds_per_sample")
+        / results.value(plain, "plain", "seconds_per_sample"),
+    )
+
+
+def _verdict(value: float, low: float, high: float, sign: int) -> str:
+    if not np.isfinite([low, high]).all():
+        return "open"
+    if max(abs(low), abs(high)) < _NOTHING:
+        return "nothing"
+    if low <= 0 <= high or abs(value) < _NOTHING:
+        return "open"
+    return "pays" if sign * value > 0 else "harms"
+
+
+def _seconds(group: RunGroup) -> float:
+    """Time of an epoch, times the number of epochs; mean over seeds."""
+    history = group.history
+    seconds = list(group.seconds_per_epoch.values())
+    if history.empty or not seconds:
+        return float("nan")
+    epochs = history.groupby("seed").epoch.count()
+    return float(np.mean(seconds) * epochs.mean())
+
+
+def _median(values: Sequence[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.median(known)) if known else float("nan")
+
+
+def _advised(where: str, records: Sequence[Record]) -> str:
+    best = records[0]
+    if best.paid <= best.harmed:
+        return (
+            f"Where {where}, nothing that was tried paid more often than it harmed: leave the "
+            "network as it is."
+        )
+    care = " Ask validation data first: symbench advise." if best.harmed else ""
+    return (
+        f"Where {where}: {best.way}. It paid for {best.paid} of {best.networks} networks and "
+        f"harmed {best.harmed or 'none'}; in the median the score was better by {best.gain:.1%}, "
+        f"with {best.training:.2g} times the time of training and {best.inference:.2g} times that "
+        f"of inference.{care}"
+    )

@@ -1,0 +1,123 @@
+"""The first screen: what each way of imposing a symmetry changed, and what follows from it."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symbench.figures.results import StudyResults
+from symbench.report.answer import Way, answer
+from symbench.report.build import build
+from tests.figures import studies
+from tests.report.test_report import configured
+
+AVERAGED = Way("none", "average")
+AUGMENTED = Way("augment", "plain")
+
+
+def found(folder: Path, scores: dict[tuple[str, str], float], **more: object) -> StudyResults:
+    """Results with these scores, by treatment and evaluation, nearly the same for all seeds."""
+
+    def change(dataset, run, evaluation):
+        noise = 1e-3 * np.random.default_rng(run.seed).standard_normal(4)
+        value = scores[run.treatment, evaluation]
+        for name in dataset.data_vars:
+            if str(name) == run.task.dataset.scores[0].name:
+                dataset[name][...] = value * (1 + noise)
+        dataset["seconds_per_sample"][...] = 8e-3 if evaluation == "average" else 1e-3
+        return dataset
+
+    settings = {"treatments": ["none", "augment"], "seeds": (0, 1, 2, 3), "models": ["first"]}
+    return studies.results(studies.study(**settings | more), folder, change)
+
+
+SCORES = {
+    ("none", "plain"): 1.0,
+    ("none", "average"): 0.8,
+    ("augment", "plain"): 1.1,
+    ("augment", "average"): 1.1,
+}
+
+
+def test_each_way_is_held_against_the_plain_network(tmp_path):
+    [network] = answer([found(tmp_path, SCORES)]).networks
+    assert (network.task, network.model, network.seeds) == ("points", "first", 4)
+    averaged, augmented = network.cell(AVERAGED), network.cell(AUGMENTED)
+    assert averaged.change == pytest.approx(-0.2, abs=0.01)
+    assert averaged.low < averaged.change < averaged.high < 0
+    assert (averaged.verdict, augmented.verdict) == ("pays", "harms")
+    assert averaged.inference == pytest.approx(8)
+    assert network.best is averaged
+    assert network.cell(Way("none", "frame")) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "seeds", "verdict"),
+    [
+        # Equal but for round-off.
+        ({("augment", "plain"): 1 + 1e-9}, (0, 1, 2, 3), "nothing"),
+        # One seed says nothing of networks trained so.
+        ({}, (0,), "open"),
+        ({("augment", "plain"): float("nan")}, (0, 1, 2, 3), "open"),
+    ],
+)
+def test_what_is_not_known_stays_open(tmp_path, change, seeds, verdict):
+    [network] = answer([found(tmp_path, SCORES | change, seeds=seeds)]).networks
+    assert network.cell(AUGMENTED).verdict == verdict
+
+
+def test_advice_follows_from_the_matrix(tmp_path):
+    good = found(tmp_path / "good", SCORES)
+    sentences = answer([good]).advice
+    assert sentences[0].startswith(
+        "Where the symmetry holds: averaged at evaluation. It paid for 1"
+    )
+    assert "better by 20" in sentences[0]
+    assert "8 times that of inference" in sentences[0]
+    bad = found(tmp_path / "bad", SCORES | {("none", "average"): 1.3})
+    assert "leave the network as it is" in answer([bad]).advice[0]
+    assert answer([]).advice == []
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
+@pytest.mark.parametrize("width", [420, 1400])
+def test_the_page_fits_a_phone_and_a_desk(tmp_path, width):
+    """Rendered: nothing is wider than the window, filters hide, and a click on a head sorts."""
+    results = found(tmp_path, SCORES, models=["first", "second"])
+    page = tmp_path / "report.html"
+    build(configured(results.study, layout=results.layout, folder=tmp_path), page)
+    probe = """<script>
+      const rows = () => [...document.querySelectorAll(".matrix tbody tr")];
+      const names = () => rows().map((row) => row.cells[0].textContent);
+      const before = names();
+      const head = document.querySelector(".matrix thead th");
+      head.click(); head.click();
+      const choice = document.querySelector("select[data-filter=kind]");
+      choice.append(new Option("other")); choice.value = "other";
+      choice.dispatchEvent(new Event("change"));
+      document.title = JSON.stringify({
+        over: document.documentElement.scrollWidth - innerWidth,
+        before, after: names(), hidden: rows().every((row) => row.hidden),
+      });
+    </script>"""
+    page.write_text(page.read_text().replace("</body>", f"{probe}</body>"))
+    shown = subprocess.run(
+        [
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
+            *(f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"),
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    seen = json.loads(re.search("<title>(.*?)</title>", shown, re.DOTALL).group(1))
+    assert seen["over"] <= 0
+    assert len(seen["before"]) == 2
+    assert seen["after"] == seen["before"][::-1]
+    assert seen["hidden"]
