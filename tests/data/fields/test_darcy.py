@@ -1,6 +1,5 @@
 """Darcy flow: the file and its checksum, the boundary on one side, the audit, what is measured."""
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -11,9 +10,8 @@ from scipy.sparse.linalg import spsolve
 from symbench.config.registry import resolve
 from symbench.config.settings import EvaluationSettings
 from symbench.data.dataset import TaskOptions
-from symbench.data.fields import neuraloperator_file
+from symbench.data.fields import neuraloperator_files
 from symbench.data.fields.darcy import Darcy
-from symbench.data.raw_files import FOLDERS_VARIABLE, RawFiles
 from symbench.errors import AuditError, DataError, SymmetryError
 from symbench.evaluation.measure import Measurement
 from symbench.files import sha256
@@ -50,39 +48,39 @@ def made_up(rng, samples, nodes):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A small file in the layout of the published one."""
-    path = tmp_path_factory.mktemp("raw") / neuraloperator_file.FILE
+    """A folder with small files in the layout of the published ones."""
+    folder = tmp_path_factory.mktemp("package")
     rng = np.random.default_rng(0)
-    with h5py.File(path, "w") as file:
-        for part, samples, nodes in (("train_16", 120, 16), ("test_16", 5, 16), ("test_32", 5, 32)):
-            coefficient, solution = made_up(rng, samples, nodes)
-            file[f"{part}/coefficient"], file[f"{part}/solution"] = coefficient, solution
-    return path
+    for part, samples, nodes in (("train_16", 120, 16), ("test_16", 5, 16), ("test_32", 5, 32)):
+        coefficient, solution = map(torch.from_numpy, made_up(rng, samples, nodes))
+        torch.save({"x": coefficient, "y": solution}, folder / f"darcy_{part}.pt")
+    return folder
 
 
 @pytest.fixture
-def raw(made, monkeypatch):
-    """The file, with the checksum that is expected."""
-    monkeypatch.delenv(FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setattr(neuraloperator_file, "SHA256", sha256(made))
+def package(made, monkeypatch):
+    """These files in place of the package."""
+    monkeypatch.setattr(neuraloperator_files, "package_folder", lambda: made)
+    for path in made.iterdir():
+        monkeypatch.setitem(neuraloperator_files.CHECKSUMS, path.name, sha256(path))
     return made
 
 
 @pytest.fixture
-def data(raw, tmp_path):
+def data(package, tmp_path):
     """The data without the boundary, opened."""
     dataset = Darcy(samples=SAMPLES)
-    return dataset.open(fetched(dataset, tmp_path / "data", raw.parent), TaskOptions(), 0)
+    return dataset.open(fetched(dataset, tmp_path / "data"), TaskOptions(), 0)
 
 
-def audited(dataset, folder, *raw_folders):
-    opened = dataset.open(fetched(dataset, folder, *raw_folders), TaskOptions(), 0)
+def audited(dataset, folder):
+    opened = dataset.open(fetched(dataset, folder), TaskOptions(), 0)
     return opened.audit("D4", dataset)
 
 
 @pytest.mark.tried("Darcy flow", "D4 where the boundary lies on one side", "refused")
-def test_a_boundary_on_one_side_breaks_all_but_one_mirror(raw, tmp_path):
-    audits = audited(Darcy(samples=SAMPLES, drop_boundary=False), tmp_path, raw.parent)
+def test_a_boundary_on_one_side_breaks_all_but_one_mirror(package, tmp_path):
+    audits = audited(Darcy(samples=SAMPLES, drop_boundary=False), tmp_path)
     assert {audit.element for audit in audits if audit.passed} == {"x,y", "y,x"}
     message = r"D4 is not a symmetry of darcy: under .* times more than chance .* 6 of 8 elements"
     with pytest.raises(AuditError, match=message):
@@ -90,14 +88,11 @@ def test_a_boundary_on_one_side_breaks_all_but_one_mirror(raw, tmp_path):
 
 
 @pytest.mark.tried("Darcy flow", "D4 without the row and the column on the boundary", "right")
-def test_without_the_boundary_the_square_is_whole(raw, tmp_path):
-    refuse_broken("darcy", "D4", audited(Darcy(samples=SAMPLES), tmp_path, raw.parent))
+def test_without_the_boundary_the_square_is_whole(package, tmp_path):
+    refuse_broken("darcy", "D4", audited(Darcy(samples=SAMPLES), tmp_path))
 
 
-@pytest.mark.skipif(
-    RawFiles().find(neuraloperator_file.FILE) is None, reason="the raw file is not at hand"
-)
-def test_audits_of_the_published_file(tmp_path):
+def test_audits_of_the_published_files(tmp_path):
     samples = {"train": 900, "valid": 100, "test": 50}
     shipped = audited(Darcy(samples=samples, drop_boundary=False), tmp_path / "shipped")
     assert [audit.verdict for audit in shipped].count(Verdict.BROKEN) == 6
@@ -105,22 +100,21 @@ def test_audits_of_the_published_file(tmp_path):
     assert {audit.verdict for audit in whole} == {Verdict.HOLDS}
 
 
-def test_samples_are_split_in_their_order(data, raw):
-    with h5py.File(raw) as file:
-        for name, part, start, stop in (
-            ("train", "train_16", 0, 100),
-            ("valid", "train_16", 100, 120),
-            ("test", "test_16", 0, 5),
-            ("finer", "test_32", 0, 5),
-        ):
-            split = data.split(name)
-            batch = split.batch(split.samples)
-            coefficient = data.on_coefficient.denormalize(batch.inputs)[:, 0]
-            pressure = split.values_of(batch.targets, batch)["pressure"].numpy()
-            expected = file[f"{part}/solution"][start:stop, 1:, 1:]
-            np.testing.assert_allclose(pressure, expected.reshape(len(expected), -1), atol=1e-6)
-            rounded = coefficient.round().numpy()
-            assert (rounded == file[f"{part}/coefficient"][start:stop, 1:, 1:]).all()
+def test_samples_are_split_in_their_order(data, package):
+    for name, part, start, stop in (
+        ("train", "train_16", 0, 100),
+        ("valid", "train_16", 100, 120),
+        ("test", "test_16", 0, 5),
+        ("finer", "test_32", 0, 5),
+    ):
+        stored = torch.load(package / f"darcy_{part}.pt")
+        split = data.split(name)
+        batch = split.batch(split.samples)
+        coefficient = data.on_coefficient.denormalize(batch.inputs)[:, 0]
+        pressure = data.on_pressure.denormalize(batch.targets)[:, 0]
+        expected = stored["y"][start:stop, 1:, 1:]
+        torch.testing.assert_close(pressure, expected, rtol=0, atol=1e-6)
+        assert (coefficient.round() == stored["x"][start:stop, 1:, 1:]).all()
     assert data.model_arguments()["spatial_resolution"] == (15, 15)
     assert list(data.test_sets()) == ["finer"]
 
@@ -128,17 +122,16 @@ def test_samples_are_split_in_their_order(data, raw):
 @pytest.mark.tried(
     "Darcy flow", "another file of that name; more samples than there are; O_h", "refused"
 )
-def test_what_does_not_fit_is_refused(raw, tmp_path, monkeypatch):
-    for split, part, held in (("valid", "train_16", 120), ("test", "test_16", 5)):
+def test_what_does_not_fit_is_refused(package, tmp_path, monkeypatch):
+    for split, name, held in (("valid", "train_16", 120), ("test", "test_16", 5)):
         dataset = Darcy(samples={**SAMPLES, split: 30})
-        with pytest.raises(DataError, match=rf"holds {held} samples in {part}, not \d+\.$"):
-            fetched(dataset, tmp_path / split, raw.parent)
+        with pytest.raises(DataError, match=rf"^darcy_{name}.pt holds {held} samples, not \d+\.$"):
+            fetched(dataset, tmp_path / split)
     with pytest.raises(SymmetryError):
         dataset.check_group("O_h")
-    monkeypatch.setattr(neuraloperator_file, "SHA256", "0" * 64)
-    with pytest.raises(DataError, match=r"darcy_small.hdf5 is not the file of neuraloperator"):
-        fetched(Darcy(samples=SAMPLES), tmp_path / "other", raw.parent)
-    assert dataset.raw_files_needed == ("darcy_small.hdf5",)
+    monkeypatch.setitem(neuraloperator_files.CHECKSUMS, "darcy_test_16.pt", "0" * 64)
+    with pytest.raises(DataError, match=r"darcy_test_16.pt is not the file of neuraloperator"):
+        fetched(Darcy(samples=SAMPLES), tmp_path / "other")
 
 
 def test_solutions_of_moved_coefficients_are_the_moved_solutions(data):

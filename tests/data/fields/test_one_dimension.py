@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import torch
@@ -11,13 +10,12 @@ from torch import nn
 from symbench.config.registry import resolve
 from symbench.config.settings import EvaluationSettings, TrainingSettings
 from symbench.data.dataset import TaskOptions
-from symbench.data.fields import neuraloperator_file
+from symbench.data.fields import neuraloperator_files, published_burgers
 from symbench.data.fields.grid_data import FieldData
 from symbench.data.fields.published_burgers import PublishedBurgers
 from symbench.data.fields.well import Well
 from symbench.data.fields.well_format import read_frames, read_header
 from symbench.data.fields.well_writer import write_file, write_statistics
-from symbench.data.raw_files import FOLDERS_VARIABLE
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.evaluation.measure import Measurement
 from symbench.files import sha256
@@ -189,27 +187,24 @@ def test_rollouts_hold_to_the_batch_size(waves):
 
 
 @pytest.fixture
-def raw(tmp_path, monkeypatch):
-    """A small file in the layout of the published one, which is not downloaded."""
-    solutions = np.random.default_rng(0).normal(size=(7, 17, 16)).astype(np.float32)
-    path = tmp_path / "raw" / neuraloperator_file.FILE
-    path.parent.mkdir()
-    with h5py.File(path, "w") as file:
-        file["burgers_1d/solution"] = solutions
-    monkeypatch.delenv(FOLDERS_VARIABLE, raising=False)
-    monkeypatch.setattr(neuraloperator_file, "SHA256", sha256(path))
-    return path, solutions
+def solutions(tmp_path, monkeypatch):
+    """A small file in the layout of the published one, in place of the package."""
+    made = np.random.default_rng(0).normal(size=(7, 17, 16)).astype(np.float32)
+    path = tmp_path / published_burgers.FILE
+    torch.save({"output": torch.from_numpy(made)}, path)
+    monkeypatch.setattr(neuraloperator_files, "package_folder", lambda: tmp_path)
+    monkeypatch.setitem(neuraloperator_files.CHECKSUMS, path.name, sha256(path))
+    return made
 
 
 @pytest.mark.tried("1-D grids", "solutions of Burgers' equation by neuraloperator", "right")
-def test_published_burgers_is_split_in_its_order(raw, tmp_path):
-    path, solutions = raw
+def test_published_burgers_is_split_in_its_order(solutions, tmp_path):
     dataset = PublishedBurgers(trajectories={"train": 4, "valid": 1, "test": 2})
-    folder = fetched(dataset, tmp_path / "data", path.parent)
+    folder = fetched(dataset, tmp_path / "data")
     data = dataset.open(folder, TaskOptions(), 0)
     assert data.header.shape == (16,)
     assert data.channel_names == ["velocity_x"]
-    header = read_header(folder / "test" / "darcy_small.hdf5")
+    header = read_header(folder / "test" / "burgers_1d_published.hdf5")
     np.testing.assert_array_equal(read_frames(header, 1, 0, 17)[:, 0], solutions[6])
     dataset.check_group("flip * shifts(4)")
     with pytest.raises(SymmetryError):
@@ -219,11 +214,10 @@ def test_published_burgers_is_split_in_its_order(raw, tmp_path):
 @pytest.mark.tried(
     "1-D grids", "another file of that name; more trajectories than there are", "refused"
 )
-def test_published_burgers_refuses_other_files(raw, tmp_path, monkeypatch):
-    path, _ = raw
+def test_published_burgers_refuses_other_files(solutions, tmp_path, monkeypatch):
     dataset = PublishedBurgers(trajectories={"train": 9, "valid": 1, "test": 2})
     with pytest.raises(DataError, match="holds 7 trajectories, not 12"):
-        fetched(dataset, tmp_path / "data", path.parent)
-    monkeypatch.setattr(neuraloperator_file, "SHA256", "0" * 64)
-    with pytest.raises(DataError, match=r"darcy_small.hdf5 is not the file of neuraloperator"):
-        fetched(dataset, tmp_path / "data", path.parent)
+        fetched(dataset, tmp_path / "data")
+    monkeypatch.setitem(neuraloperator_files.CHECKSUMS, published_burgers.FILE, "0" * 64)
+    with pytest.raises(DataError, match=r"burgers_lowres.pt is not the file of neuraloperator"):
+        fetched(dataset, tmp_path / "data")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from symbench.data.dataset import Dataset, Score, TaskOptions
-from symbench.data.fields.neuraloperator_file import FILE, LICENCE, SOURCE, read_raw
+from symbench.data.fields.neuraloperator_files import LICENCE, SOURCE, read_file
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import Splits
 from symbench.errors import DataError
@@ -39,11 +39,6 @@ class Darcy(Dataset):
         description="whether the first row and column are left out: the nodes of the file lie on "
         "the boundary on that side alone, which breaks the symmetry of the square",
     )
-
-    @property
-    def raw_files_needed(self) -> tuple[str, ...]:
-        """The file."""
-        return (FILE,)
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -74,15 +69,16 @@ class Darcy(Dataset):
         train, valid, test = self.samples.values()
         first = int(self.drop_boundary)
         files = {}
-        for part, ranges in {
-            "train_16": {"train": (0, train), "valid": (train, train + valid)},
-            "test_16": {"test": (0, test)},
-            "test_32": {FINER: (0, test)},
+        for name, ranges in {
+            "darcy_train_16.pt": {"train": (0, train), "valid": (train, train + valid)},
+            "darcy_test_16.pt": {"test": (0, test)},
+            "darcy_test_32.pt": {FINER: (0, test)},
         }.items():
-            coefficient, pressure = read_raw(raw_files, f"{part}/coefficient", f"{part}/solution")
+            arrays = read_file(name)
+            coefficient, pressure = arrays["x"], arrays["y"]
             for split, (start, stop) in ranges.items():
                 if stop > len(pressure):
-                    raise DataError(f"{FILE} holds {len(pressure)} samples in {part}, not {stop}.")
+                    raise DataError(f"{name} holds {len(pressure)} samples, not {stop}.")
                 files[split] = {
                     "coefficient": coefficient[start:stop, first:, first:].astype(np.uint8),
                     "pressure": pressure[start:stop, first:, first:],

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from symbench.data.dataset import SPLITS, TaskOptions
 from symbench.data.fields.field_dataset import FieldDataset
-from symbench.data.fields.neuraloperator_file import FILE, LICENCE, SOURCE, read_raw
+from symbench.data.fields.neuraloperator_files import LICENCE, SOURCE, read_file
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import Splits
 from symbench.errors import DataError
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
     from symbench.data.fields.grid_data import FieldData
     from symbench.data.raw_files import RawFiles
 
+FILE = "burgers_lowres.pt"
+
 
 class PublishedBurgers(FieldDataset):
     """`burgers_1d_published`: 1,200 trajectories of a velocity, in the order of the file."""
 
     trajectories: Splits = Field(description="number per split; 1,200 in all")
-
-    @property
-    def raw_files_needed(self) -> tuple[str, ...]:
-        """The file."""
-        return (FILE,)
 
     def check_group(self, name: str) -> None:
         """Raise `SymmetryError` unless a group of this name acts on a line."""
@@ -50,11 +47,11 @@ class PublishedBurgers(FieldDataset):
         from symbench.data.fields.well_format import read_header
         from symbench.data.fields.well_writer import write_file, write_statistics
 
-        (solutions,) = read_raw(raw_files, "burgers_1d/solution")
+        solutions = read_file(FILE)["output"]
         ends = np.cumsum([self.trajectories[split] for split in SPLITS])
         if ends[-1] > len(solutions):
             raise DataError(f"{FILE} holds {len(solutions)} trajectories, not {ends[-1]}.")
-        files = [directory / split / f"{FILE.split('.')[0]}.hdf5" for split in SPLITS]
+        files = [directory / split / "burgers_1d_published.hdf5" for split in SPLITS]
         for target, values in zip(files, np.split(solutions, ends)[:-1], strict=True):
             write_file(
                 target,
