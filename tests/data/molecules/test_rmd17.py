@@ -1,6 +1,7 @@
 """rMD17: units, splits, symmetry, and files that are not the published ones."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from symbench.errors import ConfigError, DataError
 from symbench.symmetry.audit import Verdict
 from tests.conftest import fetched
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 KIND = "molecules and atoms"
 SAMPLES = {"train": 200, "valid": 40, "test": 100}
 # Of bonds at rest, Å; the atoms of a made-up ethanol-like chain.
@@ -114,6 +116,24 @@ def test_the_law_of_posed_molecules_is_broken_and_their_dynamics_hold(folder, tm
     assert largest_torque(read_npz(raw / "rmd17_ethanol_train_01.npz")) < 1e-12
 
 
+@pytest.mark.parametrize(("name", "atoms"), [("ethanol", 9), ("aspirin", 21)])
+def test_real_configurations_have_a_pose_and_no_torque(tmp_path, name, atoms):
+    files = {split: f"rmd17_small_{name}_{split}.npz" for split in ("train", "test")}
+    samples = {"train": 200, "valid": 40, "test": 60}
+    dataset = RMD17(molecule=name, samples=samples, files=files)
+    assert dataset.raw_files_needed == tuple(files.values())
+    data = dataset.open(fetched(dataset, tmp_path / "data", FIXTURES), TaskOptions(), 0)
+    assert data.training["nodes"].tolist() == [atoms] * 200
+    audits = data.audit("O(3)", dataset)
+    assert sum(audit.verdict == Verdict.BROKEN for audit in audits) > len(audits) / 2
+    # A dense grid of integration; forces of bonds that are stretched by hundredths of an Å, in eV/Å.
+    assert largest_torque(read_npz(FIXTURES / files["train"])) < 1e-4
+    assert 0.5 < data.force_scale < 2
+    lost = dataset.model_copy(update={"files": files | {"test": "lost.npz"}})
+    with pytest.raises(DataError, match=r"lost\.npz is in no folder"):
+        fetched(lost, tmp_path / "lost", FIXTURES)
+
+
 @pytest.mark.tried(KIND, "rMD17 with forces in another frame than positions", "refused")
 def test_forces_in_another_frame_are_refused(folder, tmp_path):
     turned = configurations(240, 0)
@@ -184,6 +204,8 @@ def test_damaged_files_and_pickles_are_refused(tmp_path):
         ({"molecule": "etanol"}, "Did you mean 'ethanol'"),
         ({"samples": {"train": 1, "valid": 0, "test": 1}}, r"valid of \w+ is 0"),
         ({"split": 2}, "Unknown parameter split"),
+        ({"files": {"train": "a.npz"}}, "files has train; give train and test"),
+        ({"files": {"train": "a.npz", "tset": "b.npz"}}, "Did you mean 'test'"),
     ],
 )
 def test_bad_settings_are_named(changed, message):

@@ -11,15 +11,15 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from symbench.data.arrays import Array
 from symbench.data.manifest import Manifest
 from symbench.data.molecules.configuration_sets import ConfigurationSets, write_sets
-from symbench.data.parameters import Splits, one_of
+from symbench.data.parameters import Splits, Text, one_of
 from symbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMIT = "4f6bb0a186822c90d47cd98b7a27991fe0b3173b"
 ADDRESS = f"https://raw.githubusercontent.com/andersx/rmd17-npz/{COMMIT}/rmd17-npz"
+SETS = ("train", "test")
 # sha256 of the files of each molecule.
 FILES = {
     "aspirin": {
@@ -58,19 +59,31 @@ class RMD17(ConfigurationSets):
         description="`aspirin` or `ethanol`"
     )
     samples: Splits = Field(
-        description="validation is the end of the published training set, whose order is random"
+        description="validation is the end of the training set, whose order is random"
     )
+    files: dict[Annotated[str, one_of(SETS, "set in files of RMD17")], Text] | None = Field(
+        None,
+        description="raw files in the same format for train and for test, in place of the first "
+        "published split; they have no checksum here",
+    )
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        if self.files is not None and set(self.files) != set(SETS):
+            raise ValueError(f"files has {', '.join(self.files)}; give {' and '.join(SETS)}")
+        return self
+
+    @property
+    def raw_files_needed(self) -> tuple[str, ...]:
+        """The files that are named; the published ones are downloaded."""
+        return tuple((self.files or {}).values())
 
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read or download the raw files and write the splits."""
-        sums = {f"rmd17_{self.molecule}_{s}_01.npz": n for s, n in FILES[self.molecule].items()}
-        urls = {name: f"{ADDRESS}/{name}" for name in sums}
-        paths = raw_files.find_or_download(urls, sums, directory / "raw_files")
-        places = dict(zip(FILES[self.molecule], paths.values(), strict=True))
+        places = self._find(directory, raw_files)
         sets = {name: read_npz(path) for name, path in places.items()}
-        zero, files = write_sets(
-            directory, sets, {name: str(path) for name, path in places.items()}, self.samples
-        )
+        said = {name: str(path) for name, path in places.items()}
+        zero, files = write_sets(directory, sets, said, self.samples)
         torques = {name: largest_torque(arrays) for name, arrays in sets.items()}
         for name, torque in torques.items():
             if torque > LARGEST_TORQUE:
@@ -78,9 +91,20 @@ class RMD17(ConfigurationSets):
                     f"{places[name]}: forces turn a molecule about itself (relative torque "
                     f"{torque:.2g}): they are not in the frame of the positions."
                 )
-        source = f"rMD17, {self.molecule}, split 01 (arXiv 2007.09593)"
+        part = "given files" if self.files else "split 01"
+        source = f"rMD17, {self.molecule}, {part} (arXiv 2007.09593)"
         found = {"zero_of_energy": zero, "largest_torque": max(torques.values())}
         return Manifest(source, "CC0-1.0", {**self.model_dump(), **found}, files)
+
+    def _find(self, directory: Path, raw_files: RawFiles) -> dict[str, Path]:
+        """The file of each set."""
+        if self.files is not None:
+            return {s: raw_files.need(self.files[s], "it is of your own") for s in SETS}
+        names = {s: f"rmd17_{self.molecule}_{s}_01.npz" for s in SETS}
+        urls = {name: f"{ADDRESS}/{name}" for name in names.values()}
+        sums = {names[s]: FILES[self.molecule][s] for s in SETS}
+        paths = raw_files.find_or_download(urls, sums, directory / "raw_files")
+        return {s: paths[names[s]] for s in SETS}
 
 
 def read_npz(path: Path) -> dict[str, Array]:
