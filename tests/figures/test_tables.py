@@ -13,6 +13,7 @@ from symbench.figures import (
     error_by_elements,
     error_by_parameters,
     error_by_time,
+    frontier,
     gain,
     gain_by_subset,
     generalisation,
@@ -63,6 +64,37 @@ def test_cost_is_over_the_plain_time(fields):
     seconds = {n: float(group.open(n).seconds_per_sample.mean()) for n in ("plain", "average")}
     assert row.time_ratio == pytest.approx(seconds["average"] / seconds["plain"])
     assert row.score == pytest.approx(float(group.open("average").vrmse.mean()))
+
+
+def test_the_frontier_is_what_nothing_as_cheap_is_better_than():
+    costs = np.array([3.0, 1.0, 2.0, 1.0, 5.0, np.nan, 4.0])
+    errors = np.array([0.5, 0.9, 1.0, 0.8, 0.4, 0.1, np.inf])
+    assert frontier.frontier(costs, errors).tolist() == [3, 0, 4]
+    assert frontier.frontier(costs[:0], errors[:0]).tolist() == []
+
+
+def test_prices_of_training_are_over_that_of_plain_training(tmp_path):
+    made = studies.study({"exact": studies.fields()}, ["first"], ["none", "augment"])
+    found = studies.results(made, tmp_path)
+    for number, run in enumerate(made.runs, start=1):
+        epochs = pd.DataFrame({"epoch": [0, 1], "valid_loss": 1.0, "seconds": [number, 1.0]})
+        with write_whole(
+            found.layout.trained("history.csv", made.name, *run.key, run.seed)
+        ) as temporary:
+            epochs.to_csv(temporary, index=False)
+    table = frontier.table(found)
+    assert len(table) == 4
+    # Plain runs took 2 and 3 seconds, the others 4 and 5.
+    assert set(table.training[table.treatment == "none"]) == {1.0}
+    assert set(table.training[table.treatment == "augment"]) == {1.8}
+    row = only(table, treatment="augment", evaluation="average")
+    plain, other = found.groups
+    seconds = [
+        float(group.open(name).seconds_per_sample.mean())
+        for group, name in ((other, "average"), (plain, "plain"))
+    ]
+    assert row.inference == pytest.approx(seconds[0] / seconds[1])
+    assert row.score == pytest.approx(float(other.open("average").vrmse.mean()))
 
 
 def test_shares_of_the_gain_follow_from_the_gram_matrix(fields):
