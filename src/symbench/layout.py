@@ -100,6 +100,11 @@ class Layout:
         return self.study(study) / "figures" / f"{name}.{suffix}"
 
     @property
+    def reference(self) -> Path:
+        """The reference tables of this size or overlay, where the project has them."""
+        return self.results.parent / "reference" / self.results.name
+
+    @property
     def report(self) -> Path:
         """The report of all studies."""
         return self.results / "report.html"

@@ -16,7 +16,8 @@ from symbench.figures.results import StudyResults
 from symbench.files import write_json, write_whole
 from symbench.layout import Layout
 from symbench.report.build import build, section
-from symbench.report.claims import interval, judged_claims, needed_units
+from symbench.report.claims import judged_claims, needed_units
+from symbench.report.numbers import interval
 from symbench.report.run import command
 from symbench.report.tables import spread, tables
 from tests.evaluation import vectors

@@ -113,6 +113,34 @@ def reference(
         reference_tables(described, configuration.layout, output / configuration.name / name)
 
 
+@app.command("compare-with")
+def compare_with(
+    other: Annotated[Path, typer.Argument(help="Results of another run, or reference tables.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    output: Annotated[Path | None, typer.Option(help="A CSV file to write.")] = None,
+) -> None:
+    """Compare a run with another one, claim by claim; exit code 1 if one differs."""
+    from symbench.report.agreement import AGREES, APART, agreement, read_claims
+
+    configuration = read(config, overrides, study)
+    ours = read_claims(configuration.layout.results)
+    found = agreement(ours[ours.study.isin(list(configuration.studies))], read_claims(other))
+    if found.empty:
+        raise SymBenchError(f"{other} and {configuration.layout.results} share no claim.")
+    if output:
+        found.to_csv(output, index=False)
+    unlike = found[(found.agrees != AGREES) | found.opposed]
+    if len(unlike):
+        print(unlike.drop(columns="opposed").to_string(index=False))
+    counts = found.agrees.value_counts()
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    print(f"{len(found)} claims and cases: {told}; {found.opposed.sum()} verdicts are opposed")
+    if (found.agrees == APART).any() or found.opposed.any():
+        sys.exit(1)
+
+
 @app.command("check-results")
 def check_results(
     config: ConfigOption = None,

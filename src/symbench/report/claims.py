@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from symbench.config.schema import Claim
 from symbench.figures.results import StudyResults
+from symbench.report.agreement import agreement, read_claims
+from symbench.report.numbers import interval
 from symbench.statistics import NOT_RUN
 
 
@@ -37,24 +39,49 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim with what was found."""
+    """A claim with what was found.
+
+    Attributes:
+        claim: of the config.
+        whole: what was found for it.
+        cases: what was found for each of its cases.
+        reference: what the reference tables say, and whether this run agrees; empty without any.
+
+    """
 
     claim: Claim
     whole: Outcome
     cases: tuple[Outcome, ...]
+    reference: str = ""
 
 
 def judged_claims(results: StudyResults) -> list[Judged]:
     """Each claim of the config with its overall row and its cases."""
     rows = results.claims.to_dict("records")
+    references = _references(results)
     found = []
     for claim in results.study.settings.claims:
         outcomes = [_outcome(row, claim.unit) for row in rows if row["claim"] == claim.name]
         whole = [outcome for outcome in outcomes if not outcome.case]
         cases = [outcome for outcome in outcomes if outcome.case]
         nothing = Outcome("", "no data", "", NOT_RUN)
-        found.append(Judged(claim, whole[0] if whole else nothing, tuple(cases)))
+        reference = references.get(claim.name, "")
+        found.append(Judged(claim, whole[0] if whole else nothing, tuple(cases), reference))
     return found
+
+
+def _references(results: StudyResults) -> dict[str, str]:
+    """What the reference tables say of each claim as a whole, in words."""
+    name = results.study.name
+    if not (results.layout.reference / name / "claims.csv").is_file():
+        return {}
+    theirs = read_claims(results.layout.reference)
+    compared = agreement(results.claims, theirs[theirs.study == name])
+    return {
+        str(row["claim"]): f"reference: {row['theirs']}, {row['their verdict']}; "
+        f"this run {row['agrees']}"
+        for row in compared[compared.case == ""].to_dict("records")
+    }
 
 
 def _outcome(row: Mapping[object, object], unit: str) -> Outcome:
@@ -84,14 +111,3 @@ def needed_units(count: float, unit: str) -> str:
     if math.isinf(count):
         return f"no number of {unit}s alone would decide it"
     return f"about {count:.0f} {unit}s would decide it"
-
-
-def interval(value: float, low: float, high: float) -> str:
-    """A value with its 95 % interval, in words."""
-    if not math.isfinite(value):
-        return f"{value} (not finite)"
-    if math.isnan(low) or math.isnan(high):
-        return f"{value:.3g} (no interval)"
-    if low == high:
-        return f"{value:.3g}"
-    return f"{value:.3g} [{low:.3g}, {high:.3g}]"

@@ -6,7 +6,7 @@ import pandas as pd
 from symbench.evaluation.results import RunGroup
 from symbench.evaluation.violation import errors_by_irrep, subgroups_left, violation, whole_group
 from symbench.figures.results import StudyResults
-from symbench.report.claims import interval
+from symbench.report.numbers import interval
 from symbench.statistics import ratio
 from symbench.symmetry.irreps import TRIVIAL
 
