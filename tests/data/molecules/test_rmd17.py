@@ -126,7 +126,7 @@ def test_real_configurations_have_a_pose_and_no_torque(tmp_path, name, atoms):
     assert data.training["nodes"].tolist() == [atoms] * 200
     audits = data.audit("O(3)", dataset)
     assert sum(audit.verdict == Verdict.BROKEN for audit in audits) > len(audits) / 2
-    # A dense grid of integration; forces of bonds that are stretched by hundredths of an Å, in eV/Å.
+    # A dense grid of integration; bonds are stretched by hundredths of an Å. In eV/Å.
     assert largest_torque(read_npz(FIXTURES / files["train"])) < 1e-4
     assert 0.5 < data.force_scale < 2
     lost = dataset.model_copy(update={"files": files | {"test": "lost.npz"}})
