@@ -26,16 +26,21 @@ def networks_table() -> pd.DataFrame:
 
 def errors_table() -> pd.DataFrame:
     """A row for each published number and each reference table that has runs to stand beside it."""
-    outdated = re.findall(r"^- `(\w+)`", (REFERENCE / "README.md").read_text(), flags=re.MULTILINE)
     rows = []
-    for path in sorted(REFERENCE.glob("*/*/metrics.csv")):
-        size, name = path.parts[-3:-1]
-        if size in outdated:
-            continue
-        kind = "sizes" if Path(f"config/sizes/{size}.yaml").is_file() else "overlays"
-        study = read_configuration([Path(f"config/{kind}/{size}.yaml")], [name]).study(name)
-        rows += list(_rows(size, study, pd.read_csv(path)))
+    for size, name, path in current_tables(REFERENCE):
+        study = read_configuration([path], [name]).study(name)
+        rows += list(_rows(size, study, pd.read_csv(REFERENCE / size / name / "metrics.csv")))
     return pd.DataFrame(rows)
+
+
+def current_tables(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Size or overlay, study and config file of the reference tables that are not outdated."""
+    outdated = re.findall(r"^- `(\w+)`", (folder / "README.md").read_text(), flags=re.MULTILINE)
+    for path in sorted(folder.glob("*/*/metrics.csv")):
+        size, name = path.parts[-3:-1]
+        if size not in outdated:
+            kind = "sizes" if Path(f"config/sizes/{size}.yaml").is_file() else "overlays"
+            yield size, name, Path(f"config/{kind}/{size}.yaml")
 
 
 def _rows(size: str, study: Study, metrics: pd.DataFrame) -> Iterator[dict[str, object]]:

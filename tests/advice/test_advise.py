@@ -83,6 +83,11 @@ def test_a_model_without_the_symmetry_is_to_be_averaged(folder):
     elements = found.elements.set_index("element")
     assert set(elements.audit) <= {"holds", "undecided"}
     assert elements.loc["x,-y"].violation == pytest.approx(0, abs=1e-6)
+    assert elements.loc["-y,x"].angle == 90
+    by_angle = found.angles.set_index("angle").violation
+    quarters = elements.violation[elements.angle == 90]
+    assert by_angle[90] == pytest.approx((quarters**2).mean() ** 0.5)
+    assert list(by_angle.index) == [0, 90, 180]
     assert list(found.rollouts.lead_time) == [1, 2, 3, 4]
     assert (found.rollouts.change < 0).all()
 
@@ -122,6 +127,9 @@ def test_where_the_data_lack_the_symmetry_the_answer_is_no(tmp_path):
     assert not len(found.rollouts)
     # Under a larger group the part that holds is looked at alone.
     found = advised(tmp_path, Shifted(), "D4")
+    assert found.answer == "do not average"
+    assert found.sentence.startswith("Do not average over D4: the audit finds")
+    assert "Nothing to gain" not in found.sentence
     assert list(found.choices[found.choices.audit != "broken"].name) == ["flip_y"]
 
 
@@ -225,7 +233,8 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     )
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("Average over ")
-    assert told[1] == str(output / "advice.html")
+    assert told[1].startswith("On the benchmark's task most like this one (")
+    assert told[2] == str(output / "advice.html")
     page = (output / "advice.html").read_text()
     assert told[0].split(":")[0] in page
     assert "flip_x" in page

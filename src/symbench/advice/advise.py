@@ -8,7 +8,7 @@ of elements that is advised is chosen by the foretold gain, without labels; wher
 at because that one does not help, their intervals hold for all of them together.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,10 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from symbench.advice.angles import violation_by_angle
 from symbench.advice.choices import Choice, OrbitErrors
 from symbench.advice.own_model import check_model
+from symbench.advice.treatments import Situation, what_paid
 from symbench.advice.verdict import Answer, verdict
 from symbench.config.settings import EvaluationSettings
 from symbench.data.batch import V
@@ -27,11 +29,11 @@ from symbench.data.dataset import Data, Dataset
 from symbench.data.fields.check_data import carried_groups
 from symbench.data.fields.grid_data import FieldData, FieldSplit
 from symbench.data.fields.well import Well
-from symbench.errors import SymBenchError, SymmetryError
+from symbench.errors import DataError, SymBenchError, SymmetryError
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.rollouts import Rollouts
-from symbench.symmetry.audit import undecided
-from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.audit import ElementAudit, undecided
+from symbench.symmetry.groups import FiniteGroup, Group
 
 _SAMPLES_PER_TRAJECTORY = 4
 _ROLLOUTS = 8
@@ -45,10 +47,12 @@ class Advice:
     Attributes:
         answer: what to do with the model as it is.
         sentence: the same in words, with numbers.
+        training: which treatment at training paid on the benchmark's task most like this one.
         cautions: what may be wrong with data or model, a sentence each.
-        elements: a row an element: element, audit, p_value, violation (RMS of what its prediction
-            differs from that of the identity, over the RMS error), change (of the squared error of
-            the model where the data are moved by it).
+        elements: a row an element: element, angle (degrees that it turns by), audit, p_value,
+            violation (RMS of what its prediction differs from that of the identity, over the RMS
+            error), change (of the squared error of the model where the data are moved by it).
+        angles: violation by angle; see `angles.violation_by_angle`.
         choices: a row a set of elements to average over: name, elements, audit (holds, undecided or
             broken, the worst of its elements), predicted and measured relative change of the
             squared error with the interval of the measured one, and seconds for one sample.
@@ -61,8 +65,10 @@ class Advice:
 
     answer: Answer
     sentence: str
+    training: str
     cautions: tuple[str, ...]
     elements: pd.DataFrame
+    angles: pd.DataFrame
     choices: pd.DataFrame
     rollouts: pd.DataFrame
     advised: str
@@ -168,19 +174,25 @@ def advise_on(
     found: dict[str, np.ndarray] = {}
     if chosen is not None and isinstance(data, FieldData):
         found = _rollouts(measurement, data, settings, chosen)
+    elements = errors.elements()
+    angles = violation_by_angle(
+        network, symmetry, measurement.split, elements, float(np.sqrt(errors.plain))
+    )
     network.train(training)
     return Advice(
         answer,
         sentence,
+        what_paid(_situation(data, dataset, symmetry.group, audits)),
         tuple(_cautions(plain, split, open_question)),
-        errors.elements(),
+        elements,
+        angles,
         pd.DataFrame([choice.row() for choice in choices]),
         pd.DataFrame(found, columns=["lead_time", "plain", "averaged", "change"]),
         chosen.name if chosen else "",
         {
             "group": str(symmetry.group),
             "samples": f"{averaged.sizes['sample']} of the split '{split}', in {errors.blocks} "
-            "independent blocks (whole trajectories)",
+            "independent blocks",
             "error of the model": ", ".join(_scores(plain, dataset)),
         },
     )
@@ -222,6 +234,18 @@ def _settings(data: object) -> EvaluationSettings:
         rollout_steps=max(1, steps),
         examine_average=False,
     )
+
+
+def _situation(
+    data: Data[V], dataset: Dataset, group: Group, audits: Sequence[ElementAudit]
+) -> Situation:
+    try:
+        samples = float(len(np.unique(data.split("train").blocks)))
+    except DataError:
+        # Published networks come without their training data.
+        samples = float("nan")
+    exact = all(audit.passed for audit in audits)
+    return Situation(dataset.kind, exact, float(group.order or np.inf), samples)
 
 
 def _cautions(plain: xr.Dataset, split: str, open_question: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from symbench.advice.angles import angles_of
 from symbench.config.schema import Population
 from symbench.evaluation.orbits import MOST_ELEMENTS_OF_LATTICE
 from symbench.evaluation.violation import names_of_subgroups
@@ -71,14 +72,16 @@ class OrbitErrors:
     """Gram matrices of the errors over the orbit, by block of samples; see `evaluation.orbits`."""
 
     def __init__(self, averaged: xr.Dataset, group: Group, audits: Sequence[ElementAudit]) -> None:
-        """Take them from the evaluation of the average; audits are one for each element, or none.
+        """Take them from the evaluation of the average, and what the audit says.
 
-        Squared errors of quantities with units are measured by the scale of each; quantities that
-        are constant are left out.
+        Audits are one for each element, where the group is finite; else they are of elements that
+        stand for all. Squared errors of quantities with units are measured by the scale of each;
+        quantities that are constant are left out.
         """
         self.group = group
         self.names = [str(name) for name in averaged.element.values]
-        self.audits = audits if len(audits) == len(self.names) else ()
+        self.audits = tuple(audits)
+        self.by_element = [audit.element for audit in audits] == self.names
         gram = (averaged.error_gram / averaged.scale).mean("channel")
         by_sample = gram.transpose("sample", "element", "element_b").values
         number = np.unique(averaged.block.values, return_inverse=True)[1]
@@ -110,12 +113,15 @@ class OrbitErrors:
         gram = self.grams.mean(axis=0)
         diagonal = np.diag(gram)
         plain = diagonal[0] or np.nan
+        own = self.audits if self.by_element else ()
+        angles = angles_of(self.group)
         apart = np.maximum(diagonal + diagonal[0] - gram[0] - gram[:, 0], 0)
         return pd.DataFrame(
             {
                 "element": self.names,
-                "audit": [str(a.verdict.value) for a in self.audits] or "not audited",
-                "p_value": [a.p_value for a in self.audits] or np.nan,
+                "angle": angles if len(angles) == self.order else np.nan,
+                "audit": [a.verdict.value for a in own] or self._audit(range(self.order)),
+                "p_value": [a.p_value for a in own] or np.nan,
                 "violation": np.sqrt(apart / plain),
                 "change": diagonal / plain - 1,
             }
@@ -161,7 +167,8 @@ class OrbitErrors:
         )
 
     def _audit(self, part: Sequence[int]) -> Literal["holds", "undecided", "broken"]:
-        verdicts = {self.audits[index].verdict for index in part} if self.audits else set()
+        of_part = [self.audits[index] for index in part] if self.by_element else self.audits
+        verdicts = {audit.verdict for audit in of_part}
         if Verdict.BROKEN in verdicts:
             return "broken"
         return "undecided" if Verdict.UNDECIDED in verdicts or not verdicts else "holds"

@@ -16,9 +16,10 @@ _SHOWN = 16
 
 
 def write_page(advice: Advice, folder: Path) -> Path:
-    """Write advice.html, and elements.csv, choices.csv and rollouts.csv; returns the page."""
+    """Write advice.html and its tables, such as elements.csv; returns the page."""
     tables = {
         "elements": advice.elements,
+        "angles": advice.angles,
         "choices": advice.choices,
         "rollouts": advice.rollouts,
     }
@@ -53,6 +54,7 @@ def _html(table: pd.DataFrame) -> str:
         "violation": lambda value: f"{value:.1%}",
         "seconds": lambda value: f"{value:.2g}",
         "p_value": lambda value: f"{value:.2g}",
+        "angle": lambda value: "" if math.isnan(value) else f"{value:.0f}°",
     }
     return table.rename(columns={"p_value": "chance (p)", "lead_time": "frames ahead"}).to_html(
         index=False,

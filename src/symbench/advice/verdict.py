@@ -21,9 +21,10 @@ def verdict(
         return "nothing to gain", "Nothing to gain: the model makes no error here.", None
     if not np.isfinite(errors.plain):
         raise SymBenchError("All fields are constant: no error can be told from another.")
-    if all(-choice.predicted.value < ROUND_OFF for choice in choices):
+    answer, best = foretold(choices)
+    if answer == "nothing to gain":
         return (
-            "nothing to gain",
+            answer,
             f"Nothing to gain: the model is equivariant under {group} already, to round-off.",
             None,
         )
@@ -35,20 +36,29 @@ def verdict(
             f"its squared error by {whole.measured.value:+.1%}.",
             None,
         )
-    usable = [choice for choice in choices if choice.audit != "broken"]
-    if not usable:
-        return (
-            "do not average",
-            f"Do not average over {group}: the audit finds that the data do not have this symmetry "
-            f"({errors.broken} of {errors.order} elements are broken). On these samples it would "
-            f"change the squared error by {whole.told()}.",
-            None,
-        )
-    sure = [choice for choice in usable if choice.audit == "holds"] or usable
-    best = _by_foretold_gain(sure)
+    if whole.audit != "broken":
+        assert best is not None
+        return _of_part(errors, choices, best)
+    refused = (
+        f"Do not average over {group}: the audit finds that the data do not have this symmetry "
+        f"({errors.broken} of {len(errors.audits)} audited elements are broken). On these samples "
+        f"it would change the squared error by {whole.told()}."
+    )
+    # Of what the audit leaves nothing may be gained.
+    if best is None or -best.predicted.value < ROUND_OFF:
+        return "do not average", refused, None
+    of_part, sentence, chosen = _of_part(errors, choices, best)
+    return "average" if of_part == "average" else "do not average", f"{refused} {sentence}", chosen
+
+
+def _of_part(
+    errors: OrbitErrors, choices: list[Choice], best: Choice
+) -> tuple[Answer, str, Choice | None]:
+    """The same for the sets that the audit does not refuse, of which one is the best foretold."""
     low, high = best.measured.interval(POPULATION)
     if high < 0:
         return "average", f"Average over {best.name}: {_changes(best)}.{_doubt(best)}", best
+    usable = [choice for choice in choices if choice.audit != "broken"]
     coverage = 1 - (1 - COVERAGE) / len(usable)
     others = [each for each in usable if each.measured.interval(POPULATION, coverage)[1] < 0]
     if others:
@@ -71,6 +81,21 @@ def verdict(
         f"over the orbit foretells {best.predicted.value:+.1%}.",
         best,
     )
+
+
+def foretold(choices: list[Choice]) -> tuple[Answer, Choice | None]:
+    """What to do as far as it is known without labels, and with which elements.
+
+    Where the audit holds the variance over the orbit is the gain (P4), so that every set of which
+    the predictions differ gains; sets that it cannot decide about are left open.
+    """
+    if all(-choice.predicted.value < ROUND_OFF for choice in choices):
+        return "nothing to gain", None
+    usable = [choice for choice in choices if choice.audit != "broken"]
+    if not usable:
+        return "do not average", None
+    sure = [choice for choice in usable if choice.audit == "holds"]
+    return "average" if sure else "not decided", _by_foretold_gain(sure or usable)
 
 
 def _by_foretold_gain(choices: list[Choice]) -> Choice:

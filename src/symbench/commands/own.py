@@ -126,6 +126,7 @@ def advise(
     for caution in found.cautions:
         print(f"symbench: {caution}", file=sys.stderr)
     print(found.sentence)
+    print(found.training)
     print(write_page(found, output))
 
 
