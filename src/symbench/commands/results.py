@@ -141,6 +141,36 @@ def compare_with(
         sys.exit(1)
 
 
+@app.command()
+def judge(
+    scores: Annotated[
+        Path,
+        typer.Argument(help="CSV: method, seed, sample, and score, or prediction and truth; .npz."),
+    ],
+    baseline: Annotated[str, typer.Option(help="The method that others are held against.")],
+    higher_is_better: Annotated[
+        bool, typer.Option("--higher-is-better", help="Scores are no errors.")
+    ] = False,
+    of_these_networks: Annotated[
+        bool,
+        typer.Option("--of-these-networks", help="Samples are drawn, and not networks as well."),
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="A CSV file to write.")] = None,
+) -> None:
+    """Judge scores of your own methods: intervals, ranks and verdicts, as those of the claims."""
+    from symbench.own_scores import judge_scores, read_scores
+
+    found = judge_scores(
+        read_scores(scores),
+        baseline,
+        "this network" if of_these_networks else "networks trained so",
+        "higher" if higher_is_better else "lower",
+    )
+    if output:
+        found.to_csv(output, index=False)
+    print(found.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+
+
 @app.command("check-results")
 def check_results(
     config: ConfigOption = None,

@@ -1,0 +1,124 @@
+"""Scores of one's own methods, judged as claims are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from symbench.errors import ConfigError, DataError
+from symbench.own_scores import judge_scores, read_scores
+from symbench.statistics import mean, relative_change
+
+KIND = "scores of own methods"
+
+
+def table(**changes):
+    """Three methods, four seeds, ten samples; what is common to a seed or a sample is shared."""
+    rng = np.random.default_rng(0)
+    common = 1 + 0.1 * rng.standard_normal((4, 1)) + 0.3 * rng.standard_normal((1, 10))
+    rows = []
+    for method, factor in {"plain": 1.0, "averaged": 0.8, "twin": 1.0}.items():
+        values = factor * common + 1e-3 * (method != "plain") * rng.standard_normal((4, 10))
+        rows += [
+            {"method": method, "seed": seed, "sample": sample, "score": values[seed, sample]}
+            for seed in range(4)
+            for sample in range(10)
+        ]
+    return pd.DataFrame(rows).assign(**changes)
+
+
+def read(frame, tmp_path):
+    path = tmp_path / "scores.csv"
+    frame.to_csv(path, index=False)
+    return read_scores(path)
+
+
+def test_pairs_tell_methods_apart_that_seeds_and_samples_hide(tmp_path):
+    scores = read(table().sample(frac=1, random_state=1), tmp_path)
+    found = judge_scores(scores, "plain").set_index("method")
+    assert found.verdict.dropna().to_dict() == {"averaged": "better", "twin": "open"}
+    assert found.loc["averaged", ["best_rank", "worst_rank"]].tolist() == [1, 1]
+    assert found.loc["twin", ["best_rank", "worst_rank"]].tolist() == [2, 3]
+    # The same numbers as those of a claim.
+    plain, averaged = (mean(scores[name].values, range(4)) for name in ("plain", "averaged"))
+    change = relative_change(averaged, plain)
+    assert found.change["averaged"] == pytest.approx(change.value)
+    ends = change.interval("networks trained so", 0.975)
+    assert found.loc["averaged", ["change_low", "change_high"]].tolist() == pytest.approx(ends)
+    higher = judge_scores(scores, "plain", better="higher")
+    assert higher.method.iloc[-1] == "averaged"
+    assert higher.set_index("method").verdict["averaged"] == "worse"
+
+
+def test_arrays_and_predictions_give_what_scores_give(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal((6, 3))
+    predictions = {name: truth + rng.standard_normal((2, 6, 3)) for name in ("one", "other")}
+    np.savez(tmp_path / "p.npz", truth=truth, **predictions)
+    errors = {name: ((each - truth) ** 2).mean(axis=2) for name, each in predictions.items()}
+    np.savez(tmp_path / "s.npz", **errors)
+    pd.testing.assert_frame_equal(
+        *(judge_scores(read_scores(tmp_path / f"{name}.npz"), "one") for name in "ps")
+    )
+
+
+def test_blocks_are_what_is_independent(tmp_path):
+    frame = table()
+    scores = read(frame.assign(block=frame["sample"] // 5), tmp_path)
+    assert scores["plain"].blocks == (0, 1)
+    whole = read(frame, tmp_path)["plain"].values
+    np.testing.assert_allclose(scores["plain"].values, whole.reshape(4, 2, 5).mean(2))
+
+
+@pytest.mark.tried(KIND, "a score that is no number", "right")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_diverged_has_no_verdict(tmp_path, value):
+    frame = table()
+    frame.loc[45, "score"] = value
+    found = judge_scores(read(frame, tmp_path), "plain").set_index("method")
+    assert not np.isfinite(found.score["averaged"])
+    assert found.verdict["averaged"] == "open"
+
+
+def without(row):
+    return lambda frame: frame.drop(index=row)
+
+
+@pytest.mark.tried(KIND, "lost samples, samples twice, texts, other columns", "refused")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without(45), "averaged lacks sample 5 of seed 0"),
+        (lambda frame: pd.concat([frame, frame[:1]]), "sample 0 of seed 0 of plain is there twice"),
+        (lambda frame: frame.assign(score="high"), "column 'score' holds what is no number"),
+        (lambda frame: frame.drop(columns="seed"), "has no column 'seed'"),
+        (lambda frame: frame.assign(method=None), "without a method"),
+        (lambda frame: frame.assign(block=range(len(frame))), "sample 0 is in two blocks"),
+        (lambda frame: frame.assign(truth=0.0), "has no column 'prediction'"),
+    ],
+)
+def test_tables_that_cannot_be_judged_are_refused(tmp_path, change, said):
+    with pytest.raises(DataError, match=said):
+        read(change(table()), tmp_path)
+
+
+@pytest.mark.tried(KIND, "pickles, other shapes, no method in an .npz file", "refused")
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"a": np.array([object()])}, "cannot be read as .npz"),
+        ({"truth": np.ones(3)}, "holds no scores"),
+        ({"a": np.ones(3)}, r"not \(seed, sample\)"),
+        ({"a": np.ones((2, 3)), "b": np.ones((2, 4))}, "different numbers of samples"),
+        ({"a": np.ones((2, 3)), "truth": np.ones(4)}, "needs a seed in front"),
+    ],
+)
+def test_arrays_that_cannot_be_judged_are_refused(tmp_path, arrays, said):
+    path = tmp_path / "scores.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(DataError, match=said):
+        read_scores(path)
+
+
+def test_an_unknown_baseline_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="Did you mean 'plain'"):
+        judge_scores(read(table(), tmp_path), "plian")
