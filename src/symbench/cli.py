@@ -4,6 +4,7 @@ import sys
 
 # Each module adds its commands to the application.
 from symbench.commands import jobs as jobs
+from symbench.commands import names as names
 from symbench.commands import own as own
 from symbench.commands import results as results
 from symbench.commands.app import app

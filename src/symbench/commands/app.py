@@ -7,7 +7,7 @@ import typer
 
 from symbench.config.read import Configuration, read_configuration
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 ConfigOption = Annotated[
     list[Path] | None, typer.Option("--config", help="A size file, or overlays; laptop by default.")
