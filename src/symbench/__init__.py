@@ -8,19 +8,35 @@ if TYPE_CHECKING:
     from symbench.symmetry.grids.field import Field
     from symbench.symmetry.grids.fields import Normalizer
     from symbench.symmetry.grids.symmetrize import symmetrize
+    from symbench.symmetry.points.ase_calculator import SymmetrizedCalculator
+    from symbench.symmetry.points.roles import Role
+    from symbench.symmetry.points.symmetrize import symmetrize_points
     from symbench.symmetry.reynolds import average
 
     __version__: str
 
-__all__ = ["Field", "Normalizer", "__version__", "advise", "average", "symmetrize"]
+__all__ = [
+    "Field",
+    "Normalizer",
+    "Role",
+    "SymmetrizedCalculator",
+    "__version__",
+    "advise",
+    "average",
+    "symmetrize",
+    "symmetrize_points",
+]
 
 
 _HOMES = {
     "Field": "symbench.symmetry.grids.field",
     "Normalizer": "symbench.symmetry.grids.fields",
+    "Role": "symbench.symmetry.points.roles",
+    "SymmetrizedCalculator": "symbench.symmetry.points.ase_calculator",
     "advise": "symbench.advice.advise",
     "average": "symbench.symmetry.reynolds",
     "symmetrize": "symbench.symmetry.grids.symmetrize",
+    "symmetrize_points": "symbench.symmetry.points.symmetrize",
 }
 
 

@@ -131,7 +131,7 @@ class Averaged(nn.Module, Generic[V]):
         self.elements = chosen_elements(symmetry.group, elements)
         self.chunk = chunk
         self._pairs = _with_inverses(symmetry.group, self.elements)
-        self.register_load_state_dict_pre_hook(_take_plain_weights)
+        self.register_load_state_dict_pre_hook(take_plain_weights)
 
     def forward(self, values: V, *arguments: object, **named: object) -> Tensor:
         """The mean of the pulled-back predictions, accumulated in at least single precision.
@@ -194,7 +194,7 @@ def added(total: Tensor | None, output: Tensor) -> Tensor:
     return output.to(torch.promote_types(output.dtype, torch.float32), copy=True)
 
 
-def _take_plain_weights(
+def take_plain_weights(
     module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object
 ) -> None:
     """Let a state dict of the wrapped model be loaded as if it were one of the wrapper.
@@ -246,7 +246,7 @@ def average(
         chosen = symmetry.group.subset(number, seed)
     else:
         chosen = chosen_elements(symmetry.group, elements)
-        _warn_unless_subgroup(symmetry.group, chosen)
+        warn_unless_subgroup(symmetry.group, chosen)
     return Averaged(model, symmetry, chosen, 1 if chunk is None else checked_chunk(chunk))
 
 
@@ -258,10 +258,21 @@ def checked_chunk(chunk: object) -> int:
     return number
 
 
-def _warn_unless_subgroup(group: Group, elements: Elements) -> None:
+def warn_unless_subgroup(group: Group, elements: Elements) -> None:
+    """Warn of a list of elements of a finite group that is no subgroup."""
     if isinstance(group, FiniteGroup) and not group.is_subgroup(elements):
         warnings.warn(
             f"The {len(elements)} chosen elements are no subgroup of {group}: the average over "
             "them is not equivariant.",
+            stacklevel=3,
+        )
+
+
+def warn_of_training(model: object) -> None:
+    """Warn of a model in train mode; nothing is said while a compiler looks on."""
+    if isinstance(model, nn.Module) and model.training and not torch.compiler.is_compiling():
+        warnings.warn(
+            "The model is in train mode, where dropout and batch statistics break the symmetry: "
+            "call eval() before you predict with it.",
             stacklevel=3,
         )

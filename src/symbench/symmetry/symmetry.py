@@ -28,6 +28,8 @@ class Symmetry(Generic[V]):
         exact: whether dynamics and data distribution are both invariant.
         frame: the elements that move each sample to its canonical poses, shape (frame, sample,
             ...), for groups of arrays; None where there is no frame. See `frame_averaging`.
+        parts: the tensors of an output of several, such as an energy with forces; None where an
+            output is one tensor.
 
     """
 
@@ -36,3 +38,4 @@ class Symmetry(Generic[V]):
     act_on_output: Callable[[Element, Tensor], Tensor]
     exact: bool = True
     frame: Callable[[V], Tensor] | None = None
+    parts: Callable[[object], Sequence[Tensor]] | None = None

@@ -1,6 +1,7 @@
 """A public check for your own models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -18,32 +19,59 @@ TOLERANCES = {
 
 
 def equivariance_error(
-    model: Callable[[V], Tensor],
+    model: Callable[..., object],
     symmetry: Symmetry[V],
     values: V,
-    elements: Elements | None = None,
+    elements: Elements | int | None = None,
 ) -> float:
     """Largest relative violation of f(phi(g) x) = psi(g) f(x) over the group.
 
+    Args:
+        model: any callable.
+        symmetry: the group and its actions.
+        values: the input; a tuple holds all positional arguments of a model of points.
+        elements: elements, or a number of random ones; all by default.
+
     Returns:
-        max over g of ||f(phi(g) x) - psi(g) f(x)|| / ||f(x)||; 0 where both vanish, NaN where any
-        output is not finite.
+        max over g of ||f(phi(g) x) - psi(g) f(x)|| / ||f(x)||, and over all outputs of a model of
+        several; 0 where both vanish, NaN where any output is not finite.
 
     """
-    return _error_and_precision(model, symmetry, values, elements)[0]
+    return _error_and_tolerance(model, symmetry, values, elements)[0]
 
 
-def _error_and_precision(
-    model: Callable[[V], Tensor], symmetry: Symmetry[V], values: V, elements: Elements | None
-) -> tuple[float, torch.dtype]:
+def _error_and_tolerance(
+    model: Callable[..., object],
+    symmetry: Symmetry[V],
+    values: V,
+    elements: Elements | int | None,
+) -> tuple[float, float]:
+    if isinstance(elements, int):
+        elements = symmetry.group.sample(elements, torch.Generator().manual_seed(0))
     with torch.no_grad():
-        plain = one_tensor(model(values))
-        errors = [
-            _norm(model(symmetry.act_on_input(g, values)) - symmetry.act_on_output(g, plain))
-            for g in chosen_elements(symmetry.group, elements)
+        plain = _called(model, values)
+        parts = _parts(symmetry, plain)
+        errors = []
+        for g in chosen_elements(symmetry.group, elements):
+            found = _parts(symmetry, _called(model, symmetry.act_on_input(g, values)))
+            # Where an output is one tensor, it is what the action takes.
+            expected = _parts(symmetry, symmetry.act_on_output(g, cast(Tensor, plain)))
+            errors.append([_norm(a - b) for a, b in zip(found, expected, strict=True)])
+        largest = [torch.stack(of_part).max() for of_part in zip(*errors, strict=True)]
+        relative = [
+            error if error == 0 else error / _norm(part)
+            for error, part in zip(largest, parts, strict=True)
         ]
-    error = torch.stack(errors).max()
-    return 0.0 if error == 0 else float(error / _norm(plain)), plain.dtype.to_real()
+    tolerance = max(TOLERANCES[part.dtype.to_real()] for part in parts)
+    return float(torch.stack(relative).max()), tolerance
+
+
+def _called(model: Callable[..., object], values: object) -> object:
+    return model(*values) if type(values) is tuple else model(values)
+
+
+def _parts(symmetry: Symmetry[V], output: object) -> Sequence[Tensor]:
+    return [one_tensor(output)] if symmetry.parts is None else symmetry.parts(output)
 
 
 def _norm(values: Tensor) -> Tensor:
@@ -51,19 +79,20 @@ def _norm(values: Tensor) -> Tensor:
 
 
 def assert_equivariant(
-    model: Callable[[V], Tensor],
+    model: Callable[..., object],
     symmetry: Symmetry[V],
     values: V,
     tolerance: float | None = None,
-    elements: Elements | None = None,
+    elements: Elements | int | None = None,
 ) -> None:
     """Raise `AssertionError` naming the error if the model is not equivariant to `tolerance`.
 
     Without a tolerance, that of the precision of the outputs is taken: 1e-12 in double, 1e-4 in
-    single, 1e-2 in half precision, 5e-2 in bfloat16. Outputs that are not finite always fail.
+    single, 1e-2 in half precision, 5e-2 in bfloat16. Outputs that are not finite always fail. For
+    the other arguments see `equivariance_error`.
     """
-    error, precision = _error_and_precision(model, symmetry, values, elements)
-    allowed = TOLERANCES[precision] if tolerance is None else tolerance
+    error, usual = _error_and_tolerance(model, symmetry, values, elements)
+    allowed = usual if tolerance is None else tolerance
     assert error <= allowed, (
         f"The model is not equivariant under {symmetry.group}: relative error {error:.2e}, "
         f"allowed {allowed:.0e}."

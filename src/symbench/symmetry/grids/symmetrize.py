@@ -1,10 +1,8 @@
 """Symmetries of maps between fields on a grid, and the public `symmetrize`."""
 
-import warnings
 from collections.abc import Callable, Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from symbench.errors import SymmetryError, nearest
@@ -19,7 +17,7 @@ from symbench.symmetry.grids.isometries import (
     own_group,
 )
 from symbench.symmetry.groups import FiniteGroup
-from symbench.symmetry.reynolds import All, Averaged, average
+from symbench.symmetry.reynolds import All, Averaged, average, warn_of_training
 from symbench.symmetry.symmetry import Elements, Symmetry
 
 
@@ -87,7 +85,7 @@ class Symmetrized(Averaged[Tensor]):
 
     def forward(self, values: Tensor, *arguments: object, **named: object) -> Tensor:
         """The mean of the pulled-back predictions; see `Averaged.forward`."""
-        _warn_of_training(self.model)
+        warn_of_training(self.model)
         if not isinstance(values, Tensor):
             raise SymmetryError(f"The input is a {type(values).__name__}: give one tensor.")
         space = values.shape[2:]
@@ -190,7 +188,7 @@ def symmetrize(
         part = elements
     elif elements != "all":
         part = [chosen.index(element) for element in named_group(elements, axes).elements]
-    _warn_of_training(model)
+    warn_of_training(model)
     averaged = average(model, symmetry, elements=part, seed=seed, chunk=chunk)
     return Symmetrized(model, symmetry, averaged.elements, averaged.chunk)
 
@@ -206,13 +204,3 @@ def _kinds(side: str) -> str:
                 f"{nearest(kind, BOUNDARIES)}"
             )
     return "|".join(kinds)
-
-
-def _warn_of_training(model: object) -> None:
-    """Warn of a model in train mode; nothing is said while a compiler looks on."""
-    if isinstance(model, nn.Module) and model.training and not torch.compiler.is_compiling():
-        warnings.warn(
-            "The model is in train mode, where dropout and batch statistics break the symmetry: "
-            "call eval() before you predict with it.",
-            stacklevel=3,
-        )

@@ -1,0 +1,182 @@
+"""What an array of points, graphs and molecules is, and how rotations and permutations move it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from symbench.errors import SymmetryError, nearest
+from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.points.orders import Orders, order_of
+from symbench.symmetry.points.point_groups import (
+    Permutation,
+    PointGroup,
+    dimension_of,
+    matrix_of,
+)
+from symbench.symmetry.symmetry import Element
+
+# Number of last axes that are axes of space.
+KINDS = {
+    "scalar": 0,
+    "pseudoscalar": 0,
+    "position": 1,
+    "vector": 1,
+    "axial": 1,
+    "tensor": 2,
+    "edges": 0,
+    "samples": 0,
+}
+
+
+@dataclass(frozen=True)
+class Role:
+    """What an input or output of a model is; its kind alone may be written in place of it.
+
+    Attributes:
+        kind: "scalar" (numbers that no rotation changes), "pseudoscalar" (they change sign under
+            reflections), "position", "vector" (a velocity, a force; the last axis is that of
+            space), "axial" (a vector that keeps its sign under inversion, such as a torque),
+            "tensor" (the last two axes are those of space), "edges" (numbers of nodes, any shape)
+            or "samples" (the sample of each node, shape (node,)).
+        nodes: the axis that counts the nodes, for permutations; None where there is none.
+
+    """
+
+    kind: str
+    nodes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `SymmetryError` for an unknown kind."""
+        if self.kind not in KINDS:
+            raise SymmetryError(
+                f"Unknown role {self.kind!r}; allowed: {', '.join(KINDS)}."
+                f"{nearest(str(self.kind), KINDS)}"
+            )
+
+    def moves(self, permutations: bool) -> bool:
+        """Whether permutations of nodes, or else rotations and reflections, change such arrays."""
+        if permutations:
+            return self.nodes is not None
+        return self.kind == "pseudoscalar" or KINDS[self.kind] > 0
+
+    def check(self, name: str, values: object, dimension: int | None) -> Tensor:
+        """Return an array; raises `SymmetryError` unless it can have this role."""
+        if not isinstance(values, Tensor):
+            raise SymmetryError(
+                f"'{name}' is a {type(values).__name__}, and a {self.kind} is a tensor."
+            )
+        axes = KINDS[self.kind]
+        if axes and dimension is not None:
+            if tuple(values.shape[-axes:]) != (dimension,) * axes or values.ndim < axes:
+                raise SymmetryError(
+                    f"'{name}' of shape {tuple(values.shape)} is no {self.kind} in {dimension} "
+                    f"dimensions, which has {axes} last "
+                    f"{'axis' if axes == 1 else 'axes'} of {dimension}; groups of other "
+                    "dimensions have other names or `dimension=`."
+                )
+            if not (values.is_floating_point() or values.is_complex()):
+                raise SymmetryError(f"'{name}' is {values.dtype}, which cannot be rotated.")
+        if self.kind == "axial" and dimension not in (None, 3):
+            raise SymmetryError(
+                f"'{name}' is axial, which means vectors of space: in {dimension} dimensions it is "
+                "a pseudoscalar or a tensor."
+            )
+        if self.nodes is not None and not -values.ndim <= self.nodes < values.ndim:
+            raise SymmetryError(
+                f"'{name}' of shape {tuple(values.shape)} has no axis {self.nodes}."
+            )
+        return values
+
+
+def as_role(role: object) -> Role:
+    """A role, or that of a kind; raises `SymmetryError` for anything else."""
+    if isinstance(role, Role):
+        return role
+    if isinstance(role, str):
+        return Role(role)
+    raise SymmetryError(f"{role!r} is no role: write 'vector', or Role('vector', nodes=1).")
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What permutations must know of the nodes.
+
+    Attributes:
+        number: number of nodes, of all samples where these lie one after the other.
+        samples: the sample of each node, shape (node,), where they do; None elsewhere.
+
+    """
+
+    number: int
+    samples: Tensor | None = None
+
+    def places(self, group: PointGroup, element: Element) -> Tensor:
+        """Which node comes to each place, shape (node,); nodes stay in their samples."""
+        if self.samples is None:
+            return _order(group, element, self.number)
+        places = torch.empty(self.number, dtype=torch.long)
+        for members in (
+            self.samples.cpu().argsort(stable=True).split(self.samples.bincount().tolist())
+        ):
+            places[members] = members[_order(group, element, len(members))]
+        return places
+
+
+def _order(group: PointGroup, element: Element, nodes: int) -> Tensor:
+    if isinstance(group, Orders):
+        seed, sign = torch.as_tensor(element).tolist()
+        return order_of(seed, sign, nodes)
+    listed = group.elements[int(element)] if isinstance(group, FiniteGroup) else None
+    assert isinstance(listed, Permutation)
+    if nodes not in (0, len(listed.order)):
+        raise SymmetryError(
+            f"{group.name} orders {len(listed.order)} nodes, and there are {nodes}: 'S_n' takes "
+            "any number."
+        )
+    return torch.tensor(listed.order[:nodes], dtype=torch.long)
+
+
+def move(
+    group: PointGroup, element: Element, role: Role, values: Tensor, nodes: Nodes | None = None
+) -> Tensor:
+    """Move an array that `Role.check` let pass.
+
+    Args:
+        group: rotations and reflections, or permutations.
+        element: an element of the group.
+        role: what the array is.
+        values: the array.
+        nodes: what is known of the nodes, for permutations.
+
+    Returns:
+        v for a scalar, Q v for a vector, Q T Q^t for a tensor, times det Q for what changes sign
+        under reflections; the nodes in another order, and edges between them.
+
+    """
+    if dimension_of(group) is None:
+        return _reordered(group, element, role, values, nodes)
+    matrix = matrix_of(group, element)
+    if role.kind == "tensor":
+        matrix = matrix.to(values)
+        return matrix @ values @ matrix.mT
+    if role.kind in ("position", "vector", "axial"):
+        values = rotate(matrix, values)
+    if role.kind in ("axial", "pseudoscalar"):
+        values = values * torch.linalg.det(matrix).round().to(values)
+    return values
+
+
+def _reordered(
+    group: PointGroup, element: Element, role: Role, values: Tensor, nodes: Nodes | None
+) -> Tensor:
+    if role.kind == "edges":
+        assert nodes is not None
+        return nodes.places(group, element).argsort().to(values.device)[values]
+    if role.nodes is None:
+        return values
+    number = values.shape[role.nodes]
+    if nodes is None or nodes.number != number:
+        nodes = Nodes(number)
+    return values.index_select(role.nodes, nodes.places(group, element).to(values.device))
