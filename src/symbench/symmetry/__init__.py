@@ -9,5 +9,6 @@ Nothing here knows a data set, a model or a file.
 - `audit`: does a symmetry hold, for the dynamics and for the distribution of the data?
 - `testing`: `assert_equivariant`, for your own models.
 - `grids`: isometries of grids, fields, rollouts, canonical shifts, the public `symmetrize`.
-- `points`: signs, rotations, labelled points, principal axes, canonical signs.
+- `points`: signs, rotations, labelled points, principal axes, canonical signs; finite groups and
+  quadratures, the roles of arrays, the public `symmetrize_points` and `SymmetrizedCalculator`.
 """

@@ -482,3 +482,15 @@ def test_axial_vectors_of_the_plane():
     averaged = symmetrize_points(lambda x: x, "C4", "axial", "axial", dimension=2)
     with pytest.raises(SymmetryError, match="pseudoscalar"):
         averaged(normal(2, 2))
+
+
+@tried("points: arrays of nodes whose role does not say so, under permutations", "warned")
+def test_axes_of_nodes_that_are_not_named():
+    network = perceptron()
+    inputs = {**PER_NODE, "charges": "scalar"}
+    averaged = symmetrize_points(network, "S_4", inputs, Role("vector", nodes=1))
+    with pytest.warns(UserWarning, match="'charges' of shape"):
+        averaged(*cloud())
+    averaged = symmetrize_points(network, "S_4", PER_NODE, "vector")
+    with pytest.warns(UserWarning, match="'output' of shape"):
+        averaged(*cloud())

@@ -124,6 +124,13 @@ class Nodes:
         return places
 
 
+def seems_of_nodes(role: Role, values: Tensor, nodes: Nodes) -> bool:
+    """Whether an array whose role names no axis of nodes has one of their number."""
+    if role.nodes is not None or role.kind in ("edges", "samples") or nodes.number < 2:
+        return False
+    return nodes.number in values.shape[: values.ndim - KINDS[role.kind]]
+
+
 def _order(group: PointGroup, element: Element, nodes: int) -> Tensor:
     if isinstance(group, Orders):
         seed, sign = torch.as_tensor(element).tolist()

@@ -1,5 +1,6 @@
 """The public `symmetrize_points`: models of points, graphs and molecules averaged over a group."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar, cast
@@ -13,7 +14,7 @@ from symbench.symmetry.points.arguments import Arguments, OutputRoles, Outputs, 
 from symbench.symmetry.points.centroids import Centroids
 from symbench.symmetry.points.point_groups import chosen_group, dimension_of
 from symbench.symmetry.points.quadrature import RandomElement, Rule, averaging_rule
-from symbench.symmetry.points.roles import Nodes, Role, as_role, move
+from symbench.symmetry.points.roles import Nodes, Role, as_role, move, seems_of_nodes
 from symbench.symmetry.reynolds import (
     OrbitMoments,
     added,
@@ -96,6 +97,8 @@ class SymmetrizedPoints(nn.Module):
         warn_of_training(self.model)
         tensors = self._tensors(arguments)
         nodes = self._nodes(tensors)
+        for name, values in tensors.items():
+            self._warn_of_nodes(name, self.signature.roles[name], values, nodes)
         centre = Centroids(self.signature.roles, tensors, nodes) if self.centred else None
 
         def moved(element: Element, role: Role, values: Tensor) -> Tensor:
@@ -110,6 +113,7 @@ class SymmetrizedPoints(nn.Module):
             back = []
             for (name, role), output in zip(self.outputs.roles, outputs, strict=True):
                 role.check(name, output, dimension_of(self.group))
+                self._warn_of_nodes(name, role, output, nodes)
                 back.append(move(self.group, inverse, role, output, nodes))
                 if centre and role.kind == "position":
                     back[-1] = centre.rejoined(back[-1])
@@ -127,6 +131,16 @@ class SymmetrizedPoints(nn.Module):
                 + (f"{wanted}." if dimension is None else "the role 'position' or 'vector'.")
             )
         return tensors
+
+    def _warn_of_nodes(self, name: str, role: Role, values: Tensor, nodes: Nodes | None) -> None:
+        """Warn of an array that permutations leave alone and that seems to have nodes."""
+        if nodes and dimension_of(self.group) is None and seems_of_nodes(role, values, nodes):
+            warnings.warn(
+                f"'{name}' of shape {tuple(values.shape)} has an axis of {nodes.number}, as many "
+                "as there are nodes, and is not permuted with them: "
+                f"Role('{role.kind}', nodes=axis) says which axis counts them.",
+                stacklevel=2,
+            )
 
     def _nodes(self, tensors: Mapping[str, Tensor]) -> Nodes | None:
         """How many nodes there are, and of which samples; None where no role tells."""
