@@ -83,21 +83,25 @@ def test_fields_from_training_to_claims(tmp_path):
             {
                 "tasks": ["decaying_turbulence"],
                 "models": ["mine"],
-                "treatments": ["none", "augment"],
+                "treatments": ["none", "augment", "canonicalise"],
             }
         ],
+        "treatments": {"canonicalise": {"evaluations": ["plain", "average"]}},
     }
     configuration = configured(tmp_path, "group_averaging", content)
     made(configuration, "group_averaging", only="seed0")
     table, judged = compared(configuration, "group_averaging")
     assert table.value.notna().all()
+    # What is evaluated is the network as its treatment has wrapped it.
+    wrapped = judged.loc["wrapped_networks_are_equivariant"]
+    assert list(wrapped.verdict) == ["passed", "passed"]
     chosen = table.query("treatment == 'none' and metric == 'nmse'").set_index("evaluation").value
     assert chosen["subset8"] == pytest.approx(chosen["subgroup9_order8"])
     assert chosen["subset1"] > chosen["subset4"] > chosen["subset8"]
     assert chosen["subgroup0_order1"] > chosen["subgroup9_order8"]
     jensen = judged.loc["averaged_at_most_orbit_mean"]
     assert (jensen.verdict == "passed").all()
-    assert len(jensen) == 3
+    assert len(jensen) == 4
 
 
 def test_particles_from_training_to_claims(tmp_path):

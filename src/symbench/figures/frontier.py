@@ -22,6 +22,7 @@ from symbench.figures.style import (
     nothing_to_draw,
 )
 
+Colour = str | tuple[float, float, float]
 COSTS = {"training": "training time / plain", "inference": "inference time / plain"}
 COLUMNS = ["task", "model", "treatment", "number", "evaluation", "metric", "better"]
 COLUMNS += ["score", "low", "high", *COSTS]
@@ -83,14 +84,19 @@ def draw(table: Table) -> Figure:
             _draw_points(axis, here, cost)
             axis.set(title=f"{task}, {model}", xlabel=COSTS[cost], ylabel=here.metric.iloc[0])
     looks = [EVALUATIONS[str(name)] for name in dict.fromkeys(shown.evaluation)]
+    hues = dict(zip(shown.treatment, shown.number, strict=True))
     markers = [
-        Line2D([], [], marker=look.marker, linestyle="", color="0.4", label=look.label)
-        for look in looks
+        *(_marker("o", hue(int(number)), str(treatment)) for treatment, number in hues.items()),
+        *(_marker(look.marker, "0.4", look.label) for look in looks),
     ]
     line = Line2D([], [], color="0.6", drawstyle="steps-post", label="Pareto frontier")
     note_not_finite(figure, shown.score)
-    legend_below(figure, axes[:, 0], 4, last=[*markers, line])
+    legend_below(figure, [], 4, last=[*markers, line])
     return figure
+
+
+def _marker(marker: str, colour: Colour, label: str) -> Line2D:
+    return Line2D([], [], marker=marker, linestyle="", color=colour, label=label)
 
 
 def _draw_points(axis: Axes, here: pd.DataFrame, cost: str) -> None:
@@ -99,9 +105,7 @@ def _draw_points(axis: Axes, here: pd.DataFrame, cost: str) -> None:
     best = frontier(costs, np.where(np.isnan(scores), np.inf, sign * scores))
     axis.plot(costs[best], scores[best], color="0.6", drawstyle="steps-post", zorder=1)
     bars = error_bars(here.score, here.low, here.high)
-    for position, (treatment, number, evaluation) in enumerate(
-        zip(here.treatment, here.number, here.evaluation, strict=True)
-    ):
+    for position, (number, evaluation) in enumerate(zip(here.number, here.evaluation, strict=True)):
         axis.errorbar(
             costs[position],
             scores[position],
@@ -109,7 +113,6 @@ def _draw_points(axis: Axes, here: pd.DataFrame, cost: str) -> None:
             fmt=EVALUATIONS[str(evaluation)].marker,
             color=hue(int(number)),
             markerfacecolor=hue(int(number)) if position in best else "white",
-            label=None if evaluation != "plain" else str(treatment),
             elinewidth=0.8,
         )
     log_scale(axis, "x", here[cost])
