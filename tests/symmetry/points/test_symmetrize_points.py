@@ -445,6 +445,12 @@ def test_refused_at_once(options, message):
             "needs",
         ),
         ({"group": "S_4"}, cloud(), "moves none of the inputs"),
+        ({"inputs": {**ROLES, "charges": "samples"}}, cloud(), "samples are whole numbers"),
+        (
+            {"group": "S_4", "inputs": PER_NODE, "outputs": Role("vector", nodes=0)},
+            cloud(),
+            "An axis of 2 nodes is none of the inputs' 4",
+        ),
         ({"group": "S_3", "inputs": PER_NODE}, cloud(), "orders 3 nodes, and there are 4"),
         (
             {"inputs": {"positions": Role("position", nodes=5), "charges": "scalar"}},

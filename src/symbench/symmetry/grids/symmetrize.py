@@ -122,6 +122,8 @@ def symmetrize(
 ) -> Averaged[Tensor]:
     """Make a trained PDE surrogate exactly equivariant by averaging it over a group.
 
+    For points, graphs and molecules see `symmetrize_points`.
+
     Args:
         model: maps (batch, steps·channels + constant channels, *space) to (batch, channels,
             *space), such as any model of The Well's benchmark; put it in eval mode. Further

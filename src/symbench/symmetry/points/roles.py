@@ -78,6 +78,8 @@ class Role:
                 )
             if not (values.is_floating_point() or values.is_complex()):
                 raise SymmetryError(f"'{name}' is {values.dtype}, which cannot be rotated.")
+        if self.kind in ("edges", "samples") and values.is_floating_point():
+            raise SymmetryError(f"'{name}' is {values.dtype}, and {self.kind} are whole numbers.")
         if self.kind == "axial" and dimension not in (None, 3):
             raise SymmetryError(
                 f"'{name}' is axial, which means vectors of space: in {dimension} dimensions it is "
@@ -184,6 +186,10 @@ def _reordered(
     if role.nodes is None:
         return values
     number = values.shape[role.nodes]
-    if nodes is None or nodes.number != number:
-        nodes = Nodes(number)
+    nodes = nodes or Nodes(number)
+    if nodes.number != number:
+        raise SymmetryError(
+            f"An axis of {number} nodes is none of the inputs' {nodes.number} nodes, which are "
+            "permuted."
+        )
     return values.index_select(role.nodes, nodes.places(group, element).to(values.device))
