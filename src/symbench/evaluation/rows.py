@@ -91,7 +91,7 @@ def _of_score(
             single = over_defined(values.sel(channel=[channel]))
             yield from _per_seed(group, single, evaluation, metric, field=str(channel))
         values = over_defined(values)
-        (samples,) = (name for name in values.dims if str(name).startswith("sample"))
+        (samples,) = (name for name in map(str, values.dims) if name.startswith("sample"))
         medians = values.median(samples, skipna=False)
         yield from _per_seed(group, medians, evaluation, f"{metric}_median")
     yield from _per_seed(group, values, evaluation, metric, unit=unit)
