@@ -15,7 +15,7 @@ from symbench.commands.app import (
     read,
 )
 from symbench.costs import read_costs
-from symbench.errors import SymBenchError
+from symbench.errors import SymBenchError, choose
 
 
 @app.command()
@@ -139,6 +139,63 @@ def compare_with(
     print(f"{len(found)} claims and cases: {told}; {found.opposed.sum()} verdicts are opposed")
     if (found.agrees == APART).any() or found.opposed.any():
         sys.exit(1)
+
+
+@app.command()
+def archive(
+    output: Annotated[Path, typer.Argument(help="The .tar.gz file to write.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+) -> None:
+    """Pack the results of a run without its weights: all that figures and the report need."""
+    from symbench.archive import write_archive
+
+    write_archive(read(config, overrides, study), output)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def figures(
+    results: Annotated[
+        Path | None, typer.Option(help="An archive; by default the results of the configuration.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="New folder to unpack it into.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only figures of this name; all by default.")
+    ] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+) -> None:
+    """Make tables, figures and the report from results alone: nothing is trained."""
+    from symbench.archive import open_archive
+    from symbench.comparison import compare_study
+    from symbench.figures.draw import draw_figure
+    from symbench.report.build import build
+
+    if (results is None) != (output is None):
+        raise SymBenchError("--results and --output belong together.")
+    if results is not None and output is not None:
+        configuration = open_archive(results, output)
+    else:
+        configuration = read(config, overrides, study)
+    named = {
+        figure.name
+        for described in configuration.studies.values()
+        for figure in described.settings.figures
+    }
+    for name in only or []:
+        choose(name, named, "figure")
+    for name, described in configuration.studies.items():
+        if study and name not in study:
+            continue
+        compare_study(described, configuration.layout)
+        for figure in described.settings.figures:
+            if not only or figure.name in only:
+                draw_figure(described, figure.name, configuration.layout)
+    build(configuration, configuration.layout.report)
+    print(configuration.layout.report)
 
 
 @app.command()

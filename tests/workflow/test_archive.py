@@ -1,0 +1,65 @@
+"""Figures and the report from results alone: of a run, or of an archive of it elsewhere."""
+
+import subprocess
+import sys
+import tarfile
+
+from tests.workflow.checkout import STUDIES, sentence
+
+# As on a machine without torch.
+WITHOUT_TORCH = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'")
+
+sys.meta_path.insert(0, Missing())
+from symbench.cli import main
+main()
+"""
+
+
+def test_an_archive_gives_the_report_elsewhere_without_torch(symbench, checkout, tmp_path):
+    packed = tmp_path / "run.tar.gz"
+    result = symbench("archive", packed)
+    assert result.returncode == 0, result.stderr
+    with tarfile.open(packed) as archive:
+        names = archive.getnames()
+    assert not [name for name in names if "weights" in name or name.startswith("/")]
+    elsewhere = tmp_path / "elsewhere"
+    command = [sys.executable, "-c", WITHOUT_TORCH, "figures", "--results", packed]
+    made = subprocess.run(
+        [*command, "--output", elsewhere], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert made.returncode == 0, made.stderr
+    [original] = checkout.folder.glob("results*/laptop/first/metrics.csv")
+    assert (elsewhere / "results/first/metrics.csv").read_bytes() == original.read_bytes()
+    assert (elsewhere / "results/first/figures/validation_loss.png").is_file()
+    page = (elsewhere / "results/report.html").read_text()
+    assert all(f'<section id="{name}">' in page for name in STUDIES)
+    assert "have no evaluations" not in page
+    again = subprocess.run(
+        [*command, "--output", elsewhere], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert "is not empty: give a folder that is new" in sentence(again)
+
+
+def test_what_is_no_archive_is_refused(symbench, tmp_path):
+    path = tmp_path / "run.tar.gz"
+    path.write_text("no archive")
+    result = symbench("figures", "--results", path, "--output", tmp_path / "new")
+    assert "is no archive of results" in sentence(result)
+    assert "belong together" in sentence(symbench("figures", "--results", path))
+
+
+def test_one_figure_of_a_run(symbench, checkout):
+    [image] = checkout.folder.glob("results*/laptop/first/figures/validation_loss.png")
+    image.unlink()
+    assert "Did you mean 'validation_loss'" in sentence(
+        symbench("figures", "--only", "validation_los")
+    )
+    result = symbench("figures", "--only", "validation_loss", "--study", "first")
+    assert result.returncode == 0, result.stderr
+    assert image.is_file()
