@@ -187,7 +187,8 @@ def test_evaluations_of_a_model_go_before_those_of_a_treatment_and_of_the_study(
     }
     study = read(tmp_path, said).study(FIELDS)
     found = {run.key[1:]: run.evaluations for run in study.runs if run.task.name == PLACE[0]}
-    assert found == {
+    # The study has a list of its own for each of the other treatments.
+    assert {key: each for key, each in found.items() if key[1] in ("none", "augment")} == {
         ("fno", "none"): ("frame",),
         ("fno", "augment"): ("frame",),
         ("unet_classic", "none"): ("plain",),
