@@ -26,7 +26,7 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce tune repair test lint unit smoke test-slurm test-faults report benchmark reference lock container \
+.PHONY: reproduce tune repair test lint unit smoke test-slurm test-faults report benchmark reference book lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
@@ -82,6 +82,9 @@ reference: reproduce
 	$(BIN)/symbench reference $(CHOSEN) --output results/reference
 	$(if $(CONFIG)$(filter-out laptop,$(SIZE)),,cp results/laptop/group_averaging/figures/gain.png \
 		docs/figures/group_averaging_gain.png)
+
+book: $(VENV)/installed
+	$(BIN)/symbench book docs/claims.md
 
 lock:
 	$(PYTHON) -m venv $(VENV)

@@ -228,6 +228,19 @@ def judge(
     print(found.to_string(index=False, na_rep="", float_format="{:.4g}".format))
 
 
+@app.command("book")
+def write_book(
+    output: Annotated[Path, typer.Argument(help="The Markdown file to write.")],
+    tables: Annotated[Path, typer.Option(help="Folder of reference tables.")] = Path(
+        "results/reference"
+    ),
+) -> None:
+    """Write each claim once, with the evidence of its largest run among the reference tables."""
+    from symbench.report.book import book
+
+    output.write_text(book(tables), encoding="utf-8")
+
+
 @app.command("check-results")
 def check_results(
     config: ConfigOption = None,

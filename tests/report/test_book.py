@@ -1,0 +1,44 @@
+"""Each claim once, with the evidence of its largest run."""
+
+import pandas as pd
+import pytest
+
+from symbench.errors import DataError
+from symbench.report.book import book
+
+CLAIM = {
+    "study": "made",
+    "claim": "gain",
+    "case": "",
+    "statement": "Averaging | gains",
+    "origin": "ours",
+    "value": -0.1,
+    "low": -0.2,
+    "high": -0.05,
+    "unit": "relative change",
+    "seeds": 3,
+    "samples": 8,
+    "verdict": "supported",
+}
+
+
+def write(folder, *rows):
+    (folder / "made").mkdir(parents=True)
+    pd.DataFrame(rows).to_csv(folder / "made" / "claims.csv", index=False)
+
+
+def test_the_largest_run_speaks_and_others_are_named(tmp_path):
+    write(tmp_path / "small", CLAIM, CLAIM | {"case": "a", "seeds": 99})
+    larger = CLAIM | {"value": -0.3, "seeds": 5, "verdict": "inconclusive"}
+    write(tmp_path / "large", larger, CLAIM | {"claim": "never", "verdict": "not run"})
+    [line] = [line for line in book(tmp_path).splitlines() if line.startswith("| Averaging")]
+    assert line == (
+        "| Averaging ∣ gains | ours | -0.3 [-0.2, -0.05] relative change | 5, 8 | inconclusive "
+        "| large | small: supported |"
+    )
+    assert "never" not in book(tmp_path)
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
+    with pytest.raises(DataError, match="holds no"):
+        book(tmp_path)
