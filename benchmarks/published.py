@@ -3,7 +3,6 @@
 python -m benchmarks.published
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,20 +26,18 @@ def networks_table() -> pd.DataFrame:
 def errors_table() -> pd.DataFrame:
     """A row for each published number and each reference table that has runs to stand beside it."""
     rows = []
-    for size, name, path in current_tables(REFERENCE):
+    for size, name, path in reference_tables(REFERENCE):
         study = read_configuration([path], [name]).study(name)
         rows += list(_rows(size, study, pd.read_csv(REFERENCE / size / name / "metrics.csv")))
     return pd.DataFrame(rows)
 
 
-def current_tables(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """Size or overlay, study and config file of the reference tables that are not outdated."""
-    outdated = re.findall(r"^- `(\w+)`", (folder / "README.md").read_text(), flags=re.MULTILINE)
+def reference_tables(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Size or overlay, study and config file of all reference tables."""
     for path in sorted(folder.glob("*/*/metrics.csv")):
         size, name = path.parts[-3:-1]
-        if size not in outdated:
-            kind = "sizes" if Path(f"config/sizes/{size}.yaml").is_file() else "overlays"
-            yield size, name, Path(f"config/{kind}/{size}.yaml")
+        kind = "sizes" if Path(f"config/sizes/{size}.yaml").is_file() else "overlays"
+        yield size, name, Path(f"config/{kind}/{size}.yaml")
 
 
 def _rows(size: str, study: Study, metrics: pd.DataFrame) -> Iterator[dict[str, object]]:

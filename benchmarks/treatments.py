@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.published import REFERENCE, current_tables
+from benchmarks.published import REFERENCE, reference_tables
 from symbench.advice.treatments import COLUMNS
 from symbench.config.read import read_configuration
 from symbench.config.run import Task
@@ -22,7 +22,7 @@ TABLE = Path("src/symbench/advice/treatments.csv")
 
 def treatment_rows() -> Iterator[dict[str, object]]:
     """A row for each network that was trained plainly and by a treatment as well."""
-    for size, name, path in current_tables(REFERENCE):
+    for size, name, path in reference_tables(REFERENCE):
         study = read_configuration([path], [name]).study(name)
         metrics = pd.read_csv(REFERENCE / size / name / "metrics.csv", dtype={"lead_time": str})
         for task, chosen in metrics.groupby("task", sort=False):
