@@ -8,7 +8,7 @@ import torch
 from e3nn import o3
 from torch_geometric.data import Batch, Data, HeteroData
 
-from symbench import Role, symmetrize_points
+from symbench import Field, Role, symmetrize, symmetrize_points
 from symbench.errors import SymmetryError
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
 
@@ -347,6 +347,16 @@ def test_ways_to_call():
     assert torch.equal(values["positions"], positions)
 
 
+@tried("points: compiled and parallel models, roles in another order than arguments", "right")
+def test_names_of_arguments_of_wrapped_models():
+    network = perceptron()
+    expected = symmetrize_points(network, "T", ROLES, "vector")(*cloud())
+    inputs = dict(reversed(ROLES.items()))
+    for wrap in (lambda m: m, torch.nn.DataParallel, lambda m: torch.compile(m, backend="eager")):
+        averaged = symmetrize_points(wrap(network).eval(), "T", inputs, "vector")
+        close(averaged(*cloud()), expected)
+
+
 @tried("points: state dicts of the plain model, copies and saved wholes", "right")
 def test_weights_and_copies():
     averaged = symmetrize_points(perceptron(), "C4", ROLES, "vector", elements="random")
@@ -463,6 +473,14 @@ def test_refused_in_the_first_call(options, values, message):
     given = {"model": perceptron(), "group": "C4", "inputs": ROLES, "outputs": "vector"}
     with pytest.raises(SymmetryError, match=message):
         symmetrize_points(**given | options)(*values)
+
+
+@tried("points given to symmetrize, fields given to symmetrize_points", "refused")
+def test_fields_and_points_are_told_apart():
+    with pytest.raises(SymmetryError, match="symmetrize_points averages"):
+        symmetrize(perceptron(), "O(3)", ROLES)
+    with pytest.raises(SymmetryError, match="is no role: write 'vector'"):
+        symmetrize_points(perceptron(), "C4", [Field("pressure")], "vector")
 
 
 @tried("graphs: attributes without a role or of another name, graphs of many kinds", "refused")

@@ -1,6 +1,6 @@
 """Symmetries of maps between fields on a grid, and the public `symmetrize`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
@@ -158,6 +158,11 @@ def symmetrize(
         >>> model = symmetrize(model, group="D4", fields=[pressure, velocity])
 
     """
+    if isinstance(fields, Mapping):
+        raise SymmetryError(
+            f"fields={fields!r} are roles of points: symmetrize_points averages models of points, "
+            "graphs and molecules."
+        )
     try:
         sides = boundary if isinstance(boundary, str) or boundary is None else list(boundary)
         lengths = None if extent is None else [float(length) for length in extent]

@@ -138,6 +138,11 @@ class Signature:
 
 def _argument_names(model: Callable[..., object]) -> tuple[str, ...]:
     """How a model calls its arguments; empty where it does not tell."""
+    # Compiled and parallel models do not tell, and what they wrap does.
+    while inner := getattr(model, "_orig_mod", None):
+        model = inner
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return _argument_names(model.module)
     own = getattr(model, "signature", None)
     if isinstance(own, Signature):
         return own.names
