@@ -119,18 +119,31 @@ def test_an_equivariant_model_has_nothing_to_gain(folder):
     assert abs(found.choices.measured).max() < 1e-6
 
 
+class Windward(torch.nn.Module):
+    """Has learned a wind along x: right on such data, and wrong where the wind turns."""
+
+    def forward(self, values):
+        steady = torch.tensor([0.0, 3.0 / 0.8, 0.0])[:, None, None]
+        return 0.5 * (values[:, -3:] + steady)
+
+
 def test_where_the_data_lack_the_symmetry_the_answer_is_no(tmp_path):
-    found = advised(written(tmp_path, wind=3.0), Shifted(), "C4")
+    found = advised(written(tmp_path, wind=3.0), Windward(), "C4")
     assert found.answer == "do not average"
     assert "the audit finds that the data do not have this symmetry" in found.sentence
     assert set(found.choices.audit) == {"broken"}
     assert not len(found.rollouts)
     # Under a larger group the part that holds is looked at alone.
-    found = advised(tmp_path, Shifted(), "D4")
+    found = advised(tmp_path, Windward(), "D4")
     assert found.answer == "do not average"
     assert found.sentence.startswith("Do not average over D4: the audit finds")
     assert "Nothing to gain" not in found.sentence
     assert list(found.choices[found.choices.audit != "broken"].name) == ["flip_y"]
+    # A model that knows no wind gains all the same: labels tell.
+    found = advised(tmp_path, Shifted(), "C4")
+    assert found.answer == "average"
+    assert found.sentence.startswith("Average over C4 on data like these samples, though the audit")
+    assert found.choices.set_index("name").loc["C4"].high < 0
 
 
 def test_elements_that_the_audit_cannot_decide_are_said(tmp_path):

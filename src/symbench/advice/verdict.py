@@ -39,16 +39,32 @@ def verdict(
     if whole.audit != "broken":
         assert best is not None
         return _of_part(errors, choices, best)
+    found = (
+        "the audit finds that the data do not have this symmetry (it is broken for "
+        f"{errors.broken} of {len(errors.audits)} audited elements)"
+    )
     refused = (
-        f"Do not average over {group}: the audit finds that the data do not have this symmetry "
-        f"({errors.broken} of {len(errors.audits)} audited elements are broken). On these samples "
-        f"it would change the squared error by {whole.told()}."
+        f"Do not average over {group}: {found}. On these samples it would change the squared error "
+        f"by {whole.told()}."
     )
     # Of what the audit leaves nothing may be gained.
     if best is None or -best.predicted.value < ROUND_OFF:
-        return "do not average", refused, None
-    of_part, sentence, chosen = _of_part(errors, choices, best)
-    return "average" if of_part == "average" else "do not average", f"{refused} {sentence}", chosen
+        part: tuple[Answer, str, Choice | None] = ("do not average", refused, None)
+    else:
+        of_part, sentence, chosen = _of_part(errors, choices, best)
+        answer = "average" if of_part == "average" else "do not average"
+        part = (answer, f"{refused} {sentence}", chosen)
+    coverage = 1 - (1 - COVERAGE) / len(choices)
+    gains = whole.measured.interval(POPULATION, coverage)[1] < 0
+    of_advised = part[2].measured.value if part[0] == "average" and part[2] else 0.0
+    if not gains or of_advised <= whole.measured.value:
+        return part
+    return (
+        "average",
+        f"Average over {whole.name} on data like these samples, though {found}: "
+        f"{_changes(whole, coverage)}, which labels tell, and no theory.",
+        whole,
+    )
 
 
 def _of_part(
