@@ -8,7 +8,7 @@ import typer
 
 from symbench.commands.app import ConfigOption, SetOption, StudiesOption, app, read
 from symbench.config import registry
-from symbench.config.code import tree
+from symbench.config.code import parsed
 from symbench.errors import choose
 
 CODE: tuple[registry.Kind, ...] = get_args(registry.Kind)
@@ -64,10 +64,11 @@ def list_names(
 def _summary(kind: registry.Kind, name: str) -> str:
     """The first line of what the code behind a name says of itself, which is not imported."""
     module, member = registry.path_of(kind, name).split(":")
-    for node in tree(module).body:
+    source = parsed(module)
+    for node in source.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == member:
             return _first_line(node).removeprefix(f"`{name}`: ")
-    return _first_line(tree(module))
+    return _first_line(source)
 
 
 def _first_line(node: ast.ClassDef | ast.FunctionDef | ast.Module) -> str:

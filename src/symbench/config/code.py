@@ -58,6 +58,11 @@ def _path(name: str) -> Path | None:
 
 @cache
 def tree(name: str) -> ast.Module:
+    """The source of a module, parsed once; its docstrings may have been taken out."""
+    return parsed(name)
+
+
+def parsed(name: str) -> ast.Module:
     """The source of a module, parsed; empty where there is none."""
     path = _path(name)
     if path is None or path.suffix != ".py":
