@@ -80,6 +80,7 @@ benchmark: $(VENV)/installed
 
 reference: reproduce
 	$(BIN)/symbench reference $(CHOSEN) --output results/reference
+	$(BIN)/python -m benchmarks.treatments
 	$(if $(CONFIG)$(filter-out laptop,$(SIZE)),,cp results/laptop/group_averaging/figures/gain.png \
 		docs/figures/group_averaging_gain.png)
 

@@ -23,8 +23,10 @@ TABLE = Path("src/symbench/advice/treatments.csv")
 def treatment_rows() -> Iterator[dict[str, object]]:
     """A row for each network that was trained plainly and by a treatment as well."""
     for size, name, path in reference_tables(REFERENCE):
-        study = read_configuration([path], [name]).study(name)
         metrics = pd.read_csv(REFERENCE / size / name / "metrics.csv", dtype={"lead_time": str})
+        if set(metrics.treatment) == {"none"}:
+            continue
+        study = read_configuration([path], [name]).study(name)
         for task, chosen in metrics.groupby("task", sort=False):
             if task in study.tasks:
                 yield from _of_task(size, study.tasks[str(task)], chosen)
