@@ -108,6 +108,9 @@ def test_a_folder_that_lacks_the_weights(tmp_path):
     assert_refused(tmp_path, said, f"models.tfno.checkpoints.{TASK}", words)
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     read(tmp_path, said)
+    runs = {"runs": [{"tasks": [TASK], "models": ["tfno"], "treatments": ["augment"]}]}
+    words = "no run can give them the treatment 'augment'"
+    assert_refused(tmp_path, {**said, **runs}, f"models.tfno.checkpoints.{TASK}", words)
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,12 @@ def _run(
         own = "rollout_group" in task.settings.evaluation.model_fields_set
         with at(*(("tasks", task.name) if own else ()), "evaluation", "rollout_group"):
             task.dataset.check_group(evaluation_settings.rollout_group)
+    checkpoint = _checkpoint(settings, model, task)
+    if checkpoint is not None and method.method != "none":
+        raise MisplacedError(
+            ["models", model, "checkpoints", task.name],
+            f"published weights are not trained: no run can give them the treatment '{treatment}'.",
+        )
     of_task = task.settings.evaluations or settings.evaluations
     evaluations = chosen.evaluations or method.evaluations or of_task
     return Run(
@@ -261,7 +267,7 @@ def _run(
         seed=seed,
         architecture=chosen.architecture,
         model_settings=_for_task(chosen.settings, chosen.per_task, task.name),
-        checkpoint=_checkpoint(settings, model, task),
+        checkpoint=checkpoint,
         method=method.method,
         treatment_settings=arguments,
         training=training_settings,
