@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from symbench.errors import ConfigError, DataError
-from symbench.own_scores import judge_scores, read_scores
+from symbench.own_scores import judge_scores, read_scores, what_is_open
 from symbench.statistics import mean, relative_change
 
 KIND = "scores of own methods"
@@ -94,6 +94,10 @@ def without(row):
         (lambda frame: frame.assign(method=None), "without a method"),
         (lambda frame: frame.assign(block=range(len(frame))), "sample 0 is in two blocks"),
         (lambda frame: frame.assign(truth=0.0), "has no column 'prediction'"),
+        (lambda frame: frame.assign(truth=0, prediction=1), "scores beside predictions and truth"),
+        (lambda frame: frame.assign(block=None), "or a block"),
+        (lambda frame: pd.concat([frame, frame.score], axis=1), "has the column 'score' twice"),
+        (lambda frame: frame[:0], "has no rows"),
     ],
 )
 def test_tables_that_cannot_be_judged_are_refused(tmp_path, change, said):
@@ -108,6 +112,8 @@ def test_tables_that_cannot_be_judged_are_refused(tmp_path, change, said):
         ({"a": np.array([object()])}, "cannot be read as .npz"),
         ({"truth": np.ones(3)}, "holds no scores"),
         ({"a": np.ones(3)}, r"not \(seed, sample\)"),
+        ({"a": np.ones((2, 0)), "truth": np.ones(0)}, r"not \(seed, sample\)"),
+        ({"a": 1j * np.ones((2, 3))}, "a holds what is no number"),
         ({"a": np.ones((2, 3)), "b": np.ones((2, 4))}, "different numbers of samples"),
         ({"a": np.ones((2, 3)), "truth": np.ones(4)}, "needs a seed in front"),
     ],
@@ -122,3 +128,46 @@ def test_arrays_that_cannot_be_judged_are_refused(tmp_path, arrays, said):
 def test_an_unknown_baseline_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="Did you mean 'plain'"):
         judge_scores(read(table(), tmp_path), "plian")
+
+
+@pytest.mark.tried(KIND, "decimal commas; a cut .npz file, or one that is an array", "refused")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.csv", b"method,seed,sample,score\na,0,0,1,5\na,1,0,1,5\n"),
+        ("s.npz", b"PK\x03\x04"),
+        ("s.npz", b"\x93NUMPY\x01\x00v\x00{}"),
+    ],
+)
+def test_files_that_are_something_else_are_refused(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as"):
+        read_scores(path)
+
+
+@pytest.mark.tried(KIND, "spaces after commas, a method called None, booleans", "right")
+def test_names_are_texts_and_booleans_are_numbers(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(
+        "method, seed, sample, prediction, truth\n"
+        "None , s1, 0, True, False\n\nNone, s2, 0, True, True\n"
+    )
+    scores = read_scores(path)
+    assert scores["None"].seeds == ("s1", "s2")
+    assert scores["None"].values.tolist() == [[1.0], [0.0]]
+
+
+@pytest.mark.tried(KIND, "a baseline whose score is zero; one seed", "right")
+def test_what_is_open_is_told(tmp_path):
+    frame = table()
+    scores = read(frame.assign(score=frame.score.where(frame.method != "plain", 0.0)), tmp_path)
+    found = judge_scores(scores, "plain").set_index("method")
+    assert found.loc["plain", ["best_rank", "worst_rank"]].tolist() == [1, 1]
+    assert found.loc["averaged", ["best_rank", "worst_rank"]].tolist() == [2, 2]
+    (sentence,) = what_is_open(found.reset_index(), "plain", "networks trained so")
+    assert sentence == "No change is relative to the score of plain, 0."
+    one = judge_scores(read(frame[frame.seed == 0], tmp_path), "plain")
+    (sentence,) = what_is_open(one, "plain", "networks trained so")
+    assert sentence.startswith("One seed gives no interval: averaged, ")
+    assert not what_is_open(one, "plain", "this network")

@@ -1,5 +1,9 @@
 """Scores of your own methods: intervals, ranks and verdicts by the statistics of the claims."""
 
+import itertools
+import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +14,20 @@ import pandas as pd
 
 from symbench.config.schema import Population
 from symbench.errors import DataError, choose
-from symbench.statistics import COVERAGE, Estimate, mean, relative_change
+from symbench.statistics import COVERAGE, Estimate, difference, mean, relative_change
 
 Better = Literal["lower", "higher"]
 COLUMNS = ("method", "seed", "sample")
+JUDGED = (
+    *("method", "score", "low", "high", "seeds", "samples"),
+    *("change", "change_low", "change_high", "verdict", "best_rank", "worst_rank"),
+)
 ROUND_OFF = 1e-9
+# A method, or a seed, may be called None.
+_EMPTY: dict[str, list[str]] = {
+    **{name: [""] for name in (*COLUMNS, "block")},
+    **{name: ["", "nan", "NaN", "NA", "None", "null"] for name in ("score", "prediction", "truth")},
+}
 
 
 @dataclass(frozen=True)
@@ -55,22 +68,44 @@ def read_scores(path: Path) -> dict[str, Scores]:
     if path.suffix == ".npz":
         return _from_arrays(path)
     try:
-        table = pd.read_csv(path, dtype={"method": str})
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}.") from None
+        with warnings.catch_warnings():
+            # Rows that are longer than the head, as with commas in numbers, are no less.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path,
+                dtype={"method": str},
+                keep_default_na=False,
+                na_values=_EMPTY,
+                skipinitialspace=True,
+                index_col=False,
+                low_memory=False,
+            )
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        raise DataError(
+            f"{path} cannot be read as CSV: {str(error).strip().rstrip('.')}."
+        ) from None
     wanted = [*COLUMNS, *(("prediction", "truth") if "truth" in table else ("score",))]
     if missing := [name for name in wanted if name not in table]:
         raise DataError(f"{path} has no column '{missing[0]}'; it needs {', '.join(wanted)}.")
+    # Pandas numbers the second of two columns of one name.
+    if twice := [name for name in (*wanted, "block") if f"{name}.1" in table]:
+        raise DataError(f"{path} has the column '{twice[0]}' twice.")
+    if "truth" in table and "score" in table:
+        raise DataError(f"{path} has scores beside predictions and truth: give one of them.")
+    if table.empty:
+        raise DataError(f"{path} has no rows.")
     for name in wanted[3:]:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise DataError(f"{path}: column '{name}' holds what is no number.")
-    if table[list(COLUMNS)].isna().any(axis=None):
-        raise DataError(f"{path} has rows without a method, a seed or a sample.")
+    labels = [*COLUMNS, *(["block"] if "block" in table else [])]
+    if table[labels].isna().any(axis=None):
+        raise DataError(f"{path} has rows without a {' or a '.join(labels)}.")
+    table["method"] = table.method.str.strip()
     if "truth" in table:
-        table["score"] = (table.prediction - table.truth) ** 2
-    twice = table.duplicated(list(COLUMNS))
-    if twice.any():
-        row = table[twice].iloc[0]
+        table["score"] = (table.prediction.astype(float) - table.truth.astype(float)) ** 2
+    again = table.duplicated(list(COLUMNS))
+    if again.any():
+        row = table[again].iloc[0]
         raise DataError(
             f"{path}: sample {row['sample']} of seed {row.seed} of {row.method} is there twice."
         )
@@ -100,15 +135,18 @@ def _plain_mean(values: pd.Series) -> float:
 
 def _from_arrays(path: Path) -> dict[str, Scores]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name], float) for name in file}
-    except (OSError, ValueError) as error:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file}
+            if others := [name for name in arrays if arrays[name].dtype.kind not in "fiub"]:
+                raise ValueError(f"{others[0]} holds what is no number")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read as .npz: {error}.") from None
     truth = arrays.pop("truth", None)
     if not arrays:
         raise DataError(f"{path} holds no scores of a method.")
     found = {}
-    for name, values in arrays.items():
+    for name, array in arrays.items():
+        values = array.astype(float)
         scores = values
         if truth is not None:
             if values.ndim < 2 or values.shape[1:] != truth.shape:
@@ -117,7 +155,7 @@ def _from_arrays(path: Path) -> dict[str, Scores]:
                     "needs a seed in front of it."
                 )
             errors = (values - truth) ** 2
-            scores = errors.reshape(*errors.shape[:2], -1).mean(axis=2)
+            scores = errors.mean(axis=tuple(range(2, errors.ndim))) if errors.size else errors
         if scores.ndim != 2 or not scores.size:
             raise DataError(f"{path}: {name} has the shape {values.shape}, not (seed, sample).")
         seeds, samples = (tuple(range(size)) for size in scores.shape)
@@ -156,15 +194,19 @@ def judge_scores(
     others = max(len(scores) - 1, 1)
     pairs = max(len(scores) * (len(scores) - 1) // 2, 1)
     sign = 1 if better == "lower" else -1
+    # Each pair is judged once, so that one is better where the other is worse.
+    order = [baseline, *(name for name in scores if name != baseline)]
+    beaten, beating = dict.fromkeys(order, 0), dict.fromkeys(order, 0)
+    for reference, name in itertools.combinations(order, 2):
+        side = _side(_apart(estimates[name], estimates[reference]), population, pairs, sign)
+        if side in ("better", "worse"):
+            first, last = (name, reference) if side == "better" else (reference, name)
+            beating[first] += 1
+            beaten[last] += 1
     rows = []
     for name, estimate in estimates.items():
         change = relative_change(estimate, estimates[baseline])
         ends = change.interval(population, 1 - (1 - COVERAGE) / others)
-        sides = [
-            _side(relative_change(estimate, other), population, pairs, sign)
-            for key, other in estimates.items()
-            if key != name
-        ]
         low, high = estimate.interval(population)
         row = {
             "method": name,
@@ -181,14 +223,30 @@ def judge_scores(
                 "change_high": ends[1],
                 "verdict": _side(change, population, others, sign),
             }
-        best = 1 + sides.count("worse")
-        rows.append({**row, "best_rank": best, "worst_rank": len(scores) - sides.count("better")})
-    columns = ["verdict", "change", "change_low", "change_high"]
-    table = pd.DataFrame(rows)
-    for name in columns:
-        if name not in table:
-            table[name] = np.nan
+        ranks = {"best_rank": 1 + beaten[name], "worst_rank": len(scores) - beating[name]}
+        rows.append({**row, **ranks})
+    table = pd.DataFrame(rows, columns=JUDGED)
     return table.sort_values("score", ascending=better == "lower", ignore_index=True)
+
+
+def what_is_open(judged: pd.DataFrame, baseline: str, population: Population) -> list[str]:
+    """A sentence on each reason why intervals, or changes, are not there."""
+    of_networks = population == "networks trained so"
+    units, what = ("seeds", "seed") if of_networks else ("samples", "sample, or block,")
+    few = judged.method[judged[units] < 2]
+    lost = judged.method[~np.isfinite(judged.score)]
+    score = float(judged.score[judged.method == baseline].iloc[0])
+    also = " --of-these-networks asks about these alone." if of_networks else ""
+    return [
+        *([f"One {what} gives no interval: {', '.join(few)}.{also}"] if len(few) else []),
+        *([f"Scores that are not finite have no verdict: {', '.join(lost)}."] if len(lost) else []),
+        *([f"No change is relative to the score of {baseline}, 0."] if score == 0 else []),
+    ]
+
+
+def _apart(value: Estimate, reference: Estimate) -> Estimate:
+    """Relative to a reference, but for one of zero."""
+    return (relative_change if reference.value else difference)(value, reference)
 
 
 def _side(change: Estimate, population: Population, family: int, sign: int) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 import yaml
@@ -14,6 +14,7 @@ from symbench.commands.app import (
     app,
     read,
 )
+from symbench.config.schema import Population
 from symbench.costs import read_costs
 from symbench.errors import SymBenchError, choose
 
@@ -130,7 +131,7 @@ def compare_with(
     if found.empty:
         raise SymBenchError(f"{other} and {configuration.layout.results} share no claim.")
     if output:
-        found.to_csv(output, index=False)
+        output.write_text(found.to_csv(index=False))
     unlike = found[(found.agrees != AGREES) | found.opposed]
     if len(unlike):
         print(unlike.drop(columns="opposed").to_string(index=False))
@@ -215,17 +216,16 @@ def judge(
     output: Annotated[Path | None, typer.Option(help="A CSV file to write.")] = None,
 ) -> None:
     """Judge scores of your own methods: intervals, ranks and verdicts, as those of the claims."""
-    from symbench.own_scores import judge_scores, read_scores
+    from symbench.own_scores import judge_scores, read_scores, what_is_open
 
-    found = judge_scores(
-        read_scores(scores),
-        baseline,
-        "this network" if of_these_networks else "networks trained so",
-        "higher" if higher_is_better else "lower",
-    )
+    population: Population = "this network" if of_these_networks else "networks trained so"
+    better: Literal["lower", "higher"] = "higher" if higher_is_better else "lower"
+    found = judge_scores(read_scores(scores), baseline, population, better)
     if output:
-        found.to_csv(output, index=False)
-    print(found.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+        output.write_text(found.to_csv(index=False))
+    print(found.to_string(index=False, na_rep="-", float_format="{:.4g}".format))
+    for sentence in what_is_open(found, baseline, population):
+        print(sentence)
 
 
 @app.command("book")
