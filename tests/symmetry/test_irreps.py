@@ -6,6 +6,7 @@ import pytest
 from symbench.errors import SymmetryError
 from symbench.symmetry.grids.isometries import named_group
 from symbench.symmetry.irreps import TRIVIAL, irreps, parts
+from symbench.symmetry.points.point_groups import point_group
 
 # Real dimensions, with complex conjugates together.
 DIMENSIONS = {
@@ -94,3 +95,8 @@ def test_what_a_subgroup_leaves():
 def test_too_large_groups_are_refused():
     with pytest.raises(SymmetryError, match="at most 512"):
         irreps(named_group("O_h * shifts(4)", 3))
+
+
+def test_names_go_on_after_z():
+    names = [irrep.name for irrep in irreps(point_group("C60"))]
+    assert names[-4:] == ["2z", "2aa", "2ab", "2ac"]

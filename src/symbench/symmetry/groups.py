@@ -69,6 +69,14 @@ def whole_number(value: object) -> int | None:
         return None
 
 
+def checked_seed(value: object) -> int:
+    """A seed of both Python's generator and torch's; raises `SymmetryError` for what is none."""
+    number = whole_number(value)
+    if number is None or not -(2**63) <= number < 2**63:
+        raise SymmetryError(f"seed={value!r}: give a whole number of at most 63 bits.")
+    return number
+
+
 def check_subset(group: Group, count: int) -> None:
     """Raise `SymmetryError` if a group has no subset of so many elements."""
     if count < 1 or (group.order is not None and count > group.order):

@@ -32,7 +32,7 @@ class Irrep:
     """One irrep, or a complex one with its conjugate.
 
     Attributes:
-        name: "trivial", or its dimension and a letter, by descending characters.
+        name: "trivial", or its dimension and a letter or two, by descending characters.
         projector: onto functions on the group of this type, shape (element, element): d/|G| times
             the character of g⁻¹h, with the complex dimension d.
 
@@ -103,8 +103,14 @@ def _named(projectors: Sequence[Array]) -> tuple[Irrep, ...]:
     named, counts = [found[0]], dict[int, int]()
     for irrep in found[1:]:
         number = counts[irrep.dimension] = counts.get(irrep.dimension, -1) + 1
-        named.append(Irrep(f"{irrep.dimension}{chr(ord('a') + number)}", irrep.projector))
+        named.append(Irrep(f"{irrep.dimension}{_letters(number)}", irrep.projector))
     return tuple(named)
+
+
+def _letters(number: int) -> str:
+    """One by one a to z, then aa, ab and so on."""
+    more, last = divmod(number, 26)
+    return (_letters(more - 1) if more else "") + chr(ord("a") + last)
 
 
 def parts(gram: Array, of: Sequence[Irrep]) -> Array:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.groups import FiniteGroup, Group, whole_number
+from symbench.symmetry.groups import FiniteGroup, Group, checked_seed, whole_number
 from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
 
 All = Literal["all"]
@@ -243,7 +243,7 @@ def average(
     elif isinstance(elements, int | str) or np.ndim(elements) == 0:
         if (number := whole_number(elements)) is None:
             raise SymmetryError(f"elements={elements!r}: give 'all', a number, or elements.")
-        chosen = symmetry.group.subset(number, seed)
+        chosen = symmetry.group.subset(number, checked_seed(seed))
     else:
         chosen = chosen_elements(symmetry.group, elements)
         warn_unless_subgroup(symmetry.group, chosen)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from symbench.symmetry.groups import Group
@@ -14,6 +15,15 @@ Model = Callable[[V], Tensor]
 # An index in a `FiniteGroup`, an array in the groups of `points`.
 Element = int | Tensor
 Elements = Sequence[int] | Tensor
+
+
+def stacked(elements: Elements) -> Tensor:
+    """A list of arrays as one, with one axis more; no elements where their shapes differ."""
+    if isinstance(elements, Tensor):
+        return elements
+    arrays = [torch.as_tensor(element) for element in elements]
+    alike = len({array.shape for array in arrays}) == 1
+    return torch.stack(arrays) if alike else torch.zeros(0)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.calculators.emt import EMT
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
-from ase.stress import full_3x3_to_voigt_6_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from symbench import SymmetrizedCalculator
 from symbench.errors import SymmetryError
@@ -133,7 +134,7 @@ def test_invariant_potentials_are_left_as_they_are(make):
         atoms.calc = SymmetrizedCalculator(make(), "O(3)", elements=4, spread=True)
         assert abs(atoms.get_potential_energy() - expected[0]) < 1e-10
         np.testing.assert_allclose(atoms.get_forces(), expected[1], atol=1e-10)
-        assert atoms.calc.results["energy_variance"] < 1e-20
+        assert atoms.calc.variances["energy"] < 1e-20
         if stress is not None:
             np.testing.assert_allclose(atoms.get_stress(), stress, atol=1e-10)
 
@@ -154,7 +155,7 @@ def test_stress_is_averaged_as_a_tensor():
 def test_variances_split_the_error_over_the_orbit():
     calculator = SymmetrizedCalculator(Anisotropic(), "T_d", spread=True)
     atoms = water(calculator)
-    mean, variance = atoms.get_forces(), calculator.results["forces_variance"]
+    mean, variance = atoms.get_forces(), calculator.variances["forces"]
     squares = np.zeros_like(mean)
     for index in range(24):
         turn = element("T_d", index)
@@ -162,7 +163,10 @@ def test_variances_split_the_error_over_the_orbit():
         moved.positions = moved.positions @ turn.T
         squares += (moved.get_forces() @ turn) ** 2 / 24
     np.testing.assert_allclose(mean**2 + variance, squares)
-    assert calculator.results["energy_variance"] > 0
+    assert calculator.variances["energy"] > 0
+    # ASE's own calculators take results, which have ASE's names only.
+    frozen = SinglePointCalculator(atoms, **calculator.results)
+    assert frozen.get_potential_energy() == atoms.get_potential_energy()
 
 
 def test_random_elements_cost_one_calculation_and_repeat():
@@ -211,6 +215,44 @@ def test_refused():
     atoms.set_initial_magnetic_moments(np.ones((3, 3)))
     with pytest.raises(SymmetryError, match="Magnetic moments"):
         atoms.get_potential_energy()
+    with pytest.raises(SymmetryError, match="no atoms"):
+        SymmetrizedCalculator(Anisotropic(), "O_h").get_potential_energy()
+    with pytest.raises(SymmetryError, match="no variance"):
+        SymmetrizedCalculator(Anisotropic(), "O_h", elements="random", spread=True)
+
+
+class Asked(Anisotropic):
+    """Gives what it is asked for alone, and stress with all components."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        before = self.results
+        super().calculate(atoms, properties, system_changes)
+        self.results = before | {name: self.results[name] for name in properties}
+        if "stress" in self.results and self.results["stress"].shape == (6,):
+            self.results["stress"] = voigt_6_to_full_3x3_stress(self.results["stress"])
+
+
+@tried("ASE: a calculator that gives only what it is asked for, of plane molecules", "right")
+def test_properties_of_some_elements_only_are_left_out():
+    for group in ("flips", "D2h"):
+        atoms = molecule("H2O")
+        inner = Asked()
+        atoms.calc = SymmetrizedCalculator(inner, group)
+        # The last element leaves the molecule as it is: forces of the first one are known.
+        inner.get_forces(atoms)
+        atoms.get_dipole_moment()
+        assert set(atoms.calc.results) == {"dipole"}
+        expected = molecule("H2O")
+        expected.calc = SymmetrizedCalculator(Anisotropic(), group)
+        np.testing.assert_allclose(atoms.get_forces(), expected.get_forces())
+
+
+@tried("ASE: a calculator that gives stress as a matrix", "right")
+def test_stress_with_all_components():
+    atoms, expected = crystal(), crystal()
+    atoms.calc = SymmetrizedCalculator(Asked(), "T")
+    expected.calc = SymmetrizedCalculator(Anisotropic(), "T")
+    np.testing.assert_allclose(atoms.get_stress(), expected.get_stress())
 
 
 @tried("ASE: a calculator whose energy is no number", "right")

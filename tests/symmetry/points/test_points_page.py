@@ -31,7 +31,7 @@ def test_the_page_runs(capsys):
 
 def test_two_lines_of_the_readme():
     (line,) = re.findall(
-        r"^model = symmetrize_points\(.*\)$", (ROOT / "README.md").read_text(), re.M
+        r"^(model = symmetrize_points\(.*?)```", (ROOT / "README.md").read_text(), re.M | re.S
     )
     names = {"symmetrize_points": symmetrize_points, "model": lambda pos, charge: pos * charge}
     exec(line, names)

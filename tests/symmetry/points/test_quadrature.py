@@ -6,8 +6,14 @@ from e3nn import o3
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
-from symbench.symmetry.points.point_groups import matrix_of, own_point_group, point_group
+from symbench.symmetry.points.point_groups import (
+    chosen_group,
+    matrix_of,
+    own_point_group,
+    point_group,
+)
 from symbench.symmetry.points.quadrature import averaging_rule, rotation_quadrature
+from symbench.symmetry.points.roles import Role, move
 
 GOLDEN = (1 + 5**0.5) / 2
 TETRAHEDRON = [(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]
@@ -165,6 +171,10 @@ def tried(name, outcome):
         (lambda: own_point_group("circle", "mine"), "neither a group of points"),
         (lambda: own_point_group([], "mine"), "neither a group of points"),
         (lambda: own_point_group([[[1]]], "mine", 3), "1 dimensions, not 3"),
+        (lambda: own_point_group(torch.eye(2, dtype=torch.cfloat)[None], "mine"), "neither"),
+        (lambda: chosen_group("C4", 2.0), "whole number of axes"),
+        (lambda: point_group("S_0"), "No group 'S_0'"),
+        (lambda: point_group("C1000000000", 2), "more than 4096"),
         (lambda: own_point_group([[[0.6, -0.8], [0.8, 0.6]]], "mine"), "more than 4096"),
     ],
 )
@@ -192,6 +202,11 @@ def test_refused_groups(make, message):
         ("O_h", 49, None, "1 to 48"),
         ("O_h", [0, 48], None, "not all in"),
         ("O(3)", torch.ones(1, 3, 3), None, "orthogonal matrices"),
+        ("O(3)", torch.ones(0, 3, 3), None, "at least one"),
+        ("O(3)", [torch.eye(3), torch.eye(2)], None, "orthogonal matrices"),
+        ("S_n", torch.ones(0, 2), None, "at least one"),
+        ("S_n", [[1.5, 1]], None, "a seed and 1 or -1"),
+        ("SO(2)", "all", 10**9, "more than 4096"),
     ],
 )
 def test_refused_elements(group, elements, degree, message):
@@ -203,3 +218,20 @@ def test_refused_elements(group, elements, degree, message):
 def test_no_subgroup():
     with pytest.warns(UserWarning, match="no subgroup"):
         averaging_rule(point_group("C4"), [0, 1], None, seed=0)
+
+
+@tried("elements of O(3) as lists of tensors, of whole numbers and in half precision", "right")
+def test_elements_of_any_kind():
+    inversion = -torch.eye(3)
+    axial = torch.ones(1, 3)
+    for elements in ([inversion, inversion], [inversion.int().tolist()], inversion.half()[None]):
+        rule = averaging_rule(point_group("O(3)"), elements, None, seed=0)
+        assert torch.equal(move(rule.group, rule.elements[0], Role("axial"), axial), axial)
+
+
+@tried("seeds of elements that are no whole number", "refused")
+@pytest.mark.parametrize("seed", [None, 1.5, True, 2**70])
+def test_refused_seeds(seed):
+    for elements in (4, "random"):
+        with pytest.raises(SymmetryError, match="seed="):
+            averaging_rule(point_group("SO(3)"), elements, None, seed)

@@ -421,6 +421,7 @@ def test_train_mode():
         ({"inputs": {"positions": 1}}, "1 is no role"),
         ({"outputs": {}}, "outputs is empty"),
         ({"outputs": None}, "None is no role"),
+        ({"outputs": {"forces": None}}, "None is no role"),
         ({"model": Perceptron}, "not a class"),
         ({"group": "O(3)"}, "degree=5"),
         ({"group": "D4h", "dimension": 2}, "No group 'D4h'"),
@@ -466,6 +467,11 @@ def test_refused_at_once(options, message):
             {"inputs": {"positions": Role("position", nodes=5), "charges": "scalar"}},
             cloud(),
             "axis 5",
+        ),
+        (
+            {"group": "S_3", "inputs": {**PER_NODE, "positions": Role("position", nodes=2)}},
+            cloud(),
+            "Axis 2 of 'positions'.*one of space",
         ),
     ],
 )
@@ -518,3 +524,70 @@ def test_axes_of_nodes_that_are_not_named():
     averaged = symmetrize_points(network, "S_4", PER_NODE, "vector")
     with pytest.warns(UserWarning, match="'output' of shape"):
         averaged(*cloud())
+
+
+@tried("points: a model that changes its inputs in place", "right")
+def test_models_that_change_their_inputs():
+    def centred_first(positions, charges):
+        charges -= charges.mean(dim=1, keepdim=True)
+        charges *= 2
+        return torch.tanh(positions[..., :2].sum(dim=-1) + charges)
+
+    positions, charges = cloud()
+    averaged = symmetrize_points(centred_first, "O", ROLES, "scalar")
+    prediction = averaged(positions, charges)
+    assert torch.equal(charges, cloud()[1])
+    pure = symmetrize_points(
+        lambda positions, charges: centred_first(positions, charges.clone()), "O", ROLES, "scalar"
+    )
+    close(prediction, pure(positions, charges))
+
+
+@tried("points: models of TorchScript, with roles in another order than arguments", "right")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
+def test_names_of_arguments_of_torchscript():
+    network = perceptron()
+    expected = symmetrize_points(network, "T", ROLES, "vector")(*cloud())
+    inputs = dict(reversed(ROLES.items()))
+    for made in (torch.jit.script(network), torch.jit.trace(network, cloud())):
+        close(symmetrize_points(made, "T", inputs, "vector")(*cloud()), expected)
+
+
+@tried("points: the variance over one random element in each call", "refused")
+def test_no_variance_of_one_random_element():
+    averaged = symmetrize_points(perceptron(), "O", ROLES, "vector", elements="random")
+    with pytest.raises(SymmetryError, match="no variance"):
+        averaged.moments(*cloud())
+
+
+@tried("points: axes of nodes that are no whole number, kinds that are no text", "refused")
+@pytest.mark.parametrize(
+    "given", [("vector", 1.0), ("vector", True), ("vector", "1"), (["vector"],)]
+)
+def test_refused_roles(given):
+    with pytest.raises(SymmetryError, match=r"no axis|Unknown role"):
+        Role(*given)
+
+
+@tried("graphs: samples and edges that do not fit the nodes, padded edges", "refused")
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("batch", torch.tensor([0, 0, 1]), "'positions' has 5 nodes"),
+        ("batch", torch.tensor([0, 0, 1, -1, 0]), "counted from 0"),
+        ("batch", torch.zeros(5, 1, dtype=torch.long), "no list of the sample"),
+        ("batch", torch.zeros(5, dtype=torch.bool), "are whole numbers"),
+        ("edge_index", torch.tensor([[0, -1], [1, -1]]), "counted from 0"),
+        ("edge_index", torch.tensor([[0, 7], [1, 2]]), "node 7, and 5 nodes"),
+    ],
+)
+def test_refused_samples_and_edges(name, values, message):
+    of_nodes = Role("position", nodes=0)
+    group, options = ("O", {"centred": True}) if name == "batch" else ("S_n", {"elements": 3})
+
+    def model(positions, batch=None, edge_index=None):
+        return positions
+
+    averaged = symmetrize_points(model, group, {"positions": of_nodes}, of_nodes, **options)
+    with pytest.raises(SymmetryError, match=message):
+        averaged(normal(5, 3), **{name: values})

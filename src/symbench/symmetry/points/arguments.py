@@ -95,7 +95,8 @@ class Signature:
             if role is None:
                 _check_unmoved(name, value, dimension)
             elif value is not None and (role != Role("scalar") or isinstance(value, Tensor)):
-                found[name] = role.check(name, value, dimension)
+                # The first of several containers counts the nodes.
+                found.setdefault(name, role.check(name, value, dimension))
         for name in self.given:
             if name not in (*held, *self.names):
                 raise SymmetryError(
@@ -132,8 +133,12 @@ class Signature:
         return self._changed_tensor(name, value, change)
 
     def _changed_tensor(self, name: str, value: object, change: Change) -> object:
+        if not isinstance(value, Tensor):
+            return value
         role = self.roles.get(name)
-        return change(role, value) if role and isinstance(value, Tensor) else value
+        changed = change(role, value) if role else value
+        # A model may change what it is given in place, which the next element must not see.
+        return changed.clone() if changed is value else changed
 
 
 def _argument_names(model: Callable[..., object]) -> tuple[str, ...]:
@@ -146,10 +151,12 @@ def _argument_names(model: Callable[..., object]) -> tuple[str, ...]:
     own = getattr(model, "signature", None)
     if isinstance(own, Signature):
         return own.names
+    called = model.forward if isinstance(model, nn.Module) else model
+    # What TorchScript made has no other signature.
+    if isinstance(schema := getattr(called, "schema", None), torch.FunctionSchema):
+        return tuple(each.name for each in schema.arguments if each.name != "self")
     try:
-        parameters = inspect.signature(
-            model.forward if isinstance(model, nn.Module) else model
-        ).parameters.values()
+        parameters = inspect.signature(called).parameters.values()
     except (TypeError, ValueError):
         return ()
     if any(each.kind == each.VAR_POSITIONAL for each in parameters):

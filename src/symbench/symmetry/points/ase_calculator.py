@@ -1,6 +1,6 @@
 """An ASE calculator averaged over rotations and reflections."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from symbench.errors import SymmetryError
 from symbench.symmetry.groups import Group
 from symbench.symmetry.points.point_groups import chosen_group, dimension_of, matrix_of
-from symbench.symmetry.points.quadrature import averaging_rule
+from symbench.symmetry.points.quadrature import averaging_rule, refuse_spread_of_one
 from symbench.symmetry.symmetry import Elements
 
 Array = npt.NDArray[np.float64]
@@ -40,9 +40,13 @@ class SymmetrizedCalculator(Calculator):
     one calculation, and energies and forces that fluctuate: right in the mean, without a conserved
     energy.
 
-    With `spread=True` `results` has beside the mean of each property its variance over the orbit,
-    such as "forces_variance", in squared units: the gain of averaging, without labels.
+    Attributes:
+        variances: with `spread=True`, the variance over the orbit of each property in `results`, in
+            squared units: the gain of averaging, without labels.
+
     """
+
+    variances: Mapping[str, float | Array]
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class SymmetrizedCalculator(Calculator):
 
         """
         super().__init__()
+        self.variances = {}
         if not isinstance(calculator, BaseCalculator):
             raise SymmetryError(f"The calculator is {calculator!r}, which is no ASE calculator.")
         chosen = chosen_group(group, None)
@@ -79,6 +84,8 @@ class SymmetrizedCalculator(Calculator):
             raise SymmetryError(f"{chosen.name} does not act on the three dimensions of atoms.")
         self.calculator = calculator
         self.rule = averaging_rule(chosen, elements, degree, seed)
+        if spread:
+            refuse_spread_of_one(self.rule)
         self.centred = centred
         self.spread = spread
         offered = calculator.implemented_properties
@@ -93,26 +100,32 @@ class SymmetrizedCalculator(Calculator):
         """Fill `results` with means over the group.
 
         Raises:
-            SymmetryError: if atoms have magnetic moments with a direction, or centred ones a cell.
+            SymmetryError: if atoms have magnetic moments with a direction, centred ones a cell, or
+                there are none.
 
         """
         super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None
+        if self.atoms is None:
+            raise SymmetryError("The calculator was given no atoms.")
         total: dict[str, Array] = {}
         squares: dict[str, Array] = {}
         share = 0.0
         for weight, element in self.rule.terms():
             matrix = matrix_of(self.rule.group, element).numpy()
             share += weight
-            for name, value in self._moved_back(self.atoms, matrix, properties).items():
-                delta = value - total.setdefault(name, value)
-                total[name] = total[name] + delta * (weight / share)
-                rest = squares.get(name, np.zeros_like(value))
-                squares[name] = rest + weight * delta * (value - total[name])
+            found = self._moved_back(self.atoms, matrix, properties)
+            if not squares:
+                total = found
+                squares = {name: np.zeros_like(value) for name, value in found.items()}
+            # What was not asked for may be kept for some elements only, as from calls before.
+            total = {name: mean for name, mean in total.items() if name in found}
+            for name, mean in total.items():
+                delta = found[name] - mean
+                total[name] = mean + delta * (weight / share)
+                squares[name] = squares[name] + weight * delta * (found[name] - total[name])
         self.results = {name: _as_ase(name, mean) for name, mean in total.items()}
         if self.spread:
-            for name, square in squares.items():
-                self.results[f"{name}_variance"] = _as_ase(name, square / share)
+            self.variances = {name: _as_ase(name, squares[name] / share) for name in total}
 
     def _moved_back(
         self, atoms: Atoms, matrix: Array, properties: Sequence[str]
@@ -131,7 +144,9 @@ class SymmetrizedCalculator(Calculator):
                 if _AXES[name] == 1:
                     value = value @ matrix
                 if _AXES[name] == 2:
-                    value = matrix.T @ voigt_6_to_full_3x3_stress(value) @ matrix
+                    # Some calculators give all components, against ASE's rules.
+                    full = value if value.shape[-1] == 3 else voigt_6_to_full_3x3_stress(value)
+                    value = matrix.T @ full @ matrix
                 found[name] = value
         return found
 

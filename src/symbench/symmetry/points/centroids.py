@@ -25,7 +25,7 @@ class Centroids:
             nodes: what is known of the nodes.
 
         Raises:
-            SymmetryError: if no input is a position of nodes.
+            SymmetryError: if no input is a position of nodes, or its samples are of others.
 
         """
         names = [name for name in tensors if roles[name].kind == "position"]
@@ -38,6 +38,11 @@ class Centroids:
             raise SymmetryError(
                 f"'{names[0]}' of shape {tuple(positions.shape)} has no axis of nodes, whose "
                 "centroid centred=True takes."
+            )
+        if self.samples is not None and len(self.samples) != len(positions):
+            raise SymmetryError(
+                f"'{names[0]}' has {len(positions)} nodes, and samples are said of "
+                f"{len(self.samples)}."
             )
         if self.samples is None:
             self.centres = positions.mean(dim=self.axis, keepdim=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from symbench.errors import SymmetryError
 from symbench.symmetry.groups import check_subset
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.symmetry.symmetry import stacked
 
 if TYPE_CHECKING:
     from symbench.symmetry.groups import Element, Elements
@@ -123,7 +124,7 @@ class LabelledPointGroup:
 
     def check(self, elements: Elements) -> Tensor:
         """Return a stack of elements; raises `SymmetryError` if they are none of this group."""
-        elements = torch.as_tensor(elements)
+        elements = stacked(elements)
         axes, points = self.rotations.dimension, self.points
         if elements.shape[1:] != (axes + points, axes + points):
             raise SymmetryError(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.groups import check_subset
+from symbench.symmetry.symmetry import stacked
 
 if TYPE_CHECKING:
     from symbench.symmetry.groups import Element, Elements
@@ -65,7 +66,7 @@ class SignGroup:
 
     def check(self, elements: Elements) -> Tensor:
         """Return a stack of elements; raises `SymmetryError` if they are none of this group."""
-        elements = torch.as_tensor(elements)
+        elements = stacked(elements)
         if elements.shape[1:] != (self.columns,) or not bool((elements.abs() == 1).all()):
             raise SymmetryError(f"Elements of {self.name} are {self.columns} signs each.")
         return elements
@@ -127,17 +128,18 @@ class OrthogonalGroup:
         )
 
     def check(self, elements: Elements) -> Tensor:
-        """Return a stack of elements; raises `SymmetryError` if they are none of this group."""
-        elements = torch.as_tensor(elements)
+        """Return a stack in double precision; raises `SymmetryError` for other elements."""
+        wide = stacked(elements).double()
         d = self.dimension
-        good = elements.shape[1:] == (d, d)
+        good = wide.shape[1:] == (d, d) and len(wide) > 0
         if good:
-            wide = elements.double()
             good = bool(torch.allclose(wide @ wide.mT, self.identity.to(wide), atol=1e-5))
             good = good and not (self.proper and bool((torch.linalg.det(wide) < 0).any()))
         if not good:
-            raise SymmetryError(f"Elements of {self.name} are {d}x{d} orthogonal matrices.")
-        return elements
+            raise SymmetryError(
+                f"Elements of {self.name} are {d}x{d} orthogonal matrices, at least one."
+            )
+        return wide
 
     def __str__(self) -> str:
         """The name."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.symmetry import Element, Elements
+from symbench.symmetry.symmetry import Element, Elements, stacked
 
 _IDENTITY = 0
 
@@ -48,9 +48,10 @@ class Orders:
 
     def check(self, elements: Elements) -> Tensor:
         """Return a stack of elements; raises `SymmetryError` unless each is a seed and a sign."""
-        elements = torch.as_tensor(elements)
-        if elements.ndim != 2 or elements.shape[1] != 2 or bool((elements[:, 1].abs() != 1).any()):
-            raise SymmetryError("Elements of orders are a seed and 1 or -1 each.")
+        elements = stacked(elements)
+        good = elements.shape[1:] == (2,) and len(elements) > 0 and not elements.is_floating_point()
+        if not good or bool((elements[:, 1].abs() != 1).any()):
+            raise SymmetryError("Elements of orders are a seed and 1 or -1 each, at least one.")
         return elements
 
     def __str__(self) -> str:

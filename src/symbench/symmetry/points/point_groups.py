@@ -18,7 +18,14 @@ from torch import Tensor
 
 from symbench.errors import SymmetryError, nearest
 from symbench.symmetry.group_names import imported_group
-from symbench.symmetry.groups import FiniteGroup, Group, generate, product
+from symbench.symmetry.groups import (
+    LARGEST_ORDER,
+    FiniteGroup,
+    Group,
+    generate,
+    product,
+    whole_number,
+)
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points.orders import Orders
 from symbench.symmetry.symmetry import Element
@@ -147,7 +154,7 @@ def _flips(dimension: int) -> dict[str, list[Matrix]]:
 
 
 _AXIAL = re.compile(r"([CD])_?([1-9]\d*)(v|h|d)?(?:_([xyz]))?")
-_PERMUTATIONS = re.compile(r"S_(n|\d+)")
+_PERMUTATIONS = re.compile(r"S_(n|[1-9]\d*)")
 _ORTHOGONAL = re.compile(r"(S?)O\(([1-9]\d*)\)")
 
 
@@ -159,6 +166,9 @@ def _generators(name: str, dimension: int) -> list[Matrix] | None:
     axial = _AXIAL.fullmatch(name)
     if found is None and axial:
         kind, count, end, axis = axial[1], int(axial[2]), axial[3] or "", axial[4] or "z"
+        # The turns of still larger groups would be equal up to rounding.
+        if count > LARGEST_ORDER:
+            raise SymmetryError(f"Group {name} has more than {LARGEST_ORDER} elements.")
         if dimension == 3 and (kind, end) not in (("D", "v"), ("C", "d")):
             cyclic = np.roll(np.eye(3), "zxy".index(axis), axis=0)
             found = [cyclic @ each @ cyclic.T for each in _axial(kind, count, end)]
@@ -220,7 +230,7 @@ def _unknown(name: str, dimension: int) -> SymmetryError:
 
 
 def _symmetric(nodes: int) -> FiniteGroup[Permutation]:
-    if not 1 <= nodes <= MOST_LISTED_NODES:
+    if nodes > MOST_LISTED_NODES:
         raise SymmetryError(
             f"S_{nodes} has too many elements to list (at most S_{MOST_LISTED_NODES}): take 'S_n' "
             "and a number of sampled elements."
@@ -248,7 +258,8 @@ def own_point_group(own: object, name: str, dimension: int | None = None) -> Poi
         group = own
     else:
         try:
-            matrices = np.asarray(own, dtype=float)
+            given = np.asarray(own)
+            matrices = np.zeros(0) if np.iscomplexobj(given) else given.astype(float)
         except (TypeError, ValueError, RuntimeError):
             matrices = np.zeros(0)
         if matrices.ndim != 3 or len(matrices) == 0:
@@ -273,6 +284,8 @@ def dimension_of(group: PointGroup) -> int | None:
 
 def chosen_group(group: str | Group | Sequence[object], dimension: int | None) -> PointGroup:
     """A group by name, a group, or that which matrices generate; see `point_group`."""
+    if dimension is not None and whole_number(dimension) is None:
+        raise SymmetryError(f"dimension={dimension!r}: give a whole number of axes.")
     if isinstance(group, str):
         return point_group(group, dimension)
     return own_point_group(group, getattr(group, "name", "own group"), dimension)

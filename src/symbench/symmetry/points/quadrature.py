@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from symbench.errors import SymmetryError
-from symbench.symmetry.groups import whole_number
+from symbench.symmetry.groups import checked_seed, whole_number
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.points.point_groups import PointGroup, matrix_of, point_group
 from symbench.symmetry.reynolds import chosen_elements, warn_unless_subgroup
@@ -74,6 +74,15 @@ class RandomElement:
     def __len__(self) -> int:
         """One."""
         return 1
+
+
+def refuse_spread_of_one(rule: Rule | RandomElement) -> None:
+    """Raise `SymmetryError` if there is no variance over the orbit, but zero, of one element."""
+    if isinstance(rule, RandomElement):
+        raise SymmetryError(
+            "One random element in each call has no variance over the orbit: say a number of "
+            "elements, or degree=."
+        )
 
 
 def _equal_weights(group: PointGroup, elements: Elements) -> Rule:
@@ -166,6 +175,7 @@ def averaging_rule(
                 f"elements: for {group} leave it out, or leave out elements."
             )
         return rotation_quadrature(group, degree)
+    seed = checked_seed(seed)
     if name == "random":
         return RandomElement(group, torch.Generator().manual_seed(seed))
     if name == "all":
@@ -176,7 +186,7 @@ def averaging_rule(
                 "plane and of space, degree=5 for a quadrature."
             )
         return _equal_weights(group, group.listed())
-    if name or np.ndim(elements) == 0:
+    if name or not hasattr(elements, "__len__") or getattr(elements, "ndim", 1) == 0:
         if (number := whole_number(elements)) is None:
             raise SymmetryError(
                 f"elements={elements!r}: give 'all', 'random', a number, or elements of {group}."

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from symbench.errors import SymmetryError, nearest
-from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.groups import FiniteGroup, whole_number
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.orders import Orders, order_of
 from symbench.symmetry.points.point_groups import (
@@ -48,12 +48,14 @@ class Role:
     nodes: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise `SymmetryError` for an unknown kind."""
-        if self.kind not in KINDS:
+        """Raise `SymmetryError` for an unknown kind, and what is no axis."""
+        if not isinstance(self.kind, str) or self.kind not in KINDS:
             raise SymmetryError(
                 f"Unknown role {self.kind!r}; allowed: {', '.join(KINDS)}."
                 f"{nearest(str(self.kind), KINDS)}"
             )
+        if self.nodes is not None and whole_number(self.nodes) is None:
+            raise SymmetryError(f"nodes={self.nodes!r} is no axis: give its number.")
 
     def moves(self, permutations: bool) -> bool:
         """Whether permutations of nodes, or else rotations and reflections, change such arrays."""
@@ -78,8 +80,19 @@ class Role:
                 )
             if not (values.is_floating_point() or values.is_complex()):
                 raise SymmetryError(f"'{name}' is {values.dtype}, which cannot be rotated.")
-        if self.kind in ("edges", "samples") and values.is_floating_point():
-            raise SymmetryError(f"'{name}' is {values.dtype}, and {self.kind} are whole numbers.")
+        if self.kind in ("edges", "samples"):
+            if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
+                raise SymmetryError(
+                    f"'{name}' is {values.dtype}, and {self.kind} are whole numbers."
+                )
+            if values.numel() and bool(values.min() < 0):
+                raise SymmetryError(
+                    f"'{name}' has negative numbers, and {self.kind} are counted from 0."
+                )
+        if self.kind == "samples" and values.ndim != 1:
+            raise SymmetryError(
+                f"'{name}' of shape {tuple(values.shape)} is no list of the sample of each node."
+            )
         if self.kind == "axial" and dimension not in (None, 3):
             raise SymmetryError(
                 f"'{name}' is axial, which means vectors of space: in {dimension} dimensions it is "
@@ -88,6 +101,11 @@ class Role:
         if self.nodes is not None and not -values.ndim <= self.nodes < values.ndim:
             raise SymmetryError(
                 f"'{name}' of shape {tuple(values.shape)} has no axis {self.nodes}."
+            )
+        if self.nodes is not None and self.nodes % values.ndim >= values.ndim - axes:
+            raise SymmetryError(
+                f"Axis {self.nodes} of '{name}' of shape {tuple(values.shape)} is one of space, "
+                "and counts no nodes."
             )
         return values
 
@@ -182,6 +200,11 @@ def _reordered(
 ) -> Tensor:
     if role.kind == "edges":
         assert nodes is not None
+        if values.numel() and int(values.max()) >= nodes.number:
+            raise SymmetryError(
+                f"An edge is that of node {int(values.max())}, and {nodes.number} nodes are "
+                "counted from 0."
+            )
         return nodes.places(group, element).argsort().to(values.device)[values]
     if role.nodes is None:
         return values

@@ -13,7 +13,12 @@ from symbench.symmetry.groups import Group
 from symbench.symmetry.points.arguments import Arguments, OutputRoles, Outputs, Signature
 from symbench.symmetry.points.centroids import Centroids
 from symbench.symmetry.points.point_groups import chosen_group, dimension_of
-from symbench.symmetry.points.quadrature import RandomElement, Rule, averaging_rule
+from symbench.symmetry.points.quadrature import (
+    RandomElement,
+    Rule,
+    averaging_rule,
+    refuse_spread_of_one,
+)
 from symbench.symmetry.points.roles import Nodes, Role, as_role, move, seems_of_nodes
 from symbench.symmetry.reynolds import (
     OrbitMoments,
@@ -77,7 +82,12 @@ class SymmetrizedPoints(nn.Module):
 
         The variance is the gain that averaging brings in squared error, without labels. A model of
         several outputs has `OrbitMoments` for each of them.
+
+        Raises:
+            SymmetryError: if each call has one random element.
+
         """
+        refuse_spread_of_one(self.rule)
         share, means, squares = 0.0, list[Tensor](), list[Tensor]()
         for weight, outputs in self._orbit(Arguments(arguments, named)):
             share += weight
