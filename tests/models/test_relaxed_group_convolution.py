@@ -71,6 +71,21 @@ def test_weights_that_differ_break_the_group_and_equal_ones_do_not(group, dimens
         layer.weights.data.copy_(kept)
 
 
+@pytest.mark.parametrize(("group", "dimension"), [("D4", 2), ("O", 3)])
+def test_moved_inputs_are_those_of_a_network_with_moved_weights(group, dimension):
+    """f_w(g x) = g f_v(x) with v(h) = w(g h), in all layers: an entry is that of one element."""
+    given, values = case(group, dimension)
+    model, symmetry = relaxed(given, 2), given["symmetry"]
+    weights = [torch.randn_like(layer.weights) for layer in model.layers]
+    for g in (1, 5):
+        for layer, values_of in zip(model.layers, weights, strict=True):
+            layer.weights.data.copy_(values_of)
+        moved = model(symmetry.act_on_input(g, values))
+        for layer, values_of in zip(model.layers, weights, strict=True):
+            layer.weights.data.copy_(values_of[:, symmetry.group.table[g]])
+        torch.testing.assert_close(moved, symmetry.act_on_output(g, model(values)))
+
+
 def test_training_breaks_what_the_data_break():
     """Targets have a derivative along the last axis: flips of the first respect it."""
     symmetry = field_symmetry(named_group("flips", 2), [Field("p")])

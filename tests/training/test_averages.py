@@ -64,6 +64,11 @@ def test_poses_are_chosen_with_constant_fields():
     assert_equivariant(wrapped, symmetry, torch.randn(3, 7, 8, 8, dtype=torch.float64))
 
 
+def test_poses_in_half_precision():
+    wrapped = Canonicalise(ISOMETRIES).wrap(convolution(2, 6, 3)).bfloat16().eval()
+    assert wrapped(torch.randn(2, 6, 8, 8).bfloat16()).dtype == torch.bfloat16
+
+
 def test_a_pose_is_one_element_for_each_sample_and_its_choice_learns():
     torch.manual_seed(0)
     wrapped = Canonicalised(convolution(2, 6, 3), ISOMETRIES)
@@ -126,6 +131,20 @@ def test_before_it_is_tuned_a_network_is_trained_plainly(tmp_path):
         tuned = weights_after(step, EquiTuning(ISOMETRIES), tmp_path / f"tuned{step}.pt")
         equal = [torch.equal(plain[name], tuned[name]) for name in plain]
         assert all(equal) is agree
+
+
+def test_patience_is_that_of_the_part_that_is_tuned(tmp_path):
+    settings = TrainingSettings(
+        epochs=10, batch_size=20, learning_rate=1e-30, warm_up_epochs=0, patience=2
+    )
+    treatment = EquiTuning(ISOMETRIES, fine_tuning=0.5)
+    model = treatment.wrap(nn.Conv2d(6, 3, 1))
+    splits = fields(0), fields(1, 8)
+    state = tmp_path / "state.pt"
+    trained = Trainer(model, *splits, treatment, settings, seed=0, state_path=state).run()
+    # The first epoch is the best; the average begins after five.
+    assert len(trained.history) == 7
+    assert treatment.network.averages
 
 
 def test_tuning_from_the_first_step_is_training_through_the_average(tmp_path):

@@ -294,7 +294,9 @@ class Trainer(Generic[V]):
 
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self.settings.patience
-        return patience is not None and epoch - 1 - self.progress.best_epoch >= patience
+        begins = int(self.treatment.begins * self.updates.epochs)
+        since = max(self.progress.best_epoch + 1, begins)
+        return patience is not None and epoch - since >= patience
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         self.terminated = True

@@ -85,7 +85,7 @@ def weighted(weights: Tensor, values: list[Tensor]) -> Tensor:
     shape = (-1, *[1] * (values[0].ndim - 1))
     total = torch.zeros_like(values[0])
     for weight, value in zip(weights.unbind(dim=1), values, strict=True):
-        total = total + weight.reshape(shape) * value
+        total = total + weight.reshape(shape).to(value) * value
     return total
 
 

@@ -116,6 +116,7 @@ class EquiTuning(GroupAverage[V]):
         """
         super().__init__(symmetry, chunk=chunk)
         self.fine_tuning = share(fine_tuning, "EquiTuning: fine_tuning", above_zero=True)
+        self.begins = 1 - self.fine_tuning
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The average, which the first part of training leaves out."""
@@ -130,7 +131,7 @@ class EquiTuning(GroupAverage[V]):
 
     def after_step(self, progress: float) -> None:
         """Begin with the average, once what is left is the last part."""
-        self.network.averages = progress >= 1 - self.fine_tuning
+        self.network.averages = progress >= self.begins
 
     def state(self) -> dict[str, object]:
         """Which part it is."""

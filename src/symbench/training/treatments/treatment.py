@@ -21,9 +21,11 @@ class Treatment(Generic[V]):
         projects: whether free branches are on in training only: validated, and kept, is γ = 0.
         finite: whether the group must have a list of elements; the config reads it in the source.
         symmetry: the symmetry of the task.
+        begins: share of training before its main part, in which no patience is lost.
 
     """
 
+    begins = 0.0
     projects: ClassVar[bool] = False
     finite: ClassVar[bool] = False
 
