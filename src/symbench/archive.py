@@ -1,13 +1,16 @@
 """The results of a run in one file, without weights: what figures, tables and the report need."""
 
 import json
+import shutil
 import tarfile
+import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from symbench.config.read import Configuration, read_configuration
-from symbench.errors import DataError
+from symbench.errors import ConfigError, DataError
 from symbench.files import write_whole
 from symbench.layout import Layout
 from symbench.provenance import describe
@@ -22,12 +25,15 @@ def write_archive(configuration: Configuration, path: Path) -> None:
     """Write tables, evaluations, histories, provenance, costs and the config as one .tar.gz.
 
     Raises:
-        DataError: if there are no results.
+        DataError: if there are no results, `path` has another suffix, or the config cannot be read
+            from an archive.
 
     """
     results = configuration.layout.results
     if not results.is_dir():
         raise DataError(f"{results} is not there: nothing was run.")
+    if not path.name.endswith((".tar.gz", ".tgz")):
+        raise DataError(f"{path}: an archive is called .tar.gz or .tgz.")
     index = {
         "studies": list(configuration.studies),
         "overrides": list(configuration.overrides),
@@ -37,15 +43,31 @@ def write_archive(configuration: Configuration, path: Path) -> None:
         },
         "made": describe("archive"),
     }
-    with write_whole(path) as temporary, tarfile.open(temporary, "w:gz") as archive:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         for file in _config_files(configuration):
-            archive.add(file, _place(file).as_posix())
-        for file in _result_files(configuration):
-            archive.add(file, f"results/{file.relative_to(results).as_posix()}")
-        described = temporary.with_name(f"{temporary.name}.index")
-        described.write_text(json.dumps(index, indent=2))
-        archive.add(described, INDEX)
-        described.unlink()
+            there = folder / _place(file)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, there)
+        (folder / INDEX).write_text(json.dumps(index, indent=2))
+        try:
+            same = _read(folder, path) is not None
+        except ConfigError:
+            same = False
+        if not same:
+            raise DataError(
+                f"{path} is not written: its config would say something else than here. Give "
+                "overlays different names, and lay a base beside what lies upon it."
+            )
+        with (
+            write_whole(path) as temporary,
+            # What links point to, and no links.
+            tarfile.open(temporary, "w:gz", dereference=True) as archive,
+        ):
+            for part in sorted(folder.iterdir()):
+                archive.add(part, part.name)
+            for file in _result_files(configuration):
+                archive.add(file, f"results/{file.relative_to(results).as_posix()}")
 
 
 def open_archive(path: Path, folder: Path) -> Configuration:
@@ -59,26 +81,33 @@ def open_archive(path: Path, folder: Path) -> Configuration:
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty: give a folder that is new.")
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with tarfile.open(path, "r:gz") as archive:
             archive.extractall(folder, filter="data")
-        index = json.loads((folder / INDEX).read_text())
-    except (OSError, tarfile.TarError, ValueError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{path} is no archive of results: {error}.") from None
-    # Their raw files were at hand where they were run.
-    there = [f"studies.{name}.optional=false" for name in index["studies"]]
-    configuration = read_configuration(
-        [folder / name for name in index["files"]],
-        index["studies"],
-        overrides=[*index["overrides"], *there],
-    )
-    for name, study in configuration.studies.items():
-        if study.comparison_fingerprint != index["compared"][name]:
-            made = index["made"]
-            raise DataError(
-                f"{path} was made by other code, commit {made['commit']}: its numbers can be read "
-                "by that commit alone."
-            )
+    configuration = _read(folder, path)
+    if configuration is None:
+        made = json.loads((folder / INDEX).read_text())["made"]
+        raise DataError(
+            f"{path} was made by other code, commit {made['commit']}: its numbers can be read by "
+            "that commit alone."
+        )
     return replace(configuration, layout=Layout(folder / "data", folder / "results"))
+
+
+def _read(folder: Path, path: Path) -> Configuration | None:
+    """The configuration in an unpacked archive; None if it, or this code, is another one."""
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        studies, overrides, compared = (index[key] for key in ("studies", "overrides", "compared"))
+        files = [folder / name for name in index["files"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{path} is no archive of results: {error!r}.") from None
+    # Their raw files were at hand where they were run.
+    there = [f"studies.{name}.optional=false" for name in studies]
+    found = read_configuration(files, studies, overrides=[*overrides, *there])
+    now = {name: study.comparison_fingerprint for name, study in found.studies.items()}
+    return found if now == compared else None
 
 
 def _place(file: Path) -> PurePosixPath:
@@ -87,13 +116,14 @@ def _place(file: Path) -> PurePosixPath:
 
 
 def _config_files(configuration: Configuration) -> Iterator[Path]:
-    """The files of the configuration, the studies beside its size, and the schema of none."""
+    """The files of the configuration, and the studies, sizes and overlays beside its size."""
     yield from configuration.files
     folder = configuration.files[0].resolve().parents[1]
     yield from sorted((folder / "studies").glob("*.yaml"))
-    # Names of tasks and models of other sizes are no mistakes in claims.
+    # Names of tasks and models of other sizes and overlays are no mistakes in claims.
     given = {file.resolve() for file in configuration.files}
-    yield from (file for file in sorted((folder / "sizes").glob("*.yaml")) if file not in given)
+    others = [file for kind in ("sizes", "overlays") for file in (folder / kind).glob("*.yaml")]
+    yield from (file for file in sorted(others) if file not in given)
 
 
 def _result_files(configuration: Configuration) -> Iterator[Path]:

@@ -54,6 +54,53 @@ def test_what_is_no_archive_is_refused(symbench, tmp_path):
     assert "belong together" in sentence(symbench("figures", "--results", path))
 
 
+def test_a_cut_archive_and_a_foreign_one_are_refused(symbench, tmp_path):
+    path = tmp_path / "run.tar.gz"
+    assert symbench("archive", path).returncode == 0
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    result = symbench("figures", "--results", path, "--output", tmp_path / "cut")
+    assert "is no archive of results" in sentence(result)
+    index = tmp_path / "archive.json"
+    index.write_text("{}")
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(index, index.name)
+    result = symbench("figures", "--results", path, "--output", tmp_path / "foreign")
+    assert "is no archive of results" in sentence(result)
+
+
+def test_what_an_archive_would_leave_out_is_refused(symbench, checkout, tmp_path):
+    (tmp_path / "upon").mkdir()
+    (tmp_path / "below.yaml").write_text("base: laptop\nstudies: {first: {}}\n")
+    overlay = tmp_path / "upon/overlay.yaml"
+    overlay.write_text("base: ../below.yaml\nname: laptop\n")
+    path = tmp_path / "run.tar.gz"
+    assert "is not written" in sentence(symbench("archive", path, "--config", overlay))
+    assert not path.exists()
+    assert "is called .tar.gz" in sentence(symbench("archive", overlay))
+    assert symbench("archive", path).returncode == 0
+    words = ("figures", "--results", path, "--output", tmp_path / "new")
+    assert "brings its own config" in sentence(symbench(*words, "--set", "name=other"))
+    assert "Unknown study 'third'" in sentence(symbench(*words, "--study", "third"))
+
+
+def test_tasks_that_overlays_alone_have_are_known_in_an_archive(symbench, checkout, tmp_path):
+    config = checkout.folder / "config"
+    (config / "overlays").mkdir()
+    (config / "overlays/more.yaml").write_text(
+        "studies: {first: {tasks: {waves: {parameters: {input_step: 60}}}}}\n"
+    )
+    study = config / "studies/first.yaml"
+    study.write_text(
+        study.read_text().replace("model: gnn", "model: gnn\n    task: [particles, waves]")
+    )
+    path = tmp_path / "run.tar.gz"
+    result = symbench("archive", path)
+    assert result.returncode == 0, result.stderr
+    with tarfile.open(path) as archive:
+        assert "config/overlays/more.yaml" in archive.getnames()
+
+
 def test_one_figure_of_a_run(symbench, checkout):
     [image] = checkout.folder.glob("results*/laptop/first/figures/validation_loss.png")
     image.unlink()

@@ -178,19 +178,16 @@ def figures(
     if (results is None) != (output is None):
         raise SymBenchError("--results and --output belong together.")
     if results is not None and output is not None:
+        if config or overrides:
+            raise SymBenchError("--results brings its own config: leave --config and --set away.")
         configuration = open_archive(results, output)
     else:
         configuration = read(config, overrides, study)
-    named = {
-        figure.name
-        for described in configuration.studies.values()
-        for figure in described.settings.figures
-    }
+    chosen = [configuration.study(name) for name in study or configuration.studies]
+    named = {figure.name for described in chosen for figure in described.settings.figures}
     for name in only or []:
         choose(name, named, "figure")
-    for name, described in configuration.studies.items():
-        if study and name not in study:
-            continue
+    for described in chosen:
         compare_study(described, configuration.layout)
         for figure in described.settings.figures:
             if not only or figure.name in only:
