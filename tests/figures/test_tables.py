@@ -73,6 +73,13 @@ def test_the_frontier_is_what_nothing_as_cheap_is_better_than():
     assert frontier.frontier(costs[:0], errors[:0]).tolist() == []
 
 
+def test_networks_without_a_price_are_not_dropped_without_a_word():
+    """Such as those that nothing was trained of."""
+    row = ["exact", "first", "none", 0, "plain", "vrmse", "lower", 1.0, 0.9, 1.1, np.nan, 1.0]
+    figure = frontier.draw(pd.DataFrame([row], columns=frontier.COLUMNS))
+    assert [text.get_text() for text in figure.texts] == ["1 value is not finite, and not shown."]
+
+
 def test_prices_of_training_are_over_that_of_plain_training(tmp_path):
     made = studies.study({"exact": studies.fields()}, ["first"], ["none", "augment"])
     found = studies.results(made, tmp_path)

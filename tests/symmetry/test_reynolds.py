@@ -249,3 +249,13 @@ def test_rollout_of_a_shift_map():
     """A model that returns its newest frame plus one counts up."""
     frames = list(rollout(lambda x: x[:, -1:] + 1, torch.zeros(1, 4, 2, 2), 5))
     assert [float(frame.mean()) for frame in frames] == list(np.arange(1.0, 6.0))
+
+
+def test_variances_of_complex_predictions_are_real():
+    symmetry = field_symmetry(named_group("flips", 2), [Field("p")])
+    values = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0)).double()
+    phase = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).double()
+    real = average(lambda x: x * phase, symmetry).moments(values)
+    turned = average(lambda x: 1j * x * phase, symmetry).moments(values)
+    torch.testing.assert_close(turned.variance, real.variance)
+    torch.testing.assert_close(turned.mean, 1j * real.mean)

@@ -90,7 +90,7 @@ def draw(table: Table) -> Figure:
         *(_marker(look.marker, "0.4", look.label) for look in looks),
     ]
     line = Line2D([], [], color="0.6", drawstyle="steps-post", label="Pareto frontier")
-    note_not_finite(figure, shown.score)
+    note_not_finite(figure, shown[["score", *COSTS]].to_numpy().ravel())
     legend_below(figure, [], 4, last=[*markers, line])
     return figure
 

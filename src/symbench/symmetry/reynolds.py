@@ -26,7 +26,10 @@ WRAPPERS = ("module.", "_orig_mod.")
 
 
 class OrbitMoments(NamedTuple):
-    """Mean and variance of the pulled-back predictions over the orbit, both shaped like one."""
+    """Mean and variance of the pulled-back predictions over the orbit, both shaped like one.
+
+    The variance of complex predictions is real: the mean of |f - mean|².
+    """
 
     mean: Tensor
     variance: Tensor
@@ -178,11 +181,11 @@ class Averaged(nn.Module, Generic[V]):
         for count, output in enumerate(self._outputs(values), start=1):
             wide = added(None, output)
             if count == 1:
-                mean, squares = wide, torch.zeros_like(wide)
+                mean, squares = wide, torch.zeros_like(wide.real)
             else:
                 delta = wide - mean
                 mean = mean + delta / count
-                squares = squares + delta * (wide - mean)
+                squares = squares + (delta * (wide - mean).conj()).real
         return OrbitMoments(mean, squares / len(self.elements))
 
 

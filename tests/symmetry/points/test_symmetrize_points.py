@@ -169,6 +169,13 @@ def matrices_of(averaged):
     return [group.elements[g].tensor if isinstance(g, int) else g for g in elements]
 
 
+def test_variances_of_complex_predictions_are_real():
+    """That of i a·x over all rotations is |a|² |x|² / 3."""
+    values, along = normal(4, 3), normal(3, seed=1)
+    averaged = symmetrize_points(lambda x: 1j * (x @ along), "O", "vector", "scalar")
+    close(averaged.moments(values).variance, along @ along * values.square().sum(dim=1) / 3)
+
+
 def test_centred_models_are_equivariant_under_translations():
     network = perceptron()
     outputs = ["position", "vector"]

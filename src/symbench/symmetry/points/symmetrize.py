@@ -93,12 +93,12 @@ class SymmetrizedPoints(nn.Module):
             share += weight
             wide = [added(None, output) for output in outputs]
             if not means:
-                means, squares = wide, [torch.zeros_like(each) for each in wide]
+                means, squares = wide, [torch.zeros_like(each.real) for each in wide]
                 continue
             for i, each in enumerate(wide):
                 delta = each - means[i]
                 means[i] = means[i] + delta * (weight / share)
-                squares[i] = squares[i] + weight * delta * (each - means[i])
+                squares[i] = squares[i] + weight * (delta * (each - means[i]).conj()).real
         variances = [square / share for square in squares]
         return self.outputs.structured(list(map(OrbitMoments, means, variances)))
 
