@@ -49,6 +49,14 @@ def test_folders_without_claims_are_refused(tmp_path):
     (tmp_path / "made" / "claims.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="has no column study: it is no table of claims"):
         read_claims(tmp_path)
+    table = claims(1.0, 0.9, 1.1)
+    for frame, said in (
+        (table.assign(value="much"), "column value holds what is no number"),
+        (pd.concat([table, table]), "has claims or cases twice"),
+    ):
+        frame.to_csv(tmp_path / "made" / "claims.csv", index=False)
+        with pytest.raises(DataError, match=said):
+            read_claims(tmp_path)
 
 
 def test_the_report_says_what_the_reference_says(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from symbench.figures.results import StudyResults
-from symbench.report.answer import Way, answer
+from symbench.report.answer import Answer, Cell, Network, Way, answer
 from symbench.report.build import build
 from tests.figures import studies
 from tests.report.test_report import configured
@@ -78,9 +78,45 @@ def test_advice_follows_from_the_matrix(tmp_path):
     )
     assert "better by 20" in sentences[0]
     assert "8 times that of inference" in sentences[0]
+    broken = answer([found(tmp_path / "gone", SCORES | {("augment", "plain"): float("inf")})])
+    assert broken.networks[0].cell(AUGMENTED).verdict == "harms"
     bad = found(tmp_path / "bad", SCORES | {("none", "average"): 1.3})
     assert "leave the network as it is" in answer([bad]).advice[0]
     assert answer([]).advice == []
+
+
+def record(way: Way, networks: int, paid: int, gain: float) -> list[Network]:
+    """So many networks, of which so many were better by a gain, and the others nearly as before."""
+    cells = [
+        Cell(way, -gain, -gain, -gain, gain, "pays", 1.0, float("nan")) for _ in range(paid)
+    ] + [Cell(way, 0.03, -1.0, 1.0, -0.03, "open", 1.0, float("nan"))] * (networks - paid)
+    named = ("study", "task", "fields", "D4", True, "model", "vrmse", 1.0, 3)
+    return [Network(*named, (cell,)) for cell in cells]
+
+
+def test_many_networks_say_more_than_one():
+    many, one = record(AVERAGED, 20, 18, 0.1), record(AUGMENTED, 1, 1, 0.5)
+    assert [each.way for each in Answer((*one, *many)).records(exact=True)] == [AVERAGED, AUGMENTED]
+    [sentence] = Answer(tuple(record(AVERAGED, 3, 1, 0.1))).advice
+    assert "worse by 3.0%" in sentence
+    assert "an unknown multiple of that of inference" in sentence
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda content: content + b"0", "is damaged"),
+        # Zeros where HDF5 has its own checksums.
+        (lambda content: content[:-9] + bytes(9), "runs have no evaluations"),
+    ],
+)
+def test_damaged_evaluations_are_told(tmp_path, damage, said):
+    results = found(tmp_path, SCORES)
+    path = sorted(tmp_path.rglob("*.nc"))[0]
+    path.write_bytes(damage(path.read_bytes()))
+    page = tmp_path / "report.html"
+    build(configured(results.study, layout=results.layout, folder=tmp_path), page)
+    assert said in page.read_text()
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")

@@ -28,7 +28,8 @@ def recorded_fingerprint(path: Path) -> object:
     try:
         with h5py.File(path, "r") as file:
             return file.attrs.get("config")
-    except OSError:
+    # What h5py raises depends on which bytes are wrong.
+    except (OSError, KeyError, RuntimeError):
         return None
 
 

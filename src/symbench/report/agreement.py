@@ -30,7 +30,7 @@ def read_claims(folder: Path) -> pd.DataFrame:
     """
     paths = sorted(folder.glob("*/claims.csv"))
     if not paths:
-        raise DataError(f"{folder} holds no <study>/claims.csv.")
+        raise DataError(f"{folder} holds no <study>/claims.csv: give the folder above its studies.")
     for path in damaged(folder):
         if path in paths:
             refuse_damaged(path)
@@ -44,6 +44,12 @@ def read_claims(folder: Path) -> pd.DataFrame:
             name for name in (*KEY, "value", "low", "high", "verdict") if name not in table
         ]:
             raise DataError(f"{path} has no column {missing[0]}: it is no table of claims.")
+        for name in ("value", "low", "high"):
+            # A column without any number is empty.
+            if table[name].notna().any() and not pd.api.types.is_numeric_dtype(table[name]):
+                raise DataError(f"{path}: column {name} holds what is no number.")
+        if table.duplicated(KEY).any():
+            raise DataError(f"{path} has claims or cases twice.")
         tables.append(table)
     return pd.concat(tables, ignore_index=True).fillna({"case": ""})
 

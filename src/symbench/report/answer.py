@@ -5,11 +5,13 @@ same model with a treatment at training, an average or frame at evaluation, or b
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from symbench.errors import SymBenchError
 from symbench.evaluation.results import RunGroup
 from symbench.figures.results import PLAINLY, StudyResults, score
 from symbench.statistics import COVERAGE, Estimate, relative_change
@@ -167,7 +169,10 @@ class Answer:
                         _median([cell.inference for cell in cells]),
                     )
                 )
-        return sorted(found, key=lambda each: (each.harmed - each.paid) / each.networks)
+        # One more network, of which nothing is known: one says less than many.
+        return sorted(
+            found, key=lambda each: ((each.harmed - each.paid) / (each.networks + 1), -each.gain)
+        )
 
     @property
     def advice(self) -> list[str]:
@@ -182,8 +187,15 @@ class Answer:
 
 
 def answer(studies: Sequence[StudyResults]) -> Answer:
-    """The answer of all studies; of networks without a plain evaluation there is none."""
-    return Answer(tuple(network for results in studies for network in _networks(results)))
+    """The answer of all studies; of networks without a plain evaluation there is none.
+
+    There is none either of studies with damaged evaluations: their sections name these.
+    """
+    found: list[Network] = []
+    for results in studies:
+        with suppress(SymBenchError):
+            found += list(_networks(results))
+    return Answer(tuple(found))
 
 
 def _networks(results: StudyResults) -> Iterator[Network]:
@@ -247,6 +259,8 @@ def _cell(
 
 
 def _verdict(value: float, low: float, high: float, sign: int) -> str:
+    if np.isinf(value):
+        return "pays" if sign * value > 0 else "harms"
     if not np.isfinite([low, high]).all():
         return "open"
     if max(abs(low), abs(high)) < _NOTHING:
@@ -267,7 +281,7 @@ def _seconds(group: RunGroup) -> float:
 
 
 def _median(values: Sequence[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
+    known = [value for value in values if not np.isnan(value)]
     return float(np.median(known)) if known else float("nan")
 
 
@@ -279,9 +293,14 @@ def _advised(where: str, records: Sequence[Record]) -> str:
             "network as it is."
         )
     care = " Ask validation data first: symbench advise." if best.harmed else ""
+    better = "better" if best.gain >= 0 else "worse"
     return (
         f"Where {where}: {best.way}. It paid for {best.paid} of {best.networks} networks and "
-        f"harmed {best.harmed or 'none'}; in the median the score was better by {best.gain:.1%}, "
-        f"with {best.training:.2g} times the time of training and {best.inference:.2g} times that "
-        f"of inference.{care}"
+        f"harmed {best.harmed or 'none'}; in the median the score was {better} by "
+        f"{abs(best.gain):.1%}, with {_times(best.training)} the time of training and "
+        f"{_times(best.inference)} that of inference.{care}"
     )
+
+
+def _times(cost: float) -> str:
+    return "an unknown multiple of" if np.isnan(cost) else f"{cost:.2g} times"
