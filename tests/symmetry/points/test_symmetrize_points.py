@@ -584,17 +584,47 @@ def test_refused_roles(given):
         ("batch", torch.tensor([0, 0, 1, -1, 0]), "counted from 0"),
         ("batch", torch.zeros(5, 1, dtype=torch.long), "no list of the sample"),
         ("batch", torch.zeros(5, dtype=torch.bool), "are whole numbers"),
+        ("batch", torch.zeros(3, dtype=torch.long), "lie along axis 1"),
         ("edge_index", torch.tensor([[0, -1], [1, -1]]), "counted from 0"),
         ("edge_index", torch.tensor([[0, 7], [1, 2]]), "node 7, and 5 nodes"),
     ],
 )
 def test_refused_samples_and_edges(name, values, message):
-    of_nodes = Role("position", nodes=0)
+    of_nodes = Role("position", nodes=1 if "axis 1" in message else 0)
     group, options = ("O", {"centred": True}) if name == "batch" else ("S_n", {"elements": 3})
+    shape = (3, 5, 3) if of_nodes.nodes else (5, 3)
 
     def model(positions, batch=None, edge_index=None):
         return positions
 
     averaged = symmetrize_points(model, group, {"positions": of_nodes}, of_nodes, **options)
     with pytest.raises(SymmetryError, match=message):
-        averaged(normal(5, 3), **{name: values})
+        averaged(normal(*shape), **{name: values})
+
+
+@tried("graphs in half precision, samples and edges of short whole numbers", "right")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_centroids_in_half_precision(dtype):
+    positions = (40 + normal(5000, 3)).to(dtype)
+    seen = []
+
+    def model(positions, batch):
+        seen.append(positions)
+        return positions
+
+    centred = symmetrize_points(model, "trivial", "position", "position", centred=True)
+    centred(positions, torch.zeros(5000, dtype=torch.uint8))
+    assert float(seen[0].float().mean(dim=0).abs().max()) < 0.2
+
+
+def test_edges_keep_their_type():
+    edges = torch.tensor([[0, 1, 2], [1, 2, 3]], dtype=torch.int32)
+
+    def model(positions, edge_index):
+        assert edge_index.dtype == torch.int32
+        first, second = edge_index
+        return (positions[first.long()] * positions[second.long()] ** 2).sum()
+
+    positions = normal(4, 3)
+    permuted = symmetrize_points(model, "S_4", Role("vector", nodes=0), "scalar")
+    close(permuted(positions, edges), model(positions, edges))

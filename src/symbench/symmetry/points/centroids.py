@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from symbench.errors import SymmetryError
@@ -39,6 +40,11 @@ class Centroids:
                 f"'{names[0]}' of shape {tuple(positions.shape)} has no axis of nodes, whose "
                 "centroid centred=True takes."
             )
+        if self.samples is not None and self.axis % positions.ndim and role.nodes is not None:
+            raise SymmetryError(
+                f"Nodes of '{names[0]}' lie along axis {role.nodes}, and those whose samples are "
+                "said along the first."
+            )
         if self.samples is not None and len(self.samples) != len(positions):
             raise SymmetryError(
                 f"'{names[0]}' has {len(positions)} nodes, and samples are said of "
@@ -48,9 +54,12 @@ class Centroids:
             self.centres = positions.mean(dim=self.axis, keepdim=True)
         else:
             sizes = self.samples.bincount()
-            sums = positions.new_zeros(len(sizes), *positions.shape[1:])
-            sums = sums.index_add(0, self.samples, positions)
-            self.centres = sums / sizes.clamp(min=1).reshape(-1, *[1] * (positions.ndim - 1))
+            # Sums in half precision would overflow, or stand still.
+            wide = positions.to(torch.promote_types(positions.dtype, torch.float32))
+            sums = wide.new_zeros(len(sizes), *positions.shape[1:])
+            sums = sums.index_add(0, self.samples, wide)
+            means = sums / sizes.clamp(min=1).reshape(-1, *[1] * (positions.ndim - 1))
+            self.centres = means.to(positions)
 
     def left(self, values: Tensor) -> Tensor:
         """Positions about the centroids."""

@@ -205,7 +205,8 @@ def _reordered(
                 f"An edge is that of node {int(values.max())}, and {nodes.number} nodes are "
                 "counted from 0."
             )
-        return nodes.places(group, element).argsort().to(values.device)[values]
+        places = nodes.places(group, element).argsort().to(values)
+        return places[values.long()]
     if role.nodes is None:
         return values
     number = values.shape[role.nodes]

@@ -158,7 +158,7 @@ class SymmetrizedPoints(nn.Module):
         for name, values in tensors.items():
             role = self.signature.roles[name]
             if role.kind == "samples":
-                return Nodes(len(values), values)
+                return Nodes(len(values), values.long())
             if role.nodes is not None:
                 counted = counted or Nodes(values.shape[role.nodes])
         return counted
