@@ -23,6 +23,11 @@ def test_tasks_claims_and_metrics_are_those_of_a_config(command):
     tasks = command(ROOT, "list", "tasks", *smoke).stdout.splitlines()
     assert ["quantum/LiH", "lithium_hydride,"] in [line.split()[:2] for line in tasks]
     assert "force_mae" in command(ROOT, "list", "metrics", *smoke).stdout
+    # Of one name, but not of one unit.
+    metrics = command(ROOT, "list", "metrics", *smoke[:2]).stdout.splitlines()
+    [squares] = [line for line in metrics if line.split()[0] == "mse"]
+    assert "field units squared, lower" in squares
+    assert "length squared, lower" in squares
     claims = command(ROOT, "list", "claims", *smoke).stdout.splitlines()
     assert claims
     assert all(line.startswith("quantum/") for line in claims)

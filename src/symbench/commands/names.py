@@ -55,7 +55,10 @@ def list_names(
                 elif kind == "metrics":
                     own = tuple(map(own_metric, settings.metrics))
                     for metric in metrics_of(task.dataset, own).values():
-                        lines[metric.name] = f"{metric.unit}, {metric.better} is better"
+                        told = f"{metric.unit}, {metric.better} is better"
+                        known = lines.get(metric.name, "").split("; ")
+                        # Tasks have units of their own.
+                        lines[metric.name] = "; ".join(dict.fromkeys([*filter(None, known), told]))
     width = max(map(len, lines), default=0)
     for name, told in lines.items():
         print(f"{name:{width}}  {told}".rstrip())

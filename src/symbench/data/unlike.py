@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 # A split whose root mean square is that many times larger or smaller than in training is told.
 _UNLIKE = 10.0
 
@@ -17,11 +15,17 @@ def unlike_training(found: Mapping[str, Mapping[str, float]]) -> list[str]:
 
     """
     return [
-        f"{name} is {size / train:.2g} times as large in {split} as in train, root mean square: "
-        "other units, or numbers that stand for gaps?"
+        f"{name} {_told(size, train, split)}, root mean square: other units, or numbers that stand "
+        "for gaps?"
         for split, sizes in found.items()
         for name, size in sizes.items()
-        if (train := max(found.get("train", {}).get(name, size), np.finfo(float).tiny))
-        and size
-        and not 1 / _UNLIKE < size / train < _UNLIKE
+        if size != (train := found.get("train", {}).get(name, size))
+        and not train / _UNLIKE < size < train * _UNLIKE
     ]
+
+
+def _told(size: float, train: float, split: str) -> str:
+    if 0 in (size, train):
+        zero, other = (split, "train") if size == 0 else ("train", split)
+        return f"is zero in {zero}, and not in {other}"
+    return f"is {size / train:.2g} times as large in {split} as in train"
