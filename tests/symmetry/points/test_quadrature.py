@@ -89,7 +89,7 @@ def test_axes_of_cyclic_groups():
 
 def test_own_matrices_generate_a_group():
     turn = torch.tensor([[-0.5, -(0.75**0.5)], [0.75**0.5, -0.5]], dtype=torch.float64)
-    group = own_point_group(turn[None], "thirds")
+    group = own_point_group(turn[None].requires_grad_(), "thirds")
     assert (group.name, group.order) == ("thirds", 3)
     swap = torch.tensor([[0.0, 1], [1, 0]])
     assert own_point_group([swap.tolist(), [[-1, 0], [0, 1]]], "mine").order == 8
@@ -172,6 +172,7 @@ def tried(name, outcome):
         (lambda: own_point_group([], "mine"), "neither a group of points"),
         (lambda: own_point_group([[[1]]], "mine", 3), "1 dimensions, not 3"),
         (lambda: own_point_group(torch.eye(2, dtype=torch.cfloat)[None], "mine"), "neither"),
+        (lambda: chosen_group(torch.eye(2), None), "'own group' is neither"),
         (lambda: chosen_group("C4", 2.0), "whole number of axes"),
         (lambda: point_group("S_0"), "No group 'S_0'"),
         (lambda: point_group("C1000000000", 2), "more than 4096"),

@@ -55,7 +55,8 @@ class PointIsometry:
         square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
         if not square or not np.allclose(matrix @ matrix.T, np.eye(len(matrix)), atol=1e-8):
             raise SymmetryError(
-                f"The matrix {matrix.tolist()} is not orthogonal: it is no rotation or reflection."
+                f"The matrix {matrix.tolist()} is not orthogonal to eight digits: it is no "
+                "rotation or reflection in double precision."
             )
         object.__setattr__(self, "matrix", matrix)
         # Zero is added because -0.0 prints, and hashes in bytes, unlike 0.0.
@@ -258,7 +259,7 @@ def own_point_group(own: object, name: str, dimension: int | None = None) -> Poi
         group = own
     else:
         try:
-            given = np.asarray(own)
+            given = np.asarray(own.detach().cpu() if isinstance(own, Tensor) else own)
             matrices = np.zeros(0) if np.iscomplexobj(given) else given.astype(float)
         except (TypeError, ValueError, RuntimeError):
             matrices = np.zeros(0)
@@ -288,7 +289,8 @@ def chosen_group(group: str | Group | Sequence[object], dimension: int | None) -
         raise SymmetryError(f"dimension={dimension!r}: give a whole number of axes.")
     if isinstance(group, str):
         return point_group(group, dimension)
-    return own_point_group(group, getattr(group, "name", "own group"), dimension)
+    # Tensors have a name, which is None.
+    return own_point_group(group, getattr(group, "name", None) or "own group", dimension)
 
 
 def matrix_of(group: PointGroup, element: Element) -> Tensor:
