@@ -582,11 +582,11 @@ def test_refused_roles(given):
     [
         ("batch", torch.tensor([0, 0, 1]), "'positions' has 5 nodes"),
         ("batch", torch.tensor([0, 0, 1, -1, 0]), "counted from 0"),
-        ("batch", torch.zeros(5, 1, dtype=torch.long), "no list of the sample"),
+        ("batch", torch.zeros(5, 1, dtype=torch.long), "are no list of the sample"),
         ("batch", torch.zeros(5, dtype=torch.bool), "are whole numbers"),
         ("batch", torch.zeros(3, dtype=torch.long), "lie along axis 1"),
         ("edge_index", torch.tensor([[0, -1], [1, -1]]), "counted from 0"),
-        ("edge_index", torch.tensor([[0, 7], [1, 2]]), "node 7, and 5 nodes"),
+        ("edge_index", torch.tensor([[0, 7], [1, 2]]), "none of the 5 nodes"),
     ],
 )
 def test_refused_samples_and_edges(name, values, message):
@@ -600,6 +600,10 @@ def test_refused_samples_and_edges(name, values, message):
     averaged = symmetrize_points(model, group, {"positions": of_nodes}, of_nodes, **options)
     with pytest.raises(SymmetryError, match=message):
         averaged(normal(*shape), **{name: values})
+    if values.dtype != torch.bool:
+        # Rotations alone do not ask for them.
+        turned = symmetrize_points(model, "O", "position", "position")
+        close(turned(normal(*shape), **{name: values}), normal(*shape))
 
 
 @tried("graphs in half precision, samples and edges of short whole numbers", "right")

@@ -80,19 +80,11 @@ class Role:
                 )
             if not (values.is_floating_point() or values.is_complex()):
                 raise SymmetryError(f"'{name}' is {values.dtype}, which cannot be rotated.")
-        if self.kind in ("edges", "samples"):
-            if values.is_floating_point() or values.is_complex() or values.dtype == torch.bool:
-                raise SymmetryError(
-                    f"'{name}' is {values.dtype}, and {self.kind} are whole numbers."
-                )
-            if values.numel() and bool(values.min() < 0):
-                raise SymmetryError(
-                    f"'{name}' has negative numbers, and {self.kind} are counted from 0."
-                )
-        if self.kind == "samples" and values.ndim != 1:
-            raise SymmetryError(
-                f"'{name}' of shape {tuple(values.shape)} is no list of the sample of each node."
-            )
+        whole = not (
+            values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
+        )
+        if self.kind in ("edges", "samples") and not whole:
+            raise SymmetryError(f"'{name}' is {values.dtype}, and {self.kind} are whole numbers.")
         if self.kind == "axial" and dimension not in (None, 3):
             raise SymmetryError(
                 f"'{name}' is axial, which means vectors of space: in {dimension} dimensions it is "
@@ -131,6 +123,16 @@ class Nodes:
 
     number: int
     samples: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `SymmetryError` for samples that are no numbers from 0, one of each node."""
+        if self.samples is None:
+            return
+        if self.samples.ndim != 1 or (len(self.samples) and bool(self.samples.min() < 0)):
+            raise SymmetryError(
+                f"Samples of shape {tuple(self.samples.shape)} are no list of the sample of each "
+                "node, counted from 0."
+            )
 
     def places(self, group: PointGroup, element: Element) -> Tensor:
         """Which node comes to each place, shape (node,); nodes stay in their samples."""
@@ -200,10 +202,9 @@ def _reordered(
 ) -> Tensor:
     if role.kind == "edges":
         assert nodes is not None
-        if values.numel() and int(values.max()) >= nodes.number:
+        if bool(((values < 0) | (values >= nodes.number)).any()):
             raise SymmetryError(
-                f"An edge is that of node {int(values.max())}, and {nodes.number} nodes are "
-                "counted from 0."
+                f"Some edge is none of the {nodes.number} nodes, which are counted from 0."
             )
         places = nodes.places(group, element).argsort().to(values)
         return places[values.long()]

@@ -153,8 +153,10 @@ class SymmetrizedPoints(nn.Module):
             )
 
     def _nodes(self, tensors: Mapping[str, Tensor]) -> Nodes | None:
-        """How many nodes there are, and of which samples; None where no role tells."""
+        """How many nodes there are, and of which samples; None if no role tells, or none asks."""
         counted: Nodes | None = None
+        if not self.centred and dimension_of(self.group) is not None:
+            return None
         for name, values in tensors.items():
             role = self.signature.roles[name]
             if role.kind == "samples":
