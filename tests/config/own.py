@@ -55,6 +55,9 @@ class Wide(GrayScott):
 
 
 METRIC = Metric("shortness", lambda prediction, batch: prediction, "m")
+# Names and directions that would be misread.
+TWICE = Metric("gamma", lambda prediction, batch: prediction)
+UNDIRECTED = Metric("shortness", lambda prediction, batch: prediction, "m", "smaller")
 GROUP = named_group("C4", 2)
 
 

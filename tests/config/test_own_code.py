@@ -110,6 +110,8 @@ def test_paths_to_no_code(tmp_path, name, words):
         ("os:nothing", "module 'os' has no attribute 'nothing'"),
         ("no.package:Name", "No module named 'no'"),
         ("os:path", "'os:path' is no symbench.evaluation.scores.Metric"),
+        (f"{OWN}:TWICE", "the task has a metric 'gamma' already"),
+        (f"{OWN}:UNDIRECTED", "not 'shortness' and 'smaller'"),
     ],
 )
 def test_metrics_that_are_none(tmp_path, name, words):

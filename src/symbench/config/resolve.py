@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,7 @@ from symbench.config.settings import (
 )
 from symbench.config.study import Study
 from symbench.config.tuning import check_arms, check_tuning
+from symbench.data.dataset import Score
 from symbench.errors import ConfigError, choose
 from symbench.evaluation.scores import metrics_of, own_metric
 from symbench.symmetry.group_names import is_infinite
@@ -195,12 +196,27 @@ def _task(study: str, name: str, settings: StudySettings, points: tuple[SweepPoi
         dataset, parameters = build_dataset(described)
         with at("group"):
             dataset.check_group(described.group)
+        known = metrics_of(dataset)
         for path in described.metrics:
             with at("metrics"):
-                own_metric(path)
+                own = _own_score(path, known)
+                known[own.name] = own
         if not dataset.has_trajectories:
             _refuse_trajectories(described)
     return Task(study, name, described, dataset, parameters, points, settings.resources)
+
+
+def _own_score(path: str, known: Collection[str]) -> Score:
+    """The score of a metric of one's own; refuses one that says nothing, or has a name twice."""
+    found = own_metric(path).score
+    if not isinstance(found.name, str) or found.better not in ("lower", "higher"):
+        raise ConfigError(
+            f"'{path}': a metric has a name, and lower or higher values are better, not "
+            f"{found.name!r} and {found.better!r}."
+        )
+    if found.name in known:
+        raise ConfigError(f"'{path}': the task has a metric '{found.name}' already.")
+    return found
 
 
 def _refuse_trajectories(described: TaskSettings) -> None:
