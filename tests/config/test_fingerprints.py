@@ -199,7 +199,10 @@ def test_evaluations_of_a_model_go_before_those_of_a_treatment_and_of_the_study(
 def test_weights_at_hand_count_by_what_they_hold(tmp_path):
     def trained(folder):
         checkpoint = {"repository": str(folder)}
-        said = {"models": {"fno": {"checkpoints": {"decaying_turbulence": checkpoint}}}}
+        said = {
+            "models": {"fno": {"checkpoints": {"decaying_turbulence": checkpoint}}},
+            "runs": [{"tasks": ["decaying_turbulence"], "models": ["fno"]}],
+        }
         return read(tmp_path, said).study(FIELDS).run(*PLACE).training_fingerprint
 
     for name in ("one", "two"):

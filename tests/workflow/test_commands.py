@@ -14,6 +14,7 @@ import yaml
 from symbench.config.read import read_configuration
 from symbench.data.manifest import Manifest, write_manifest
 from symbench.files import write_whole
+from symbench.models.fields.the_well import unet_classic
 from tests.workflow.checkout import BIN, ROOT, Checkout, sentence
 
 STUDY = "group_averaging"
@@ -84,6 +85,11 @@ class Run:
         return folder / "fno" / "none" / "seed0" / "weights.safetensors"
 
 
+def silent(**settings):
+    """A network whose source does not say what it takes."""
+    return unet_classic(**settings)
+
+
 @pytest.fixture
 def run(tmp_path, command):
     return Run(tmp_path, command)
@@ -150,10 +156,12 @@ def test_data_that_came_damaged(turbulence, run, damage, message):
 
 
 def test_settings_that_a_model_does_not_take(turbulence, run):
-    """They are found by the audit, before anything is trained."""
-    run.overlay(models={"fno": {"settings": {"depth": 3}}})
+    """Of code that does not say what it takes they are found by the audit, before any training."""
+    own = "tests.workflow.test_commands:silent"
+    run.overlay(models={"fno": {"architecture": own, "settings": {"depth": 3}}})
     run.place(turbulence)
-    assert "Model 'fno' (fno) does not take these settings" in sentence(run("audit"))
+    said = sentence(run("audit"))
+    assert f"Model 'fno' ({own}) does not take these settings" in said
 
 
 def test_parameters_that_a_data_set_does_not_take(run):
