@@ -82,7 +82,15 @@ def open_archive(path: Path, folder: Path) -> Configuration:
         raise DataError(f"{folder} is not empty: give a folder that is new.")
     try:
         with tarfile.open(path, "r:gz") as archive:
-            archive.extractall(folder, filter="data")
+            for member in archive:
+                inner = PurePosixPath(member.name)
+                if (
+                    inner.is_absolute()
+                    or ".." in inner.parts
+                    or not (member.isreg() or member.isdir())
+                ):
+                    raise tarfile.TarError(f"'{member.name}' is no plain file below it")
+            archive.extractall(folder)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"{path} is no archive of results: {error}.") from None
     configuration = _read(folder, path)

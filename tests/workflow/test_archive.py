@@ -4,6 +4,8 @@ import subprocess
 import sys
 import tarfile
 
+import pytest
+
 from tests.workflow.checkout import STUDIES, sentence
 
 # As on a machine without torch.
@@ -110,3 +112,12 @@ def test_one_figure_of_a_run(symbench, checkout):
     result = symbench("figures", "--only", "validation_loss", "--study", "first")
     assert result.returncode == 0, result.stderr
     assert image.is_file()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside"])
+def test_files_outside_of_the_folder_are_refused(symbench, tmp_path, name):
+    with tarfile.open(tmp_path / "run.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    words = ("--results", tmp_path / "run.tar.gz", "--output", tmp_path / "new")
+    assert "is no plain file below it" in sentence(symbench("figures", *words))
+    assert not (tmp_path / "new").exists()
