@@ -41,16 +41,30 @@ def needs_list(method: str) -> bool:
 
 
 def _says_finite(module: str, name: str) -> bool:
+    if (found := _definition(module, name)) is None:
+        return False
+    module, node = found
+    if isinstance(node, ast.FunctionDef):
+        return False
+    own = [ast.unparse(part) for part in node.body if isinstance(part, ast.Assign)]
+    bases = [ast.unparse(base).split("[")[0] for base in node.bases]
+    return "finite = True" in own or any(_says_finite(module, base) for base in bases)
+
+
+def _definition(module: str, name: str) -> tuple[str, ast.ClassDef | ast.FunctionDef] | None:
+    """Where a class or function is written, through imports and further names; None if unknown."""
     for node in tree(module).body:
         match node:
             case ast.ImportFrom(module=str(other), level=0):
-                if any((alias.asname or alias.name) == name for alias in node.names):
-                    return _says_finite(other, name)
-            case ast.ClassDef() if node.name == name:
-                own = [ast.unparse(part) for part in node.body if isinstance(part, ast.Assign)]
-                bases = [ast.unparse(base).split("[")[0] for base in node.bases]
-                return "finite = True" in own or any(_says_finite(module, base) for base in bases)
-    return False
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name:
+                        return _definition(other, alias.name)
+            case ast.AnnAssign(target=ast.Name(id=target), value=ast.Name(id=other)):
+                if target == name:
+                    return _definition(module, other)
+            case ast.ClassDef() | ast.FunctionDef() if node.name == name:
+                return module, node
+    return None
 
 
 @cache
@@ -63,30 +77,19 @@ def _arguments(module: str, name: str, partly: bool = False) -> Mapping[str, str
         partly: whether what it takes beside `**settings` is enough.
 
     """
-    for node in tree(module).body:
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _arguments(node.module, alias.name, partly)
-        match node:
-            case ast.AnnAssign(target=ast.Name(id=target), value=ast.Name(id=other)):
-                if target == name:
-                    return _arguments(module, other, partly)
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name != name:
-            continue
-        if node.decorator_list:
-            return None
-        if isinstance(node, ast.FunctionDef):
-            return _parameters(module, node, partly)
-        base = ast.unparse(node.bases[0]).split("[")[0] if node.bases else ""
-        for part in node.body:
-            if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                found = _parameters(module, part, partly)
-                # The rest goes to the class that it is one of.
-                of_base = _arguments(module, base) if found is None else None
-                return found if of_base is None else {**of_base, **_named(part)}
-        return _arguments(module, base, partly)
-    return None
+    if (found := _definition(module, name)) is None or found[1].decorator_list:
+        return None
+    module, node = found
+    if isinstance(node, ast.FunctionDef):
+        return _parameters(module, node, partly)
+    base = ast.unparse(node.bases[0]).split("[")[0] if node.bases else ""
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+            own = _parameters(module, part, partly)
+            # The rest goes to the class that it is one of.
+            of_base = _arguments(module, base) if own is None else None
+            return own if of_base is None else {**of_base, **_named(part)}
+    return _arguments(module, base, partly)
 
 
 def _parameters(module: str, function: ast.FunctionDef, partly: bool) -> Mapping[str, str] | None:
@@ -111,21 +114,19 @@ def _named(function: ast.FunctionDef) -> dict[str, str]:
 
 def _members(module: str, name: str) -> Mapping[str, str] | None:
     """Names and annotations of a `TypedDict` and of those that it extends; None if not found."""
-    for node in tree(module).body:
-        match node:
-            case ast.ImportFrom(module=str(other), level=0):
-                if any((alias.asname or alias.name) == name for alias in node.names):
-                    return _members(other, name)
-            case ast.ClassDef() if node.name == name:
-                members: dict[str, str] = {}
-                for base in node.bases:
-                    members |= _members(module, ast.unparse(base)) or {}
-                return members | {
-                    ast.unparse(part.target): ast.unparse(part.annotation)
-                    for part in node.body
-                    if isinstance(part, ast.AnnAssign)
-                }
-    return None
+    if (found := _definition(module, name)) is None:
+        return None
+    module, node = found
+    if isinstance(node, ast.FunctionDef):
+        return None
+    members: dict[str, str] = {}
+    for base in node.bases:
+        members |= _members(module, ast.unparse(base)) or {}
+    return members | {
+        ast.unparse(part.target): ast.unparse(part.annotation)
+        for part in node.body
+        if isinstance(part, ast.AnnAssign)
+    }
 
 
 def _passed_on(module: str, last: ast.stmt, settings: str) -> Mapping[str, str] | None:
