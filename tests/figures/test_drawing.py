@@ -166,7 +166,21 @@ def test_values_that_are_not_finite_are_counted(tmp_path):
 
 def test_equivariant_networks_are_named(tmp_path):
     text = texts(drawn(of_fields(tmp_path, equivariant), "predicted_gain"))
-    assert "orbit variance of exactly 0" in text
+    assert "Equivariant to round-off" in text
+
+
+@pytest.mark.parametrize("orbit_variance", [0.0, 3e-15])
+def test_equivariant_networks_do_not_stretch_the_axes(tmp_path, orbit_variance):
+    drawing = FIGURES["predicted_gain"]
+    table = drawing.table(of_fields(tmp_path))
+    without = drawing.draw(table).axes[0].get_xlim()
+    one = table.iloc[[0]].assign(
+        label="averaged", predicted=orbit_variance, predicted_low=0.0, predicted_high=1e-14
+    )
+    figure = drawing.draw(pd.concat([table, one]))
+    assert figure.axes[0].get_xlim() == without
+    assert f"{one.task.iloc[0]}, averaged" in texts(figure)
+    assert f"1 of {len(table) + 1}" in texts(figure)
 
 
 def test_gains_below_zero_are_on_the_axis(tmp_path):

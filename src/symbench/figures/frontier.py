@@ -18,11 +18,11 @@ from symbench.figures.style import (
     hue,
     legend_below,
     log_scale,
+    marker,
     note_not_finite,
     nothing_to_draw,
 )
 
-Colour = str | tuple[float, float, float]
 COSTS = {"training": "training time / plain", "inference": "inference time / plain"}
 COLUMNS = ["task", "model", "treatment", "number", "evaluation", "metric", "better"]
 COLUMNS += ["score", "low", "high", *COSTS]
@@ -86,17 +86,13 @@ def draw(table: Table) -> Figure:
     looks = [EVALUATIONS[str(name)] for name in dict.fromkeys(shown.evaluation)]
     hues = dict(zip(shown.treatment, shown.number, strict=True))
     markers = [
-        *(_marker("o", hue(int(number)), str(treatment)) for treatment, number in hues.items()),
-        *(_marker(look.marker, "0.4", look.label) for look in looks),
+        *(marker("o", hue(int(number)), str(treatment)) for treatment, number in hues.items()),
+        *(marker(look.marker, "0.4", look.label) for look in looks),
     ]
     line = Line2D([], [], color="0.6", drawstyle="steps-post", label="Pareto frontier")
     note_not_finite(figure, shown[["score", *COSTS]].to_numpy().ravel())
     legend_below(figure, [], 4, last=[*markers, line])
     return figure
-
-
-def _marker(marker: str, colour: Colour, label: str) -> Line2D:
-    return Line2D([], [], marker=marker, linestyle="", color=colour, label=label)
 
 
 def _draw_points(axis: Axes, here: pd.DataFrame, cost: str) -> None:

@@ -12,6 +12,7 @@ from cycler import cycler
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 WIDTH = 9.0
 # Models, treatments and the like have numbers in their study; each number has a hue of these.
@@ -194,8 +195,6 @@ def legend_below(
         )
 
 
-def legend_right(figure: Figure, axis: Axes) -> None:
-    """The legend of a panel at the right of the figure, each label once."""
-    handles, labels = axis.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    figure.legend(list(unique.values()), list(unique), loc="outside right upper", fontsize="small")
+def marker(shape: str, colour: str | tuple[float, float, float], label: str) -> Line2D:
+    """A point that stands in a legend for all that are drawn like it."""
+    return Line2D([], [], marker=shape, linestyle="", color=colour, label=label)
