@@ -99,6 +99,8 @@ def with_missing(found: StudyResults) -> StudyResults:
     return StudyResults(found.study, found.layout)
 
 
+# The elements of made results are all of this group.
+MIRROR = {"exact": studies.fields() | {"group": "flip_x"}}
 CASES = {
     "fields": of_fields,
     "points": of_points,
@@ -116,6 +118,9 @@ CASES = {
     "zeros": lambda path: of_points(path, with_values(0.0)),
     "negative": lambda path: of_points(path, with_values(-1.0)),
     "equivariant": lambda path: of_fields(path, equivariant),
+    "mirror": lambda path: of_fields(path, tasks=MIRROR),
+    "equivariant mirror": lambda path: of_fields(path, equivariant, tasks=MIRROR),
+    "infinite mirror": lambda path: of_fields(path, with_values(np.inf), tasks=MIRROR),
     "no gain": lambda path: of_fields(path, without_gain),
     "too short": lambda path: of_fields(path, without_rollouts),
     "missing runs": lambda path: with_missing(of_points(path)),
@@ -181,6 +186,13 @@ def test_equivariant_networks_do_not_stretch_the_axes(tmp_path, orbit_variance):
     assert figure.axes[0].get_xlim() == without
     assert f"{one.task.iloc[0]}, averaged" in texts(figure)
     assert f"1 of {len(table) + 1}" in texts(figure)
+
+
+def test_shares_of_round_off_are_named(tmp_path):
+    figure = drawn(of_fields(tmp_path, equivariant, tasks=MIRROR), "violation_by_irrep")
+    assert "1 of 2 shares" in texts(figure)
+    assert "exact, first" in texts(figure)
+    assert figure.axes[0].get_ylim()[0] > 1
 
 
 def test_gains_below_zero_are_on_the_axis(tmp_path):
@@ -257,7 +269,7 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
 
 
 def test_registered_figures_are_drawings():
-    assert len(NAMES) == 23
+    assert len(NAMES) == 24
     assert all(isinstance(figure, Drawing) for figure in FIGURES.values())
 
 

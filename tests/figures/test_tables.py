@@ -28,6 +28,7 @@ from symbench.figures import (
     spectra,
     sweeps,
     validation_loss,
+    violation_by_irrep,
 )
 from symbench.figures.results import StudyResults
 from symbench.files import write_whole
@@ -142,6 +143,19 @@ def test_predicted_gain_is_of_exact_symmetries_alone(fields):
     )
     assert row.gain == pytest.approx(measured / 2)
     assert row.predicted == pytest.approx(float(dataset.orbit_variance.mean()) / 2)
+
+
+def test_shares_of_irreps_are_of_the_error_over_the_orbit(tmp_path):
+    mirror = studies.fields() | {"group": "flip_x"}
+    fields = studies.results(studies.study({"mirror": mirror}, models=["first"]), tmp_path)
+    mine = violation_by_irrep.table(fields)
+    assert mine.share.sum() == pytest.approx(1)
+    assert mine.elements.sum() == pytest.approx(1)
+    gram = fields.groups[0].open("average").error_gram
+    diagonal = np.diagonal(gram.values, axis1=-2, axis2=-1).mean()
+    trivial = only(mine, irrep="trivial")
+    assert trivial.share == pytest.approx(gram.values.mean() / diagonal)
+    assert trivial.low < trivial.share < trivial.high
 
 
 def test_spectra_leave_out_the_mean_of_the_field(fields):
