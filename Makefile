@@ -26,7 +26,7 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce tune repair test lint unit smoke test-slurm test-faults report benchmark reference book lock container \
+.PHONY: reproduce tune repair test lint unit smoke test-slurm test-faults report benchmark reference book wheel lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
@@ -84,6 +84,9 @@ reference: reproduce
 	$(if $(CONFIG)$(filter-out laptop,$(SIZE)),,cp results/laptop/group_averaging/figures/gain.png \
 		docs/figures/group_averaging_gain.png)
 
+wheel: $(VENV)/installed
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 book: $(VENV)/installed
 	$(BIN)/symbench book docs/claims.md
 
@@ -116,5 +119,5 @@ MOVED := $(shell [ -e $(VENV)/installed ] && [ "$$(cat $(VENV)/installed)" != '$
 $(VENV)/installed: requirements.lock pyproject.toml $(MOVED)
 	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo '$(CURDIR)' > $@

@@ -67,7 +67,7 @@ def reference_tables(study: Study, layout: Layout, output: Path) -> None:
     for name in ("metrics", "claims"):
         refuse_damaged(layout.table(study.name, name))
     metrics = pd.read_csv(layout.table(study.name, "metrics"), dtype={"lead_time": str})
-    chosen = metrics[metrics.metric.isin(study.settings.reference_metrics)]
+    chosen = metrics[metrics.metric.isin(study.settings.reference_metrics or metrics.metric)]
     chosen = chosen.query("field == 'mean' and lead_time in ('1', '6:12', '13:30')")
     chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
     keys = ["task", "model", "treatment", "evaluation", "lead_time", "metric"]

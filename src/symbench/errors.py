@@ -3,6 +3,32 @@
 import difflib
 from collections.abc import Iterable
 
+# Packages that come with an extra, and with which.
+_EXTRAS = {
+    **dict.fromkeys(("pennylane", "pyscf"), "quantum"),
+    **dict.fromkeys(("qm9pack",), "data"),
+    **dict.fromkeys(
+        (
+            "ase",
+            "e3nn",
+            "exponax",
+            "h5netcdf",
+            "huggingface_hub",
+            "jax",
+            "matplotlib",
+            "neuralop",
+            "PIL",
+            "pooch",
+            "seaborn",
+            "snakemake",
+            "the_well",
+            "torch_geometric",
+            "torchvision",
+        ),
+        "workflow",
+    ),
+}
+
 
 class SymBenchError(Exception):
     """Base of all errors whose message alone tells the user what to mend."""
@@ -50,3 +76,11 @@ def nearest(name: str, options: Iterable[str]) -> str:
     """A question that names the most similar of some options; empty if none is similar."""
     found = difflib.get_close_matches(name, list(options), n=1)
     return f" Did you mean '{found[0]}'?" if found else ""
+
+
+def lacking_extra(error: BaseException) -> str:
+    """What to install where an import failed for want of an extra; empty for any other error."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or name not in _EXTRAS:
+        return ""
+    return f"it needs {name}: pip install 'symbench[{_EXTRAS[name]}]'"

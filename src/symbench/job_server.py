@@ -175,7 +175,9 @@ def _import(names: Iterable[str]) -> None:
 def _fingerprint(files: Sequence[str], overrides: Sequence[str], studies: Sequence[str]) -> None:
     """Take the fingerprints of the code once; it is the code that is imported here."""
     from symbench.config.read import read_configuration
+    from symbench.config.registry import add_working_folder
 
+    add_working_folder()
     paths = [Path(file) for file in files]
     configuration = read_configuration(paths, studies, overrides=overrides)
     for study in configuration.studies.values():

@@ -68,7 +68,6 @@ def run(written: Path, until: str, *names: str) -> None:
     environment = {
         **os.environ,
         "PATH": f"{binaries}:{os.environ['PATH']}",
-        "PYTHONPATH": ".",
         "OMP_NUM_THREADS": "1",
     }
     command = [binaries / "snakemake", "--cores", "2", "--snakefile", ROOT / "Snakefile"]

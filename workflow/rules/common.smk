@@ -6,14 +6,18 @@ from pathlib import Path
 from symbench import job_server
 from symbench.artifacts import expected
 from symbench.config.read import read_configuration
+from symbench.config.registry import add_working_folder
 from symbench.config.tuning import trials, tuning_fingerprint
 from symbench.errors import choose
 from symbench.layout import TABLES, TRAINED, TRIED, TUNING
+from symbench.project import config_folder
 
 # Jobs find the commands of this environment, whether it is activated or not.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
 )
+
+add_working_folder()
 
 # --config size=… studies="…" set=… container=…; --configfile takes size files and overlays.
 CHOSEN = workflow.config_settings.config
@@ -31,7 +35,7 @@ CONFIGURATION = read_configuration(
     words(CHOSEN.get("studies")),
     size=CHOSEN.get("size"),
     overrides=words(CHOSEN.get("set"), ";"),
-    folder=Path(workflow.basedir, "config"),
+    folder=config_folder(Path(workflow.basedir)),
 )
 for sentence in CONFIGURATION.left_out:
     print(sentence, file=sys.stderr)

@@ -89,3 +89,4 @@ rule tune:
 rule tuned:
     input:
         [str(LAYOUT.chosen(name)) for name in dict.fromkeys(each[0] for each in TRIALS)],
+    localrule: True

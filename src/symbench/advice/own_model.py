@@ -1,8 +1,6 @@
 """A trained model of the user's own: its class, its arguments, its weights, and one try."""
 
 import inspect
-import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -40,11 +38,8 @@ def own_model(
         CheckpointError: if the weights are not those of the model.
 
     """
-    sys.path.insert(0, os.getcwd())
-    try:
-        factory = registry.resolve("models", name)
-    finally:
-        sys.path.pop(0)
+    registry.add_working_folder()
+    factory = registry.resolve("models", name)
     if isinstance(factory, nn.Module):
         model = factory
     elif callable(factory):

@@ -26,6 +26,18 @@ MayDifferOption = Annotated[
 ]
 
 
+@app.command("init")
+def make_own_project(
+    folder: Annotated[Path, typer.Argument(help="Of the project; it is made.")],
+) -> None:
+    """Lay out a project: a study, a task, a network, profiles, a Snakefile."""
+    from symbench.project import make_project
+
+    for path in make_project(folder):
+        print(path)
+    print(f"Next: cd {folder} && snakemake --cores 2", file=sys.stderr)
+
+
 @app.command("check-data")
 def check_data(
     folder: Annotated[

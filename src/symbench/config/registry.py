@@ -3,6 +3,7 @@
 A config is code: `package.module:Name` imports that module and runs what it names.
 """
 
+import os
 import sys
 from functools import cache
 from importlib import import_module
@@ -10,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Literal
 
-from symbench.errors import ConfigError, choose
+from symbench.errors import ConfigError, choose, lacking_extra
 
 Kind = Literal["datasets", "models", "treatments", "figures", "measures", "tables"]
 
@@ -18,6 +19,12 @@ Kind = Literal["datasets", "models", "treatments", "figures", "measures", "table
 @cache
 def _entries(kind: Kind) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=f"symbench.{kind}")}
+
+
+def add_working_folder() -> None:
+    """Let names stand for modules of the working folder too, behind all that are installed."""
+    if (folder := os.getcwd()) not in sys.path:
+        sys.path.append(folder)
 
 
 def names(kind: Kind) -> list[str]:
@@ -103,6 +110,8 @@ def _parts(path: str, what: str) -> tuple[str, list[str]]:
 
 
 def _said(error: Exception) -> str:
+    if lacking := lacking_extra(error):
+        return lacking
     told = isinstance(error, ImportError | AttributeError)
     message = " ".join(str(error).split()).removesuffix(".")
     return message if told else f"{type(error).__name__}: {message}"

@@ -345,10 +345,12 @@ class StudySettings(Strict):
     """One study at one size: its file, with what size and overlays say on top."""
 
     title: str
-    paper: str
+    paper: str = Field("", description="what it reproduces; empty for a question of one's own")
     question: str
     not_comparable: list[str] = Field([], description="what cannot be held against the paper, why")
-    reference_metrics: list[str] = Field(description="metrics of the tables in results/reference")
+    reference_metrics: list[str] = Field(
+        [], description="metrics of the tables in results/reference; all by default"
+    )
     seeds: Seeds
     evaluations: Evaluations = Field(["plain", "average"])
     tasks: dict[Name, TaskSettings] = Field(min_length=1)

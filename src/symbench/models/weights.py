@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from symbench.errors import CheckpointError
 from symbench.files import refuse_damaged, write_whole
-from symbench.hub import download
 
 # No width, depth or resolution of a published network is as large.
 LARGEST_SETTING = 10_000
@@ -109,6 +108,8 @@ def published_files(repository: str, revision: str | None = None) -> tuple[dict[
         if not all(path.is_file() for path in paths):
             raise CheckpointError(f"{folder} lacks {' or '.join(names)}.")
     else:
+        from symbench.hub import download
+
         paths = [download(repository, name, revision=revision) for name in names]
     return _read_settings(paths[0]), paths[1]
 
