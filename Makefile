@@ -26,7 +26,7 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce tune repair test lint unit smoke test-slurm test-faults report benchmark reference book wheel lock container \
+.PHONY: reproduce download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book wheel lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
@@ -37,6 +37,12 @@ reproduce: $(VENV)/installed
 tune: $(VENV)/installed
 	$(REPRODUCE) -- tuned
 	@$(BIN)/symbench where --tuning $(CHOSEN)
+
+# Data and weights of others, where there is a network: sizes first, and no more than LIMIT_GB where it is given.
+LIMIT_GB ?=
+download: $(VENV)/installed
+	$(BIN)/symbench downloads $(CHOSEN) $(if $(LIMIT_GB),--limit-gb $(LIMIT_GB))
+	$(REPRODUCE) -- downloads
 
 # Stage by stage: Snakemake makes anew whatever follows from a file that it makes in the same run, but not what follows
 # from one that was made before and came out the same. A path a line: folders may have spaces in their names.

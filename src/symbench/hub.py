@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from huggingface_hub import HfApi, hf_hub_download, hf_hub_url
+from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._headers import build_hf_headers
@@ -103,6 +103,18 @@ def download(repository: str, name: str, *, revision: str | None = None) -> Path
         return Path(str(found))
     except Exception as error:
         raise DataError(f"The Hub does not give {name} of {repository}: {_said(error)}") from None
+
+
+def size_of(repository: str, name: str, *, revision: str | None = None) -> int:
+    """Bytes of a file of a repository of a model; raises `DataError` if the Hub does not say."""
+    url = hf_hub_url(repository, name, revision=revision)
+    try:
+        size = get_hf_file_metadata(url, timeout=TIMEOUT).size
+    except Exception as error:
+        raise DataError(f"The Hub does not know {name} of {repository}: {_said(error)}") from None
+    if size is None:
+        raise DataError(f"The Hub does not say how large {name} of {repository} is.")
+    return int(size)
 
 
 def _said(error: Exception) -> str:

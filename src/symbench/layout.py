@@ -8,6 +8,8 @@ from pathlib import Path
 
 TRAINED = ("weights.safetensors", "history.csv", "provenance.json")
 TRIED = TRAINED[1:]
+# What a network is published as.
+PUBLISHED = ("config.json", "model.safetensors")
 TABLES = ("metrics", "claims")
 # The table of all trials of a study.
 TUNING = "tuning"
@@ -36,6 +38,10 @@ class Layout:
     def manifest(self, dataset: str, fingerprint: str) -> Path:
         """What says that the data are complete."""
         return self.data_folder(dataset, fingerprint) / "manifest.json"
+
+    def published(self, weights: str) -> Path:
+        """Published weights, by the fingerprint of their repository: the files of `PUBLISHED`."""
+        return self.data / "published_weights" / weights
 
     def study(self, study: str) -> Path:
         """All results of a study."""

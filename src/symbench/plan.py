@@ -88,16 +88,6 @@ def jobs(configuration: Configuration, records: Mapping[str, JobCost]) -> list[J
     return found
 
 
-def download_sizes(configuration: Configuration) -> dict[str, int]:
-    """Bytes that the Hub would send for each data set that comes from there; the Hub is asked."""
-    from symbench.data.fields.well import Well
-
-    tasks = configuration.data.values()
-    return {
-        task.name: task.dataset.download_size() for task in tasks if isinstance(task.dataset, Well)
-    }
-
-
 def summary(planned: Sequence[Job]) -> pd.DataFrame:
     """A row a stage: jobs, how many were recorded, job hours, GPU hours, largest memory."""
     rows = [

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.scores import own_metric
 from symbench.files import copy_near, refuse_damaged, remove, sha256, write_json, write_whole
+from symbench.layout import PUBLISHED
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.settings import check_settings
@@ -43,6 +45,17 @@ def fetch(configuration: Configuration, task: Task, threads: int = 1) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     manifest = task.dataset.fetch(directory, RawFiles(configuration.raw_files), threads)
     write_manifest(directory, manifest, task.settings.dataset, task.data_fingerprint)
+
+
+def fetch_published(configuration: Configuration, weights: str) -> None:
+    """Download the published weights of a fingerprint; raises `DataError` if there are none."""
+    from symbench.hub import download
+
+    taken = configuration.published[choose(weights, configuration.published, "published weights")]
+    for name in PUBLISHED:
+        path = download(str(taken.repository), name, revision=taken.revision)
+        with write_whole(configuration.layout.published(weights) / name) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 def open_data(configuration: Configuration, task: Task, seed: int = 0) -> Data[ModelInputs]:
@@ -114,9 +127,18 @@ def _check_parts(run: Run, data: Data[ModelInputs], model: nn.Module) -> None:
 
 
 def build_model(
-    run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]
+    run: Run,
+    data: Data[ModelInputs],
+    symmetry: Symmetry[ModelInputs],
+    published: Path | None = None,
 ) -> tuple[nn.Module, Path | None]:
     """The network of a run, initialised from its seed, and its published weights if any.
+
+    Args:
+        run: of the network.
+        data: that it is for.
+        symmetry: of its task.
+        published: the folder of its published weights, with the settings of the network.
 
     An architecture with a parameter `symmetry` is given the symmetry of the task. What is trained
     here is wrapped as its treatment says; published weights are of the network alone.
@@ -133,9 +155,9 @@ def build_model(
     if "symmetry" in inspect.signature(factory).parameters:
         arguments["symmetry"] = symmetry
     weights = None
-    if run.checkpoint is not None and run.checkpoint.repository is not None:
-        published, weights = published_files(run.checkpoint.repository, run.checkpoint.revision)
-        arguments |= _published_arguments(published)
+    if published is not None:
+        settings, weights = published_files(published)
+        arguments |= _published_arguments(settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         model = _made(run, factory, arguments)
@@ -199,7 +221,7 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
     data = open_data(configuration, run.task, run.seed)
     settings = run.task.settings
     symmetry = data.symmetry(settings.group, settings.exact)
-    model, published = build_model(run, data, symmetry)
+    model, published = build_model(run, data, symmetry, _published_folder(configuration, run))
     if run.checkpoint is not None and run.checkpoint.file is not None:
         published = _raw_weights(configuration, run.checkpoint)
     output = output or configuration.layout.run_folder(run.study, *run.key, run.seed)
@@ -239,6 +261,29 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
     record = {**describe(run.training_fingerprint, run.seed), **cost, "parameters": parameters}
     write_json(output / "provenance.json", record)
     remove(state_path)
+
+
+def _published_folder(configuration: Configuration, run: Run) -> Path | None:
+    """Where published weights of a run lie: of the user, or downloaded before; None without any.
+
+    Raises:
+        CheckpointError: if they were not downloaded.
+        DataError: if what was downloaded is damaged.
+
+    """
+    if run.checkpoint is None or run.checkpoint.repository is None:
+        return None
+    if run.published is None:
+        return Path(run.checkpoint.repository)
+    folder = configuration.layout.published(run.published)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"{run}: {run.checkpoint.repository} is not in {folder}: "
+            f"`symbench fetch-weights {run.published}` downloads it, or `make download` all."
+        )
+    for name in PUBLISHED:
+        refuse_damaged(folder / name)
+    return folder
 
 
 def _raw_weights(configuration: Configuration, checkpoint: Checkpoint) -> Path:
@@ -297,7 +342,7 @@ def trained_model(
     data = open_data(configuration, run.task, run.seed)
     settings = run.task.settings
     symmetry = data.symmetry(settings.group, settings.exact)
-    model, _ = build_model(run, data, symmetry)
+    model, _ = build_model(run, data, symmetry, _published_folder(configuration, run))
     folder = configuration.layout.run_folder(run.study, *run.key, run.seed)
     _refuse_other_training(folder, run)
     load_weights(model, folder / "weights.safetensors")

@@ -187,10 +187,10 @@ def test_damaged_or_pickled_checkpoint(tmp_path, content):
 
 def test_published_folder(tmp_path):
     with pytest.raises(CheckpointError, match=r"lacks config\.json or model\.safetensors"):
-        published_files(str(tmp_path))
+        published_files(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"dim_in": 8}))
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
-    assert published_files(str(tmp_path))[0] == {"dim_in": 8}
+    assert published_files(tmp_path)[0] == {"dim_in": 8}
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_hostile_settings_are_refused(tmp_path, text, message):
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(CheckpointError, match=message) as raised:
-        published_files(str(tmp_path))
+        published_files(tmp_path)
     assert "config.json" in str(raised.value)
     assert len(str(raised.value)) < 400
 
@@ -233,7 +233,7 @@ def test_usual_settings_are_taken(tmp_path):
     }
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(settings))
-    assert published_files(str(tmp_path))[0] == settings
+    assert published_files(tmp_path)[0] == settings
 
 
 def test_registry():

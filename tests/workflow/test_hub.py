@@ -14,6 +14,7 @@ import torch
 import xarray as xr
 import yaml
 
+from symbench.config.read import read_configuration
 from symbench.config.settings import TrainingSettings
 from symbench.data.fields.grid_data import FieldData
 from symbench.files import sha256
@@ -126,8 +127,17 @@ class Run:
         }
         config = self.folder / "mine.yaml"
         config.write_text(yaml.safe_dump(content))
-        names = {"pin": [], "fetch": NAMES[:4], "audit": NAMES[:4]}.get(command, NAMES)
+        names = {
+            **{each: [] for each in ("pin", "downloads", "fetch-weights")},
+            **dict.fromkeys(("fetch", "audit"), NAMES[:4]),
+        }.get(command, NAMES)
         return [command, "--config", str(config), *names, *map(str, arguments)]
+
+    @property
+    def weights(self) -> str:
+        """The fingerprint of the published weights, once the config is written."""
+        (found,) = read_configuration([self.folder / "mine.yaml"]).published
+        return found
 
     def data(self) -> set[Path]:
         """All folders of data that there are."""
@@ -147,6 +157,8 @@ class Run:
 
     def evaluated(self, **published) -> subprocess.CompletedProcess[str]:
         """Take the published weights, and evaluate them."""
+        self.words("train", **published)
+        assert self("fetch-weights", self.weights, **published).returncode == 0
         result = self("train", **published)
         assert result.returncode == 0, result.stderr
         shutil.rmtree(self.outputs, ignore_errors=True)
@@ -257,3 +269,59 @@ def test_the_raw_value_is_held_against_the_published_one(run):
         assert "has a raw vrmse of" in said
         assert "nothing was averaged" in said
         assert not list(run.outputs.rglob("*.nc"))
+
+
+def test_weights_that_were_not_downloaded_are_asked_for_in_a_sentence(run):
+    run.fetched()
+    said = sentence(run("train"))
+    assert f"symbench fetch-weights {run.weights}" in said
+    assert "make download" in said
+
+
+def test_more_than_the_limit_is_not_downloaded(hub, run):
+    before = hub.sent
+    everything = run("downloads")
+    assert everything.returncode == 0, everything.stderr
+    names = [line.split(": ")[0] for line in everything.stdout.splitlines()]
+    assert len(names) == 3
+    assert names[0].startswith("download of well/")
+    assert names[1] == "download of polymathic-ai/UNet-turbulence"
+    assert "limit_gb is 1e-06" in sentence(run("downloads", "--limit-gb", "1e-6"))
+    assert run("downloads", "--limit-gb", "1").returncode == 0
+    # Sizes are asked for, and nothing else.
+    assert hub.sent == before
+    run.fetched()
+    again = run("downloads").stdout.splitlines()
+    assert [line.split(": ")[0] for line in again] == [names[1], names[2]]
+
+
+def test_a_run_needs_no_network_after_its_downloads(address, run):
+    run.words("train")
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("HF_")},
+        "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
+        "HF_HOME": str(run.folder / "hub_cache"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    snakemake = [BIN / "snakemake", "--cores", "2", "--configfile", run.folder / "mine.yaml"]
+    snakemake += ["--directory", run.folder, "--snakefile", ROOT / "Snakefile"]
+
+    def ran(endpoint: str, *targets: str) -> None:
+        done = subprocess.run(
+            [*map(str, snakemake), *targets],
+            cwd=run.folder,
+            env={**environment, "HF_ENDPOINT": endpoint},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    ran(address, "--", "downloads")
+    assert run.data()
+    shutil.rmtree(run.folder / "hub_cache", ignore_errors=True)
+    # Nobody listens there.
+    ran("http://127.0.0.1:9")
+    assert (run.folder / "results" / "smoke" / "report.html").is_file()
+    assert (run.outputs / "average" / "seed0.nc").is_file()

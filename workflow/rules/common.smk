@@ -8,8 +8,9 @@ from symbench.artifacts import expected
 from symbench.config.read import read_configuration
 from symbench.config.registry import add_working_folder
 from symbench.config.tuning import trials, tuning_fingerprint
+from symbench.data.raw_files import RawFiles
 from symbench.errors import choose
-from symbench.layout import TABLES, TRAINED, TRIED, TUNING
+from symbench.layout import PUBLISHED, TABLES, TRAINED, TRIED, TUNING
 from symbench.project import config_folder
 
 # Jobs find the commands of this environment, whether it is activated or not.
@@ -57,6 +58,7 @@ RUN = ("{study}", "{task}", "{model}", "{treatment}", "{seed}")
 wildcard_constraints:
     dataset="[A-Za-z0-9_]+",
     data="[0-9a-f]+",
+    weights="[0-9a-f]+",
     study="[A-Za-z0-9_]+",
     task="[A-Za-z0-9_]+",
     model="[A-Za-z0-9_]+",
@@ -86,6 +88,13 @@ def run_of(wildcards):
 def manifest_of(wildcards):
     task = task_of(wildcards)
     return str(LAYOUT.manifest(task.dataset_folder, task.data_fingerprint))
+
+
+def published_of(wildcards):
+    """Published weights of a run that come from the Hub."""
+    weights = run_of(wildcards).published
+    folder = LAYOUT.published(weights) if weights else None
+    return [str(folder / name) for name in PUBLISHED] if folder else []
 
 
 def resource(stage, name, study=None):

@@ -16,6 +16,35 @@ rule fetch:
         " --threads {threads} > {log:q} 2>&1"
 
 
+# Published weights of the Hub: where Snakemake runs, because nodes may have no network.
+rule fetch_weights:
+    output:
+        [str(LAYOUT.published("{weights}") / name) for name in PUBLISHED],
+    log:
+        str(LAYOUT.log("fetch_weights", "{weights}")),
+    localrule: True
+    conda:
+        "../envs/symbench.yaml"
+    shell:
+        'symbench fetch-weights "${{config[@]}}" {wildcards.weights} > {log:q} 2>&1'
+
+
+# `make download` asks for it: all that a run takes from elsewhere.
+rule downloads:
+    input:
+        lambda wildcards: [
+            str(LAYOUT.manifest(*key))
+            for key, task in CONFIGURATION.data.items()
+            if task.dataset.needs_network(RawFiles(CONFIGURATION.raw_files))
+        ],
+        [
+            str(LAYOUT.published(weights) / name)
+            for weights in CONFIGURATION.published
+            for name in PUBLISHED
+        ],
+    localrule: True
+
+
 rule audit:
     input:
         manifest=manifest_of,

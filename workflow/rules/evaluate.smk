@@ -20,6 +20,7 @@ for number, ((name, treatment, evaluations, tasks), models) in enumerate(
             manifest=manifest_of,
             audit=str(LAYOUT.audit("{study}", "{task}")),
             weights=str(LAYOUT.trained("weights.safetensors", *RUN)),
+            published=published_of,
         output:
             [
                 str(LAYOUT.evaluation(*RUN[:-1], evaluation, RUN[-1]))

@@ -2,6 +2,7 @@ rule train:
     input:
         manifest=manifest_of,
         audit=str(LAYOUT.audit("{study}", "{task}")),
+        published=published_of,
     output:
         [str(LAYOUT.trained(name, *RUN)) for name in TRAINED],
     log:

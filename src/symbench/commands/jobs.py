@@ -52,6 +52,20 @@ def fetch(
         stages.fetch(configuration, chosen, threads)
 
 
+@app.command("fetch-weights")
+def fetch_weights(
+    weights: Annotated[str, typer.Argument(help="Their fingerprint, as in their path.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Download published weights from the Hub."""
+    from symbench import stages
+
+    configuration = read(config, overrides)
+    with recorded(configuration.layout.benchmark("fetch_weights", weights)):
+        stages.fetch_published(configuration, weights)
+
+
 @app.command()
 def audit(
     study: StudyOption,

@@ -16,6 +16,7 @@ from symbench.commands.app import (
 )
 from symbench.config.schema import Population
 from symbench.costs import read_costs
+from symbench.downloads import Download, missing_downloads, refuse_beyond
 from symbench.errors import SymBenchError, choose
 
 
@@ -51,10 +52,34 @@ def plan(
     size = planning.folder_size(configuration.layout.data)
     print(f"\ndisk: {size / 1e9:.2f} GB of data are there already")
     if ask_hub:
-        sizes = planning.download_sizes(configuration)
-        for name, size in sizes.items():
-            print(f"download of {name}: {size / 1e9:.2f} GB")
-        print(f"download in all: {sum(sizes.values()) / 1e9:.2f} GB")
+        print("\n".join(["", *_lines(missing_downloads(configuration))]))
+
+
+@app.command()
+def downloads(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    limit_gb: Annotated[
+        float | None, typer.Option(min=0, help="In place of the config's limit_gb.")
+    ] = None,
+) -> None:
+    """Say what would be downloaded, and refuse more than the limit."""
+    configuration = read(config, overrides, study)
+    found = missing_downloads(configuration)
+    print("\n".join(_lines(found)))
+    refuse_beyond(configuration.limit_gb if limit_gb is None else limit_gb, found)
+
+
+def _lines(found: list[Download]) -> list[str]:
+    """A line for each download, and one for all."""
+    lines = [
+        f"download of {each.name}: "
+        + ("of unknown size" if each.size is None else f"{each.size / 1e9:.3f} GB")
+        for each in found
+    ]
+    total = sum(each.size or 0 for each in found)
+    return [*lines, f"downloads in all: {total / 1e9:.2f} GB"]
 
 
 @app.command()

@@ -16,7 +16,7 @@ from symbench.config.mistakes import MisplacedError, at, placed, validated
 from symbench.config.patterns import Everywhere, matching
 from symbench.config.resolve import build_study
 from symbench.config.run import SweepPoint, Task
-from symbench.config.schema import Configured
+from symbench.config.schema import Checkpoint, Configured
 from symbench.config.study import Study
 from symbench.config.sweeps import with_sweeps
 from symbench.config.yaml_files import (
@@ -51,6 +51,7 @@ class Configuration:
         overrides: single keys set on top, as "studies.ace.training.epochs=3".
         raw_files: folders where raw files are looked for.
         scratch: folder of a node for data, if any.
+        limit_gb: how much may be downloaded at once, if that is limited.
         left_out: a sentence for each optional study whose raw files are not at hand.
 
     """
@@ -63,6 +64,7 @@ class Configuration:
     overrides: tuple[str, ...] = ()
     raw_files: tuple[Path, ...] = ()
     scratch: str | None = None
+    limit_gb: float | None = None
     left_out: tuple[str, ...] = ()
 
     @cached_property
@@ -72,6 +74,16 @@ class Configuration:
             (task.dataset_folder, task.data_fingerprint): task
             for study in self.studies.values()
             for task in study.tasks.values()
+        }
+
+    @property
+    def published(self) -> dict[str, Checkpoint]:
+        """Weights that come from the Hub, by the fingerprint of their repository."""
+        return {
+            run.published: run.checkpoint
+            for study in self.studies.values()
+            for run in study.runs
+            if run.published is not None and run.checkpoint is not None
         }
 
     def study(self, name: str) -> Study:
@@ -159,6 +171,7 @@ def _checked(
         overrides=tuple(overrides),
         raw_files=raw_files,
         scratch=parsed.scratch,
+        limit_gb=parsed.limit_gb,
         left_out=tuple(f"{name} is left out: {sentence}" for name, sentence in lacking.items()),
     )
 

@@ -14,7 +14,7 @@ from symbench.config.claims import check_claim, check_published, check_reference
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at, said
 from symbench.config.patterns import Everywhere, matches, matching
-from symbench.config.run import WEIGHTS, Run, SweepPoint, Task
+from symbench.config.run import Run, SweepPoint, Task
 from symbench.config.schema import (
     ArmSettings,
     Checkpoint,
@@ -37,6 +37,7 @@ from symbench.config.tuning import check_arms, check_tuning
 from symbench.data.dataset import Score
 from symbench.errors import ConfigError, choose
 from symbench.evaluation.scores import metrics_of, own_metric
+from symbench.layout import PUBLISHED
 from symbench.symmetry.group_names import is_infinite
 
 Some = TypeVar("Some", bound=Strict)
@@ -357,10 +358,10 @@ def _checkpoint(settings: StudySettings, model: str, task: Task) -> Checkpoint |
     repository = repository.replace("{task}", task.name)
     if repository.startswith((".", "/", "~")):
         repository = str(Path(repository).expanduser())
-        for name in WEIGHTS:
+        for name in PUBLISHED:
             if not Path(repository, name).is_file():
                 raise MisplacedError(
-                    place, f"{repository} is no folder with {' and '.join(WEIGHTS)}."
+                    place, f"{repository} is no folder with {' and '.join(PUBLISHED)}."
                 )
     elif not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise MisplacedError(

@@ -12,9 +12,7 @@ from symbench.config.code import code_of
 from symbench.config.schema import Checkpoint, Resources, Settings, Stage, TaskSettings
 from symbench.config.settings import EvaluationSettings, TrainingSettings
 from symbench.data.dataset import Dataset, TaskOptions
-
-# What a folder of published weights holds.
-WEIGHTS = ("config.json", "model.safetensors")
+from symbench.layout import PUBLISHED
 
 
 def fingerprint(content: object) -> str:
@@ -140,6 +138,14 @@ class Run:
         return self.task.study
 
     @property
+    def published(self) -> str | None:
+        """Fingerprint of the Hub repository that the weights come from; None if from none."""
+        taken = self.checkpoint
+        if taken is None or taken.repository is None or Path(taken.repository).is_dir():
+            return None
+        return fingerprint([taken.repository, taken.revision])
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """What all seeds share: task, model, treatment."""
         return self.task.name, self.model, self.treatment
@@ -194,5 +200,5 @@ def _local_weights(checkpoint: Checkpoint) -> list[str]:
     folder = Path(checkpoint.repository or "")
     if not checkpoint.repository or not folder.is_dir():
         return []
-    paths = (folder / name for name in WEIGHTS)
+    paths = (folder / name for name in PUBLISHED)
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()]

@@ -395,6 +395,9 @@ class Configured(Strict):
     scratch: Annotated[str, Field(min_length=1)] | None = Field(
         None, description="folder of a node, such as $TMPDIR, that data are copied to once"
     )
+    limit_gb: float | None = Field(
+        None, gt=0, description="`make download` refuses to bring more than so many gigabytes"
+    )
     only_tasks: Annotated[list[Pattern], Field(min_length=1)] | None = Field(
         None, description="leave out the runs of all others"
     )

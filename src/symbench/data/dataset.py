@@ -125,6 +125,18 @@ class Dataset(BaseModel, ABC):
         """Names of raw files without which nothing can be fetched; none by default."""
         return ()
 
+    def urls(self, raw_files: RawFiles) -> Mapping[str, str]:
+        """Addresses of raw files that `fetch` downloads where they are not at hand, by name."""
+        return {}
+
+    def needs_network(self, raw_files: RawFiles) -> bool:
+        """Whether `fetch` downloads anything."""
+        return any(raw_files.find(name) is None for name in self.urls(raw_files))
+
+    def download_size(self, raw_files: RawFiles) -> int | None:
+        """Bytes that `fetch` would bring, as its servers say; None where one says nothing."""
+        return raw_files.download_size(self.urls(raw_files))
+
     @property
     def test_sets(self) -> tuple[str, ...]:
         """Names of further test sets, beside the test split; their scores are `<score>_<name>`."""

@@ -11,6 +11,8 @@ from symbench.errors import DataError
 from symbench.files import sha256
 
 FOLDERS_VARIABLE = "SYMBENCH_DATA_CACHE"
+# Seconds in which a server must say how large a file is.
+_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class RawFiles:
             )
         return path
 
+    def download_size(self, urls: Mapping[str, str]) -> int | None:
+        """Bytes of those files that no folder holds, as servers say; None if one does not."""
+        sizes = [_size(url) for name, url in urls.items() if self.find(name) is None]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
+
     def find_or_download(
         self, urls: Mapping[str, str], checksums: Mapping[str, str | None], directory: Path
     ) -> dict[str, Path]:
@@ -83,3 +91,14 @@ class RawFiles:
                 raise DataError(f"{name} cannot be fetched from {url}: {error}") from None
             paths[name] = Path(path)
         return paths
+
+
+def _size(url: str) -> int | None:
+    """Bytes behind an address, if its server answers and says so."""
+    from urllib.request import Request, urlopen
+
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=_PATIENCE) as answer:
+            return int(answer.headers["Content-Length"])
+    except (OSError, TypeError, ValueError):
+        return None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from symbench.errors import CheckpointError
 from symbench.files import refuse_damaged, write_whole
+from symbench.layout import PUBLISHED
 
 # No width, depth or resolution of a published network is as large.
 LARGEST_SETTING = 10_000
@@ -87,30 +88,17 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     return {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
-def published_files(repository: str, revision: str | None = None) -> tuple[dict[str, object], Path]:
-    """Constructor arguments and weights of a checkpoint.
-
-    Args:
-        repository: a folder or Hub repository with config.json and model.safetensors, such as
-            "polymathic-ai/UNetClassic-active_matter".
-        revision: commit of the Hub repository.
+def published_files(folder: Path) -> tuple[dict[str, object], Path]:
+    """Constructor arguments and weights of a folder with config.json and model.safetensors.
 
     Raises:
-        CheckpointError: if a folder lacks one of the two files, or config.json holds anything but
-            keys and values of a size that networks have.
-        DataError: if the Hub does not give one.
+        CheckpointError: if one of the two is not there, or config.json holds anything but keys and
+            values of a size that networks have.
 
     """
-    names = ("config.json", "model.safetensors")
-    folder = Path(repository)
-    if folder.is_dir():
-        paths = [folder / name for name in names]
-        if not all(path.is_file() for path in paths):
-            raise CheckpointError(f"{folder} lacks {' or '.join(names)}.")
-    else:
-        from symbench.hub import download
-
-        paths = [download(repository, name, revision=revision) for name in names]
+    paths = [folder / name for name in PUBLISHED]
+    if not all(path.is_file() for path in paths):
+        raise CheckpointError(f"{folder} lacks {' or '.join(PUBLISHED)}.")
     return _read_settings(paths[0]), paths[1]
 
 

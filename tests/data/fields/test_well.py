@@ -274,7 +274,8 @@ def test_download_from_a_hub(hub, tmp_path, capsys):
     assert "2 files, 0.00 GB to fetch" in capsys.readouterr().out
     assert FieldData(tmp_path).split("test").trajectories == 2
     assert json.loads((tmp_path / "manifest.json").read_text())["licence"] == LICENCE
-    assert task.download_size() > 0
+    assert task.needs_network(RawFiles())
+    assert task.download_size(RawFiles()) > 0
     fetched(task, tmp_path)
 
 
@@ -289,7 +290,7 @@ def test_a_hub_that_does_not_answer_is_given_up(monkeypatch):
     # The client waits longer before each new attempt.
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with silent, pytest.raises(DataError, match=r"does not list polymathic-ai/x .*[Tt]ime"):
-        Well(dataset="x").download_size()
+        Well(dataset="x").download_size(RawFiles())
 
 
 def test_the_licence_of_another_owner_is_unknown(hub, tmp_path):

@@ -154,7 +154,11 @@ class Well(FieldDataset):
             return [directory / path.relative_to(folder) for path in wanted.values()]
         return [_link(directory, name, path) for name, path in wanted.items()]
 
-    def download_size(self) -> int:
+    def needs_network(self, raw_files: RawFiles) -> bool:
+        """Whether the data come from the Hub."""
+        return self.source == HUB
+
+    def download_size(self, raw_files: RawFiles) -> int:
         """Bytes that `fetch` would bring from the Hub, which is asked; 0 for a folder."""
         if self.source != HUB:
             return 0

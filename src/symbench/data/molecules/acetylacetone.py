@@ -6,6 +6,7 @@ where no training data are: at 600 K, along a turn of a dihedral angle, along a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,13 +50,19 @@ class Acetylacetone(ConfigurationSets):
         """Beyond the law of the training data."""
         return tuple(SETS)[2:]
 
+    def urls(self, raw_files: RawFiles) -> Mapping[str, str]:
+        """The published XYZ files, unless the raw file with all of them is at hand."""
+        if raw_files.find(self.file):
+            return {}
+        return {f"{group}.xyz": f"{ADDRESS}/{group}.xyz" for group in SETS.values()}
+
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read or download the raw files and write splits and test sets."""
         if found := raw_files.find(self.file):
             sets = _read(found)
             places = {name: f"{found}: {group}" for name, group in SETS.items()}
         else:
-            urls = {f"{group}.xyz": f"{ADDRESS}/{group}.xyz" for group in SETS.values()}
+            urls = self.urls(raw_files)
             downloads = directory / "raw_files"
             paths = raw_files.find_or_download(urls, dict.fromkeys(urls), downloads)
             named = {name: paths[f"{group}.xyz"] for name, group in SETS.items()}

@@ -90,6 +90,10 @@ class QM9(Dataset):
         """The HDF5 file, where it is the source."""
         return (self.source,) if self.source.endswith(HDF5) else ()
 
+    def urls(self, raw_files: RawFiles) -> Mapping[str, str]:
+        """The files of PyTorch Geometric, where they are the source."""
+        return URLS if self.source == "pyg" else {}
+
     @property
     def scores(self) -> tuple[Score, ...]:
         """Mean absolute error in the unit of the target."""
@@ -130,7 +134,9 @@ class QM9(Dataset):
         if self.source == "qm9pack":
             return read_package(find_package(raw_files), PARTS)
         if self.source == "pyg":
-            found = raw_files.find_or_download(URLS, self.checksums, directory / "raw_files")
+            found = raw_files.find_or_download(
+                self.urls(raw_files), self.checksums, directory / "raw_files"
+            )
             return read_pyg(found[MOLECULES], found[LEFT_OUT])
         return read_file(raw_files.need(self.source, "it was converted from the package qm9pack"))
 

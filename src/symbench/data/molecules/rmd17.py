@@ -78,6 +78,15 @@ class RMD17(ConfigurationSets):
         """The files that are named; the published ones are downloaded."""
         return tuple((self.files or {}).values())
 
+    def urls(self, raw_files: RawFiles) -> Mapping[str, str]:
+        """The first published split, unless files are named."""
+        names = self._names().values() if self.files is None else ()
+        return {name: f"{ADDRESS}/{name}" for name in names}
+
+    def _names(self) -> dict[str, str]:
+        """The published file of each set."""
+        return {name: f"rmd17_{self.molecule}_{name}_01.npz" for name in SETS}
+
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read or download the raw files and write the splits."""
         places = self._find(directory, raw_files)
@@ -100,10 +109,9 @@ class RMD17(ConfigurationSets):
         """The file of each set."""
         if self.files is not None:
             return {s: raw_files.need(self.files[s], "it is of your own") for s in SETS}
-        names = {s: f"rmd17_{self.molecule}_{s}_01.npz" for s in SETS}
-        urls = {name: f"{ADDRESS}/{name}" for name in names.values()}
+        names = self._names()
         sums = {names[s]: FILES[self.molecule][s] for s in SETS}
-        paths = raw_files.find_or_download(urls, sums, directory / "raw_files")
+        paths = raw_files.find_or_download(self.urls(raw_files), sums, directory / "raw_files")
         return {s: paths[names[s]] for s in SETS}
 
 

@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -103,11 +104,13 @@ class ModelNet40(Clouds):
         """The points that were published with PointNet."""
         return "Princeton ModelNet40, points as published with PointNet (modelnet40_ply_hdf5_2048)"
 
+    def urls(self, raw_files: RawFiles) -> Mapping[str, str]:
+        """The archive."""
+        return {self.file: MODELNET40_ADDRESS}
+
     def read(self, raw_files: RawFiles, directory: Path) -> dict[str, tuple[Array, Array]]:
         """Points and labels from the files that the archive holds."""
-        found = raw_files.find_or_download(
-            {self.file: MODELNET40_ADDRESS}, {self.file: None}, directory
-        )
+        found = raw_files.find_or_download(self.urls(raw_files), {self.file: None}, directory)
         archive = found[self.file]
         try:
             with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(archive) as content:

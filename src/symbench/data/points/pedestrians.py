@@ -76,14 +76,17 @@ class Pedestrians(Dataset):
             for split, found in names.items()
         }
 
+    def urls(self, raw_files: RawFiles) -> Mapping[str, str]:
+        """The recordings of the scene."""
+        return {name: url for found in self.files().values() for name, url in found.items()}
+
     def fetch(self, directory: Path, raw_files: RawFiles, threads: int = 1) -> Manifest:
         """Read or download the recordings, and cut them into windows."""
         from symbench.data.arrays import write_files
         from symbench.data.points.pedestrian_data import read_windows
 
         files = self.files()
-        urls = {name: url for found in files.values() for name, url in found.items()}
-        paths = raw_files.find_or_download(urls, _CHECKSUMS, directory)
+        paths = raw_files.find_or_download(self.urls(raw_files), _CHECKSUMS, directory)
         windows = {
             split: read_windows([paths[name] for name in found]) for split, found in files.items()
         }
