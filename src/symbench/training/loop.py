@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from symbench.config.settings import TrainingSettings
 from symbench.data.batch import V
@@ -28,6 +27,7 @@ from symbench.models.phased import PhasedModule
 from symbench.training.failures import is_too_small_for_batch_norm, not_finite
 from symbench.training.free_path import free_path
 from symbench.training.processes import Processes, without_exchange
+from symbench.training.progress_log import ProgressLog
 from symbench.training.state import Progress, TrainingState, UnusableStateError, snapshot
 from symbench.training.treatments.treatment import Treatment
 from symbench.training.updates import Updates
@@ -149,14 +149,15 @@ class Trainer(Generic[V]):
         """
         previous = signal.signal(signal.SIGTERM, self._on_sigterm)
         self.free_path = free_path(self.treatment, self.settings, self.steps_per_epoch)
-        epochs = range(len(self.progress.history), self.updates.epochs)
-        bar = tqdm(epochs, desc="training", unit="epoch", disable=None)
+        done, epochs = len(self.progress.history), self.updates.epochs
+        log = ProgressLog(epochs, done, self.device) if not self.rank else None
         try:
-            for epoch in bar:
+            for epoch in range(done, epochs):
                 if self._out_of_patience(epoch):
                     break
                 self._run_epoch(epoch)
-                bar.set_postfix(valid=f"{self.progress.history[-1]['valid_loss']:.3g}")
+                if log:
+                    log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
         finally:
             signal.signal(signal.SIGTERM, previous)
         history = pd.DataFrame(self.progress.history)

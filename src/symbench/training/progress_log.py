@@ -1,0 +1,62 @@
+"""Lines in the log of a training: how far it is, its losses, its memory, and the time left."""
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+import torch
+
+from symbench.memory import PEAK
+
+# Seconds between two lines, but for the first epoch and the last.
+_BETWEEN = 30.0
+
+
+class ProgressLog:
+    """Says what a training does; see `tell`."""
+
+    def __init__(self, epochs: int, begun: int, device: torch.device) -> None:
+        """Say where it runs, and from which epoch on.
+
+        Args:
+            epochs: of the whole training.
+            begun: that were done before, by a process that was interrupted.
+            device: of the network.
+
+        """
+        self.epochs = epochs
+        self.begun = begun
+        self.device = device
+        self.start = time.monotonic()
+        self.told = float("-inf")
+        threads = torch.get_num_threads()
+        name = (
+            torch.cuda.get_device_name(device)
+            if device.type == "cuda"
+            else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+        )
+        resumed = f", after {begun} that are done" if begun else ""
+        print(f"training for {epochs} epochs{resumed}: {name}", flush=True)
+
+    def tell(self, row: Mapping[str, float], *, last: bool = False) -> None:
+        """A line on an epoch that is over, unless one was written a moment ago.
+
+        Args:
+            row: of the history.
+            last: it is the last one, which is always told.
+
+        """
+        now = time.monotonic()
+        if not last and now - self.told < _BETWEEN:
+            return
+        self.told = now
+        done = int(row["epoch"]) + 1
+        left = (now - self.start) / (done - self.begun) * (self.epochs - done)
+        on_gpu = self.device.type == "cuda"
+        memory = torch.cuda.max_memory_allocated(self.device) if on_gpu else PEAK.since_restart()
+        print(
+            f"epoch {done}/{self.epochs}: training loss {row['train_loss']:.4g}, validation loss "
+            f"{row['valid_loss']:.4g}; {timedelta(seconds=round(left))} left; "
+            f"{memory / 1e9:.2f} GB",
+            flush=True,
+        )
