@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
@@ -25,6 +26,7 @@ class Cluster:
         self.logs = logs
         self.environment = environment
         self.jobs: dict[str, Any] = {}
+        self.requests = 0
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def create(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +51,15 @@ class Cluster:
         status = {"active": 1} if code is None else {"failed" if code else "succeeded": 1}
         return {**self.jobs[name], "status": status}
 
+    def pods(self, selector: str) -> dict[str, Any]:
+        """The pod of a job, which has its name."""
+        name = selector.removeprefix("job-name=")
+        state = {"terminated": {"reason": "Error", "exitCode": 137}}
+        about = {"name": "symbench", "state": state, "image": "", "imageID": "", "ready": False}
+        status = {"containerStatuses": [{**about, "restartCount": 0}]}
+        pod = {"metadata": {"name": name}, "status": status}
+        return {"kind": "PodList", "apiVersion": "v1", "items": [pod]}
+
     def delete(self, name: str) -> dict[str, Any]:
         """End a job, as a node that goes away does."""
         os.killpg(self.processes[name].pid, signal.SIGKILL)
@@ -61,10 +72,37 @@ def serve(cluster: Cluster, kubeconfig: Path) -> Iterator[None]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(cluster.read(self.path.split("/")[-2]))
+            if self._is_busy():
+                return
+            address = urlsplit(self.path)
+            if address.path.endswith("/pods"):
+                (selector,) = parse_qs(address.query)["labelSelector"]
+                self._answer(cluster.pods(selector))
+            elif address.path.endswith("/log"):
+                name = address.path.split("/")[-2]
+                self._write((cluster.logs / f"{name}.log").read_bytes(), "text/plain")
+            else:
+                self._answer(cluster.read(address.path.split("/")[-2]))
+
+        def _is_busy(self) -> bool:
+            """Each third request finds the interface busy, whatever it asks for."""
+            cluster.requests += 1
+            if cluster.requests % 3:
+                return False
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return True
 
         def do_POST(self) -> None:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if content["metadata"]["name"] in cluster.jobs:
+                self._answer({"kind": "Status", "reason": "AlreadyExists"}, 409)
+                return
+            if self._is_busy():
+                # The answer is lost, and not what was asked for.
+                cluster.create(content)
+                return
             self._answer(cluster.create(content), 201)
 
         def do_DELETE(self) -> None:
@@ -72,9 +110,11 @@ def serve(cluster: Cluster, kubeconfig: Path) -> Iterator[None]:
             self._answer(cluster.delete(self.path.split("?")[0].split("/")[-1]))
 
         def _answer(self, content: Any, code: int = 200) -> None:
-            body = json.dumps(content).encode()
+            self._write(json.dumps(content).encode(), "application/json", code)
+
+        def _write(self, body: bytes, kind: str, code: int = 200) -> None:
             self.send_response(code)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -10,18 +10,25 @@ from tests.workflow.kubernetes import Cluster, serve
 
 
 def test_a_study_runs_in_pods_on_one_volume(tmp_path):
-    """One training is lost with its node, and starts again with more memory."""
+    """One training is lost with its node, and starts again with more memory.
+
+    Each third call finds the interface busy, and is repeated.
+    """
     checkout = Checkout.make(tmp_path / "check out")
     overlay = checkout.write(
         "mine.yaml",
         {
             "base": "laptop",
-            "studies": {"second": {"resources": {"train": {"gpus": 1, "mem_mb": 3000}}}},
+            "studies": {
+                "second": {"resources": {"train": {"gpus": 1, "gpu_model": "a100", "mem_mb": 3000}}}
+            },
         },
     )
     site = tmp_path / "site.yaml"
     settings = yaml.safe_load((ROOT / "profiles/kubernetes/site.yaml").read_text())
-    site.write_text(yaml.safe_dump({**settings, "mount": str(tmp_path)}))
+    toleration = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    changed = {"mount": str(tmp_path), "secrets": ["token"], "tolerations": [toleration]}
+    site.write_text(yaml.safe_dump({**settings, **changed}))
     environment = checkout.environment | {
         "SYMBENCH_SITE": str(site),
         "KUBECONFIG": str(tmp_path / "kubeconfig"),
@@ -50,10 +57,25 @@ def test_a_study_runs_in_pods_on_one_volume(tmp_path):
     trainings = [container(job) for job in cluster.jobs.values() if gpus(job)]
     memory = [training["resources"]["requests"]["memory"] for training in trainings]
     assert memory == ["3000M", "6000M"]
-    assert all(
-        container(job)["volumeMounts"][0]["mountPath"] == str(tmp_path)
-        for job in cluster.jobs.values()
-    )
+    for job in cluster.jobs.values():
+        wanted = {"nvidia.com/gpu.product": "a100"} if gpus(job) else {}
+        assert job["spec"]["template"]["spec"]["nodeSelector"] == wanted
+        assert container(job)["volumeMounts"][0]["mountPath"] == str(tmp_path)
+        assert container(job)["env"] == [{"name": "HOME", "value": "/tmp"}]
+        assert container(job)["envFrom"] == [{"secretRef": {"name": "token"}}]
+        pod = job["spec"]["template"]["spec"]
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "runAsUser": 1000,
+            "runAsGroup": 1000,
+        }
+        assert pod["tolerations"] == [toleration]
+        # Time without a node does not count: the limit is the pod's and not the Job's.
+        assert pod["activeDeadlineSeconds"] > 0
+        assert "activeDeadlineSeconds" not in job["spec"]
+    (kept,) = (checkout.folder / ".snakemake" / "kubernetes_logs").glob("*.log")
+    assert kept.stem == lost[0]
+    assert kept.read_text().startswith(f"{lost[0]}: Error")
 
 
 def container(job):

@@ -16,6 +16,7 @@ rule train:
         slurm_partition=resource("train", "partition"),
         constraint=resource("train", "constraint"),
         gpu=resource("train", "gpus"),
+        gpu_model=resource("train", "gpu_model"),
         launcher=launcher,
     params:
         fingerprint=lambda wildcards: run_of(wildcards).training_fingerprint,

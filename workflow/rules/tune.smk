@@ -49,6 +49,7 @@ rule tune_trial:
         constraint=resource("train", "constraint"),
         # One that diverges would leave other processes waiting.
         gpu=lambda wildcards: min(1, study_of(wildcards).resources("train").gpus),
+        gpu_model=resource("train", "gpu_model"),
     params:
         fingerprint=lambda wildcards: TRIALS[tuple(wildcards)].training_fingerprint,
     shell:

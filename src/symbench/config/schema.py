@@ -188,6 +188,7 @@ class Resources(Strict):
     mem_mb: int = Field(2000, ge=1)
     runtime: int = Field(60, ge=1, description="minutes")
     gpus: int = Field(0, ge=0)
+    gpu_model: str | None = Field(None, description="of the GPUs, as the cluster names it: 'a100'")
     partition: str | None = Field(None, description="of a Slurm cluster; its default without one")
     constraint: str | None = Field(None, description="on the nodes of a Slurm cluster, as 'a100'")
 
