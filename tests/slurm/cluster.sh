@@ -57,10 +57,10 @@ SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
 # More processors than there are: a group of figures asks for one each, and they share what there is.
 SlurmdParameters=config_overrides
-NodeName=$node NodeAddr=127.0.0.1 CPUs=32 RealMemory=65536 Gres=gpu:4
+NodeName=$node NodeAddr=127.0.0.1 CPUs=32 RealMemory=65536 Gres=gpu:loopback:4
 PartitionName=batch Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
-    printf 'Name=gpu File=/dev/%s\n' null zero full random > "$configuration/gres.conf"
+    printf 'Name=gpu Type=loopback File=/dev/%s\n' null zero full random > "$configuration/gres.conf"
 }
 
 start() {

@@ -21,7 +21,7 @@ symbench check-results $chosen
 
 squeue --states all --noheader --format %T | sort | uniq -c
 unfinished=$(squeue --states all --noheader --format %T | grep -cv COMPLETED || true)
-granted=$(scontrol show jobs --oneliner | grep -c 'TresPerJob=[^ ]*gpu:1' || true)
+granted=$(scontrol show jobs --oneliner | grep -c 'TresPerJob=[^ ]*gpu:loopback:1' || true)
 # shellcheck disable=SC2086
 results=$(symbench where $chosen --folder)
 trained=$(find "$results" -name weights.safetensors | wc -l)
