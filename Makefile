@@ -63,7 +63,7 @@ lint: $(VENV)/installed
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/hadolint workflow/envs/Dockerfile
-	$(BIN)/shellcheck .ci/run $(wildcard tests/slurm/*.sh profiles/*/*.sh)
+	$(BIN)/shellcheck .ci/run $(wildcard tests/slurm/*.sh profiles/*/*.sh workflow/envs/*.sh)
 
 unit: $(VENV)/installed
 	$(BIN)/pytest -n auto
