@@ -26,7 +26,7 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book wheel lock container \
+.PHONY: reproduce download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book docs wheel lock container \
 	apptainer schema clean
 
 reproduce: $(VENV)/installed
@@ -89,6 +89,9 @@ reference: reproduce
 	$(BIN)/python -m benchmarks.treatments
 	$(if $(CONFIG)$(filter-out laptop,$(SIZE)),,cp results/laptop/group_averaging/figures/gain.png \
 		docs/figures/group_averaging_gain.png)
+
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 wheel: $(VENV)/installed
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
