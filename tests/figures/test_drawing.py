@@ -18,6 +18,7 @@ from symbench.figures.drawing import Drawing
 from symbench.figures.results import StudyResults
 from symbench.figures.style import HUES, figure_style, hue, note
 from tests.figures import studies
+from tests.figures.legibility import collisions
 
 NAMES = registry.names("figures")
 FIGURES = {name: registry.resolve("figures", name) for name in NAMES}
@@ -148,8 +149,18 @@ def texts(figure: Figure) -> str:
 
 @pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")
 def test_every_figure_draws_every_case(found):
+    """And nothing that is to be read lies on something else."""
     for name in NAMES:
-        drawn(found, name)
+        assert not collisions(drawn(found, name)), name
+
+
+def test_labels_that_lie_on_each_other_are_found():
+    figure = Figure(figsize=(2, 2))
+    axes = figure.subplots()
+    axes.set(xlim=(0, 10), xticks=[1, 1.2])
+    assert collisions(figure) == ["figure: '1.0' lies on '1.2'"]
+    axes.set_xticks([1, 8])
+    assert collisions(figure) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

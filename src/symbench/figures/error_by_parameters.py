@@ -95,7 +95,7 @@ def draw(table: Table) -> Figure:
                 axis.text(0.5, 0.5, "no circuits", transform=axis.transAxes, ha="center")
             axis.set(xlabel=quantity, title=task, ylabel=here.metric.iloc[0])
             log_scale(axis, "y", known.score)
-            if 0 < known[quantity].nunique() < FEW:
+            if quantity == "blocks" and 0 < known[quantity].nunique() < FEW:
                 axis.set_xticks(sorted(set(known[quantity].astype(int))))
             else:
                 log_scale(axis, "x", known[quantity])

@@ -156,10 +156,11 @@ def log_scale(axis: Axes, which: str, values: Iterable[float]) -> None:
     found = np.asarray(list(values), dtype=float)
     found = found[np.isfinite(found)]
     positive = found[found > 0]
-    if not positive.size or (found.size == positive.size and found.max() < 3 * found.min()):
-        return
     set_scale = axis.set_xscale if which == "x" else axis.set_yscale
     one = axis.xaxis if which == "x" else axis.yaxis
+    if not positive.size or (found.size == positive.size and found.max() < 3 * found.min()):
+        one.set_major_locator(mpl.ticker.MaxNLocator(3 if which == "x" else 5))
+        return
     if found.size > positive.size:
         set_scale("symlog", linthresh=float(positive.min()))
     else:
