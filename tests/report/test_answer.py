@@ -1,9 +1,5 @@
 """The first screen: what each way of imposing a symmetry changed, and what follows from it."""
 
-import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -117,43 +113,3 @@ def test_damaged_evaluations_are_told(tmp_path, damage, said):
     page = tmp_path / "report.html"
     build(configured(results.study, layout=results.layout, folder=tmp_path), page)
     assert said in page.read_text()
-
-
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium")
-@pytest.mark.parametrize("width", [420, 1400])
-def test_the_page_fits_a_phone_and_a_desk(tmp_path, width):
-    """Rendered: nothing is wider than the window, filters hide, and a click on a head sorts."""
-    results = found(tmp_path, SCORES, models=["first", "second"])
-    page = tmp_path / "report.html"
-    build(configured(results.study, layout=results.layout, folder=tmp_path), page)
-    probe = """<script>
-      const rows = () => [...document.querySelectorAll(".matrix tbody tr")];
-      const names = () => rows().map((row) => row.cells[0].textContent);
-      const before = names();
-      const head = document.querySelector(".matrix thead th");
-      head.click(); head.click();
-      const choice = document.querySelector("select[data-filter=kind]");
-      choice.append(new Option("other")); choice.value = "other";
-      choice.dispatchEvent(new Event("change"));
-      document.title = JSON.stringify({
-        over: document.documentElement.scrollWidth - innerWidth,
-        before, after: names(), hidden: rows().every((row) => row.hidden),
-      });
-    </script>"""
-    page.write_text(page.read_text().replace("</body>", f"{probe}</body>"))
-    shown = subprocess.run(
-        [
-            *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *(f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}"),
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    ).stdout
-    seen = json.loads(re.search("<title>(.*?)</title>", shown, re.DOTALL).group(1))
-    assert seen["over"] <= 0
-    assert len(seen["before"]) == 2
-    assert seen["after"] == seen["before"][::-1]
-    assert seen["hidden"]
