@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from symbench.config.run import Run
 from symbench.config.study import Study
 from symbench.evaluation.reading import read_evaluation
-from symbench.evaluation.results import run_groups
+from symbench.evaluation.results import RunGroup, run_groups
 from symbench.evaluation.rows import metric_rows
 from symbench.files import refuse_damaged, write_json, write_whole
 from symbench.layout import Layout
@@ -29,7 +30,13 @@ METRIC_COLUMNS = [
 ]
 
 
-def compare_study(study: Study, layout: Layout, *, partly: bool = False) -> None:
+def compare_study(
+    study: Study,
+    layout: Layout,
+    *,
+    partly: bool = False,
+    found: tuple[list[RunGroup], list[Run]] | None = None,
+) -> None:
     """Write metrics.csv and claims.csv of what was evaluated, each with its provenance beside it.
 
     Args:
@@ -37,6 +44,7 @@ def compare_study(study: Study, layout: Layout, *, partly: bool = False) -> None
         layout: where its results are.
         partly: whether evaluations of other settings, as a failed run leaves them, only count as
             missing.
+        found: what `run_groups` gave, where it is opened already.
 
     Raises:
         DataError: if an evaluation, a history or an audit is damaged or of other settings.
@@ -44,7 +52,7 @@ def compare_study(study: Study, layout: Layout, *, partly: bool = False) -> None
     """
     for task in study.tasks:
         refuse_damaged(layout.audit(study.name, task))
-    groups, missing = run_groups(study, layout)
+    groups, missing = found or run_groups(study, layout)
     for run in () if partly else missing:
         for name in run.evaluations:
             if layout.evaluation(run.study, *run.key, name, run.seed).is_file():

@@ -245,7 +245,7 @@ def test_draw_figure_writes_image_and_table_whatever_the_settings_of_the_user(tm
     made = studies.study(**with_figure(draw="tests.figures.test_drawing:OWN"))
     layout = with_missing(studies.results(made, tmp_path)).layout
     with mpl.rc_context({"text.usetex": True, "font.size": 40}):
-        draw_figure(made, "own", layout)
+        draw_figure(StudyResults(made, layout), "own")
         assert mpl.rcParams["text.usetex"]
     assert pd.read_csv(layout.figure("made", "own", "csv")).seeds.tolist() == [1]
     assert layout.figure("made", "own", "pdf").read_bytes().startswith(b"%PDF")
@@ -261,7 +261,7 @@ def test_images_are_kept_as_a_data_set(tmp_path):
         {"exact": studies.fields()}, figures=[{"name": "panels", "caption": "fields"}]
     )
     layout = studies.results(made, tmp_path).layout
-    draw_figure(made, "panels", layout)
+    draw_figure(StudyResults(made, layout), "panels")
     kept = xr.load_dataset(layout.figure("made", "panels", "nc"), engine="h5netcdf")
     assert kept["exact"].sizes["image"] == 5
     assert not layout.figure("made", "panels", "csv").exists()

@@ -61,7 +61,7 @@ def page(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     results = found(folder, SCORES, models=["first", "second"], figures=FIGURES)
     for figure in FIGURES:
-        draw_figure(results.study, figure["name"], results.layout)
+        draw_figure(results, figure["name"])
     path = folder / "report.html"
     build(configured(results.study, layout=results.layout, folder=folder), path)
     return path

@@ -54,7 +54,7 @@ def configured(*all_studies: Study, layout: Layout, folder: Path) -> Configurati
 @pytest.fixture(scope="module")
 def found(tmp_path_factory) -> StudyResults:
     results = studies.results(made(), tmp_path_factory.mktemp("report"))
-    draw_figure(results.study, "gain", results.layout)
+    draw_figure(results, "gain")
     return results
 
 
@@ -133,7 +133,7 @@ def test_nothing_of_other_settings_is_shown(found, tmp_path):
 
 def test_a_figure_of_another_time_is_not_shown(tmp_path):
     results = studies.results(made(), tmp_path)
-    draw_figure(results.study, "gain", results.layout)
+    draw_figure(results, "gain")
     changed = replace(
         results.study,
         settings=results.study.settings.model_copy(

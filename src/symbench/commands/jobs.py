@@ -202,10 +202,11 @@ def figure(
 ) -> None:
     """Draw one figure, and write the table that it shows."""
     from symbench.figures.draw import draw_figure
+    from symbench.figures.results import StudyResults
 
     configuration = read(config, overrides, [study])
     with recorded(configuration.layout.benchmark("figure", study, name)):
-        draw_figure(configuration.study(study), name, configuration.layout)
+        draw_figure(StudyResults(configuration.study(study), configuration.layout), name)
 
 
 @app.command()
@@ -240,6 +241,7 @@ def _compare_what_is_there(study: Study, layout: Layout) -> None:
     """Tables and figures of a study of which some runs failed; none of an earlier run is left."""
     from symbench.comparison import compare_study
     from symbench.figures.draw import draw_figure
+    from symbench.figures.results import StudyResults
 
     try:
         compare_study(study, layout, partly=True)
@@ -248,9 +250,10 @@ def _compare_what_is_there(study: Study, layout: Layout) -> None:
         for table in TABLES:
             remove(layout.table(study.name, table))
             remove(layout.table_provenance(study.name, table))
+    results = StudyResults(study, layout)
     for figure in study.settings.figures:
         try:
-            draw_figure(study, figure.name, layout)
+            draw_figure(results, figure.name)
         except SymBenchError as error:
             print(f"symbench: {study.name}: {figure.name}: {error}", file=sys.stderr)
             for suffix in IMAGES:

@@ -11,7 +11,7 @@ from symbench.figures.drawing import Drawing
 from symbench.figures.results import StudyResults
 from symbench.figures.style import figure_style, note
 from symbench.files import remove, write_whole
-from symbench.layout import IMAGES, Layout
+from symbench.layout import IMAGES
 from symbench.provenance import describe
 
 # Where a PNG keeps what decided it.
@@ -30,21 +30,20 @@ def drawing(study: Study, name: str) -> Drawing:
     return found
 
 
-def draw_figure(study: Study, name: str, layout: Layout) -> None:
+def draw_figure(results: StudyResults, name: str) -> None:
     """Write a figure as PNG and PDF, and beside them its table: CSV, or NetCDF for a data set.
 
     Args:
-        study: the study, whose results are read.
+        results: of the study; the figure goes where they lie.
         name: of the figure in the study.
-        layout: where the results are, and where the figure goes.
 
     Raises:
         ConfigError: if there is no such figure, or its code is no `Drawing`.
         DataError: if a table that it needs is missing or damaged.
 
     """
+    study, layout = results.study, results.layout
     found = drawing(study, name)
-    results = StudyResults(study, layout)
     table = found.table(results)
     csv, netcdf = (layout.figure(study.name, name, suffix) for suffix in ("csv", "nc"))
     if isinstance(table, pd.DataFrame):

@@ -3,6 +3,7 @@
 import base64
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -86,7 +87,7 @@ class Section:
         return f"{verdicts.total()} claims: {told}."
 
 
-def build(configuration: Configuration, output: Path) -> None:
+def build(configuration: Configuration, output: Path, opened: Sequence[StudyResults] = ()) -> None:
     """Write the report of all studies of a configuration.
 
     What is missing, damaged or was made with other settings is named, and not shown.
@@ -94,13 +95,16 @@ def build(configuration: Configuration, output: Path) -> None:
     Args:
         configuration: what was configured; its layout says where results are.
         output: the page, HTML that holds all images.
+        opened: results of studies that are opened already.
 
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("symbench", "report"), autoescape=True, trim_blocks=True
     )
+    known = {each.study.name: each for each in opened}
     studies = [
-        StudyResults(study, configuration.layout) for study in configuration.studies.values()
+        known.get(name) or StudyResults(study, configuration.layout)
+        for name, study in configuration.studies.items()
     ]
     folder = files("symbench.report")
     page = environment.get_template("template.html.j2").render(
