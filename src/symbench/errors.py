@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 # Packages that come with an extra, and with which.
-_EXTRAS = {
+EXTRAS = {
     **dict.fromkeys(("pennylane", "pyscf"), "quantum"),
     **dict.fromkeys(("qm9pack",), "data"),
     **dict.fromkeys(
@@ -81,6 +81,6 @@ def nearest(name: str, options: Iterable[str]) -> str:
 def lacking_extra(error: BaseException) -> str:
     """What to install where an import failed for want of an extra; empty for any other error."""
     name = (getattr(error, "name", None) or "").partition(".")[0]
-    if not isinstance(error, ModuleNotFoundError) or name not in _EXTRAS:
+    if not isinstance(error, ModuleNotFoundError) or name not in EXTRAS:
         return ""
-    return f"it needs {name}: pip install 'symbench[{_EXTRAS[name]}]'"
+    return f"it needs {name}: pip install 'symbench[{EXTRAS[name]}]'"

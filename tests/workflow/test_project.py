@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from symbench.errors import ConfigError
+from symbench.errors import EXTRAS, ConfigError
 from symbench.project import config_folder, make_project, shipped, snakefile
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +101,21 @@ def test_nothing_is_written_over(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
     (tmp_path / "empty").mkdir()
     assert tmp_path / "empty" / "Snakefile" in make_project(tmp_path / "empty")
+
+
+def test_extras_bring_what_they_are_said_to():
+    """But for jax, which comes with exponax, and qm9pack, which no test installs."""
+    required = [Requirement(line) for line in requires("symbench") or ()]
+    homes = packages_distributions()
+    for module, extra in EXTRAS.items():
+        if module in ("jax", "qm9pack"):
+            continue
+        of_extra = {
+            canonicalize_name(each.name)
+            for each in required
+            if each.marker and each.marker.evaluate({"extra": extra})
+        }
+        assert {canonicalize_name(name) for name in homes[module]} & of_extra, module
 
 
 def test_an_extra_that_is_missing_is_named(tmp_path):
