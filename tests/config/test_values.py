@@ -220,7 +220,7 @@ def test_names_that_are_too_long_for_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("top", "words"),
     [
-        ({"studeis": {}}, "key 'studeis': unknown key; allowed here: base, data, name"),
+        ({"studeis": {}}, "key 'studeis': unknown key; allowed here: base, data, limit_gb"),
         ({"studeis": {}}, "Did you mean 'studies'?"),
         ({"rawfiles": []}, "Did you mean 'raw_files'?"),
         ({"data": ""}, "key 'data': give the path of a folder, without braces, quotes"),

@@ -165,7 +165,7 @@ def test_published_weights_are_evaluated_without_training(tmp_path):
     stages.audit(configuration, run.task)
     stages.train(configuration, run, threads=1)
     stages.evaluate(configuration, run, threads=1)
-    model, _ = stages.build_model(run, data, data.symmetry("D4"))
+    model, _ = stages.build_model(run, data, data.symmetry("D4"), folder)
     weights = configuration.layout.trained("weights.safetensors", run.study, *run.key, run.seed)
     load_weights(model, weights)
     inputs = torch.randn(1, 12, 32, 32)
