@@ -28,7 +28,8 @@ def errors_table() -> pd.DataFrame:
     rows = []
     for size, name, path in reference_tables(REFERENCE):
         study = read_configuration([path], [name]).study(name)
-        rows += list(_rows(size, study, pd.read_csv(REFERENCE / size / name / "metrics.csv")))
+        metrics = pd.read_csv(REFERENCE / size / name / "metrics.csv", dtype={"lead_time": str})
+        rows += list(_rows(size, study, metrics))
     return pd.DataFrame(rows)
 
 
