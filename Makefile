@@ -26,8 +26,8 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book docs wheel lock container \
-	apptainer schema clean
+.PHONY: reproduce download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book docs \
+	wheel lock container apptainer schema clean
 
 reproduce: $(VENV)/installed
 	$(REPRODUCE)

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.pages import markdown, put
-from benchmarks.published import REFERENCE, reference_tables
+from benchmarks.published import REFERENCE, reference_metrics, reference_tables
 from benchmarks.treatments import treatment_rows
 from symbench.config.read import read_configuration
+from symbench.report.answer import NOTHING
 
 PAGE = Path("docs/choosing.md")
 KINDS = {
@@ -20,8 +21,6 @@ KINDS = {
     "molecules": "Molecules",
     "graphs": "Graphs",
 }
-# A change of less than half a per mille is none.
-_NONE = 0.0005
 
 
 def averaging_rows() -> pd.DataFrame:
@@ -29,7 +28,7 @@ def averaging_rows() -> pd.DataFrame:
     rows = []
     for size, name, path in reference_tables(REFERENCE):
         study = read_configuration([path], [name]).study(name)
-        metrics = pd.read_csv(REFERENCE / size / name / "metrics.csv", dtype={"lead_time": str})
+        metrics = reference_metrics(size, name)
         metrics = metrics[(metrics.treatment == "none") & (metrics.lead_time == "1")]
         for (task, model), here in metrics.groupby(["task", "model"], sort=False):
             if task not in study.tasks:
@@ -60,13 +59,13 @@ def _symmetry(group: str, exact: bool) -> str:
 def counted(table: pd.DataFrame) -> str:
     """For how many networks the change was for the better, as a sentence."""
     signs = np.where(table.better == "higher", -1, 1) * table.change
-    better, worse = int((signs < -_NONE).sum()), int((signs > _NONE).sum())
+    better, worse = int((signs < -NOTHING).sum()), int((signs > NOTHING).sum())
     exact = table.symmetry.str.endswith("exact")
     return (
         f"It was for the better for {better} of {len(table)} networks, for the worse for {worse}; "
-        f"where the symmetry is exact, for {int((signs[exact] < -_NONE).sum())} and "
-        f"{int((signs[exact] > _NONE).sum())} of {int(exact.sum())}. Intervals stand in the tables "
-        "of the report and in the claims."
+        f"where the symmetry is exact, for {int((signs[exact] < -NOTHING).sum())} and "
+        f"{int((signs[exact] > NOTHING).sum())} of {int(exact.sum())}. Intervals stand in the "
+        "tables of the report and in the claims."
     )
 
 
@@ -81,7 +80,7 @@ def _by_kind(table: pd.DataFrame, columns: list[str]) -> str:
 
 def _percent(change: float, error: float = float("nan")) -> str:
     """A change in per cent, with its standard error where there is one."""
-    if abs(change) < _NONE and np.isnan(error):
+    if abs(change) < NOTHING and np.isnan(error):
         return "none"
     told = f"{100 * change:+.0f} %" if abs(change) >= 0.1 else f"{100 * change:+.2g} %"
     return told if np.isnan(error) else f"{told} ± {100 * error:.1g}"

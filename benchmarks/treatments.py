@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.published import REFERENCE, reference_tables
+from benchmarks.published import REFERENCE, reference_metrics, reference_tables
 from symbench.advice.treatments import COLUMNS
 from symbench.config.read import read_configuration
 from symbench.config.run import Task
@@ -23,7 +23,7 @@ TABLE = Path("src/symbench/advice/treatments.csv")
 def treatment_rows() -> Iterator[dict[str, object]]:
     """A row for each network that was trained plainly and by a treatment as well."""
     for size, name, path in reference_tables(REFERENCE):
-        metrics = pd.read_csv(REFERENCE / size / name / "metrics.csv", dtype={"lead_time": str})
+        metrics = reference_metrics(size, name)
         if set(metrics.treatment) == {"none"}:
             continue
         study = read_configuration([path], [name]).study(name)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from symbench.config.read import Configuration
 from symbench.data.raw_files import RawFiles
 from symbench.errors import DataError
-from symbench.layout import PUBLISHED
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ def missing_downloads(configuration: Configuration) -> list[Download]:
         if task.dataset.needs_network(raw_files) and not layout.manifest(folder, name).is_file()
     ]
     for weights, taken in configuration.published.items():
-        files = [name for name in PUBLISHED if not (layout.published(weights) / name).is_file()]
+        files = [path for path in layout.published_files(weights) if not path.is_file()]
         if files:
             repository = str(taken.repository)
-            sizes = [size_of(repository, name, revision=taken.revision) for name in files]
+            sizes = [size_of(repository, path.name, revision=taken.revision) for path in files]
             found.append(Download(repository, sum(sizes)))
     return found
 

@@ -43,6 +43,10 @@ class Layout:
         """Published weights, by the fingerprint of their repository: the files of `PUBLISHED`."""
         return self.data / "published_weights" / weights
 
+    def published_files(self, weights: str) -> list[Path]:
+        """The files of `PUBLISHED`."""
+        return [self.published(weights) / name for name in PUBLISHED]
+
     def study(self, study: str) -> Path:
         """All results of a study."""
         return self.results / study

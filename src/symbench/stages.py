@@ -26,7 +26,6 @@ from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.scores import own_metric
 from symbench.files import copy_near, refuse_damaged, remove, sha256, write_json, write_whole
-from symbench.layout import PUBLISHED
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.settings import check_settings
@@ -52,9 +51,9 @@ def fetch_published(configuration: Configuration, weights: str) -> None:
     from symbench.hub import download
 
     taken = configuration.published[choose(weights, configuration.published, "published weights")]
-    for name in PUBLISHED:
-        path = download(str(taken.repository), name, revision=taken.revision)
-        with write_whole(configuration.layout.published(weights) / name) as temporary:
+    for target in configuration.layout.published_files(weights):
+        path = download(str(taken.repository), target.name, revision=taken.revision)
+        with write_whole(target) as temporary:
             shutil.copyfile(path, temporary)
 
 
@@ -281,8 +280,8 @@ def _published_folder(configuration: Configuration, run: Run) -> Path | None:
             f"{run}: {run.checkpoint.repository} is not in {folder}: "
             f"`symbench fetch-weights {run.published}` downloads it, or `make download` all."
         )
-    for name in PUBLISHED:
-        refuse_damaged(folder / name)
+    for path in configuration.layout.published_files(run.published):
+        refuse_damaged(path)
     return folder
 
 

@@ -10,7 +10,7 @@ from symbench.config.registry import add_working_folder
 from symbench.config.tuning import trials, tuning_fingerprint
 from symbench.data.raw_files import RawFiles
 from symbench.errors import choose
-from symbench.layout import PUBLISHED, TABLES, TRAINED, TRIED, TUNING
+from symbench.layout import TABLES, TRAINED, TRIED, TUNING
 from symbench.project import config_folder
 
 # Jobs find the commands of this environment, whether it is activated or not.
@@ -93,8 +93,7 @@ def manifest_of(wildcards):
 def published_of(wildcards):
     """Published weights of a run that come from the Hub."""
     weights = run_of(wildcards).published
-    folder = LAYOUT.published(weights) if weights else None
-    return [str(folder / name) for name in PUBLISHED] if folder else []
+    return list(map(str, LAYOUT.published_files(weights))) if weights else []
 
 
 def resource(stage, name, study=None):

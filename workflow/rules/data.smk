@@ -19,7 +19,7 @@ rule fetch:
 # Published weights of the Hub: where Snakemake runs, because nodes may have no network.
 rule fetch_weights:
     output:
-        [str(LAYOUT.published("{weights}") / name) for name in PUBLISHED],
+        list(map(str, LAYOUT.published_files("{weights}"))),
     log:
         str(LAYOUT.log("fetch_weights", "{weights}")),
     localrule: True
@@ -38,9 +38,9 @@ rule downloads:
             if task.dataset.needs_network(RawFiles(CONFIGURATION.raw_files))
         ],
         [
-            str(LAYOUT.published(weights) / name)
+            str(path)
             for weights in CONFIGURATION.published
-            for name in PUBLISHED
+            for path in LAYOUT.published_files(weights)
         ],
     localrule: True
 

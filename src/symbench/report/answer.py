@@ -18,7 +18,7 @@ from symbench.statistics import COVERAGE, Estimate, relative_change
 
 EVALUATED = {"plain": "", "average": "averaged at evaluation", "frame": "in frames at evaluation"}
 # A change of less than half a per mille is none, however small its interval: round-off, say.
-_NOTHING = 5e-4
+NOTHING = 5e-4
 
 
 @dataclass(frozen=True)
@@ -263,9 +263,9 @@ def _verdict(value: float, low: float, high: float, sign: int) -> str:
         return "pays" if sign * value > 0 else "harms"
     if not np.isfinite([low, high]).all():
         return "open"
-    if max(abs(low), abs(high)) < _NOTHING:
+    if max(abs(low), abs(high)) < NOTHING:
         return "nothing"
-    if low <= 0 <= high or abs(value) < _NOTHING:
+    if low <= 0 <= high or abs(value) < NOTHING:
         return "open"
     return "pays" if sign * value > 0 else "harms"
 
