@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -52,7 +52,7 @@ class Chunks:
 
         """
         self.chosen_here = chunk == "auto"
-        self.size = _filling(values, count) if chunk == "auto" else cast(int, chunk)
+        self.size = _filling(values, count) if chunk == "auto" else chunk
 
     def run(self, call: Callable[[int], T]) -> T:
         """What a call with the present size gives; with half of it where memory ran out.
