@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from symbench.symmetry.reynolds import added, checked_chunk, chosen_elements
-from symbench.symmetry.symmetry import Elements, Symmetry
+from symbench.symmetry.symmetry import Elements, Symmetry, moved_by_all, moved_in_parts
 
 
 def rollout(
@@ -68,12 +68,10 @@ def trajectory_average(
     total: list[Tensor | None] = [None] * steps
     for start in range(0, len(indices), chunk):
         part = indices[start : start + chunk]
-        moved = torch.cat([symmetry.act_on_input(g, inputs) for g in part])
+        moved = moved_by_all(symmetry.act_on_input, part, inputs)
         inverses = [symmetry.group.inverse(g) for g in part]
         for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
-            pieces = frame.unflatten(0, (len(part), len(inputs)))
-            for inverse, piece in zip(inverses, pieces, strict=True):
-                pulled_back = symmetry.act_on_output(inverse, piece)
+            for pulled_back in moved_in_parts(symmetry.act_on_output, inverses, frame):
                 total[step] = added(total[step], pulled_back)
     means = [each.div_(len(indices)).to(frame.dtype) for each in total if each is not None]
     return torch.stack(means)
