@@ -3,24 +3,41 @@
 import triton
 import triton.language as tl
 
+SIZES = [
+    "tiles",
+    "batch",
+    "channels",
+    "frame",
+    "values_stride",
+    "moved_stride",
+    "size_0",
+    "size_1",
+    "size_2",
+    "plane",
+    "volume",
+]
+
 
 @triton.jit
-def places_of(
-    cells: tl.tensor, axis: tl.tensor, places: tl.tensor, size: tl.tensor, SHIFTED: tl.constexpr
+def offsets_in(
+    cells: tl.tensor,
+    axis: tl.tensor,
+    places: tl.tensor,
+    size: tl.tensor,
+    size_2: tl.tensor,
+    plane: tl.tensor,
+    SHIFTED: tl.constexpr,
 ) -> tl.tensor:
-    """Where the places along an output axis lie along the input axis that becomes it."""
+    """Where the places along an output axis lie in the input, in numbers from its first cell."""
+    cells += axis * 4
     if SHIFTED:
-        shift = size // tl.load(cells + axis * 4 + 3) * tl.load(cells + axis * 4 + 2)
+        shift = size // tl.load(cells + 3) * tl.load(cells + 2)
         places = places - shift
         places = tl.where(places < 0, places + size, places)
-    return tl.where(tl.load(cells + axis * 4 + 1) != 0, size - 1 - places, places)
-
-
-@triton.jit
-def stride_of(cells: tl.tensor, axis: tl.tensor, size_2: tl.tensor, plane: tl.tensor) -> tl.tensor:
-    """Numbers from one cell to the next along the input axis that becomes an output axis."""
-    into = tl.load(cells + axis * 4)
-    return tl.where(into == 2, 1, tl.where(into == 1, size_2, plane))
+    places = tl.where(tl.load(cells + 1) != 0, size - 1 - places, places)
+    becomes = tl.load(cells)
+    stride = tl.where(becomes == 2, 1, tl.where(becomes == 1, size_2, plane))
+    return places * stride
 
 
 @triton.jit
@@ -32,6 +49,31 @@ def read_tile(
 
 
 @triton.jit
+def write_tile(
+    start: tl.tensor,
+    numbers: tl.tensor,
+    row: tl.tensor,
+    column: tl.tensor,
+    row_in: tl.tensor,
+    column_in: tl.tensor,
+    scale: tl.tensor,
+    offset: tl.tensor,
+    OFFSETS: tl.constexpr,
+    PRECISION: tl.constexpr,
+) -> None:
+    """Write numbers of shape (row, column), times the scale, plus the offset."""
+    numbers_in = row_in[:, None] & column_in[None, :]
+    result = (numbers.to(PRECISION) * scale.to(PRECISION)).to(numbers.dtype)
+    if OFFSETS:
+        added = (result.to(PRECISION) + offset.to(PRECISION)).to(numbers.dtype)
+        # Adding zero would change the sign of a zero.
+        result = tl.where(offset == 0, result, added)
+    tl.store(start + row[:, None] + column[None, :], result, mask=numbers_in)
+
+
+# No axis has a length or a stride of its own kernel: rows are read and written whole where they are
+# flipped or odd, too, and a launch finds its kernel sooner.
+@triton.jit(do_not_specialize=SIZES)
 def move_tile(
     values: tl.tensor,
     moved: tl.tensor,
@@ -87,8 +129,7 @@ def move_tile(
 
     """
     PRECISION: tl.constexpr = tl.float64 if DOUBLE else tl.float32
-    # In 64 bits: a tensor may have more than 2^31 numbers.
-    program = tl.program_id(0).to(tl.int64)
+    program = tl.program_id(0)
     tile = program % tiles
     channel = program // tiles % channels
     sample = program // tiles // channels
@@ -102,8 +143,8 @@ def move_tile(
     row_axis = tl.where(becomes_first, 0, 1)
     rows = tl.where(becomes_first, size_0, size_1)
     others = tl.where(becomes_first, size_1, size_0)
-    column_tiles = tl.cdiv(size_2, COLUMNS)
-    row_tiles = tl.cdiv(rows, ROWS)
+    column_tiles = (size_2 + COLUMNS - 1) // COLUMNS
+    row_tiles = (rows + ROWS - 1) // ROWS
     column = tile % column_tiles * COLUMNS + tl.arange(0, COLUMNS)
     row = tile // column_tiles % row_tiles * ROWS + tl.arange(0, ROWS)
     other = tile // column_tiles // row_tiles
@@ -113,28 +154,23 @@ def move_tile(
 
     of_frame = element * frame + channel % frame
     source = channel // frame * frame + tl.load(sources + of_frame)
-    start = values + source_sample * values_stride + source * volume
-    start += places_of(cells, 1 - row_axis, other, others, SHIFTED) * stride_of(
-        cells, 1 - row_axis, size_2, plane
-    )
-    from_row = places_of(cells, row_axis, row, rows, SHIFTED)
-    from_row *= stride_of(cells, row_axis, size_2, plane)
-    from_column = places_of(cells, 2, column, size_2, SHIFTED)
-    from_column *= stride_of(cells, 2, size_2, plane)
+    # In 64 bits: a tensor may have more than 2^31 numbers, which one channel has not.
+    start = values + source_sample.to(tl.int64) * values_stride + source.to(tl.int64) * volume
+    start += offsets_in(cells, 1 - row_axis, other, others, size_2, plane, SHIFTED)
+    from_row = offsets_in(cells, row_axis, row, rows, size_2, plane, SHIFTED)
+    from_column = offsets_in(cells, 2, column, size_2, size_2, plane, SHIFTED)
+    to_row = row * tl.where(becomes_first, plane, size_2)
+    to = moved + sample.to(tl.int64) * moved_stride + channel.to(tl.int64) * volume
+    to += other * tl.where(becomes_first, size_2, plane)
+    scale = tl.load(scales + of_frame)
+    offset = tl.load(offsets + of_frame)
     if stays:
         numbers = read_tile(start, from_row, from_column, row_in, column_in)
+        write_tile(
+            to, numbers, to_row, column, row_in, column_in, scale, offset, OFFSETS, PRECISION
+        )
     else:
         numbers = tl.trans(read_tile(start, from_column, from_row, column_in, row_in))
-
-    scale = tl.load(scales + of_frame).to(PRECISION)
-    result = (numbers.to(PRECISION) * scale).to(numbers.dtype)
-    if OFFSETS:
-        offset = tl.load(offsets + of_frame).to(PRECISION)
-        # Adding zero would change the sign of a zero.
-        result = tl.where(offset == 0, result, (result.to(PRECISION) + offset).to(numbers.dtype))
-    start = moved + sample * moved_stride + channel * volume
-    start += other * tl.where(becomes_first, size_2, plane)
-    to_row = row * tl.where(becomes_first, plane, size_2)
-    tl.store(
-        start + to_row[:, None] + column[None, :], result, mask=row_in[:, None] & column_in[None, :]
-    )
+        write_tile(
+            to, numbers, to_row, column, row_in, column_in, scale, offset, OFFSETS, PRECISION
+        )
