@@ -114,40 +114,40 @@ def moved(values: Tensor, spans: Spans, elements: Sequence[int], parts: bool) ->
         or torch._C._are_functorch_transforms_active()
     ):
         return _moved_by_operations(values, spans, elements, parts)
-    result: Tensor = _Moved.apply(values, spans, tuple(elements), parts)
+    uses = [values] * (1 if parts else len(elements))
+    result: Tensor = _Moved.apply(spans, tuple(elements), *uses)
     return result
 
 
 class _Moved(torch.autograd.Function):
-    """`moved` as one differentiable operation, whose gradient is the transposed one."""
+    """`moved` as one differentiable operation, whose gradient is the transposed one.
+
+    Values that all elements move are given once for each of them, so that autograd adds the
+    gradients one by one, as those of single moves, whatever moves together.
+    """
 
     @staticmethod
-    def forward(values: Tensor, spans: Spans, elements: tuple[int, ...], parts: bool) -> Tensor:
-        return _moved_in_place(values, spans, elements, parts)
+    def forward(spans: Spans, elements: tuple[int, ...], *uses: Tensor) -> Tensor:
+        return _moved_in_place(uses[0], spans, elements, parts=len(uses) < len(elements))
 
     @staticmethod
     def setup_context(
-        ctx: FunctionCtx, inputs: tuple[Tensor, Spans, tuple[int, ...], bool], output: Tensor
+        ctx: FunctionCtx, inputs: tuple[Spans, tuple[int, ...], *tuple[Tensor, ...]], _: Tensor
     ) -> None:
-        _, ctx.spans, ctx.elements, ctx.parts = inputs
+        ctx.spans, ctx.elements, *uses = inputs
+        ctx.uses = len(uses)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        back = _transposed(ctx.spans)
-        each = moved(gradient, back, ctx.elements, parts=True)
-        if not ctx.parts:
-            count = len(ctx.elements)
-            # The order in which autograd adds the gradients of uses of a tensor: last to first.
-            *others, total = each.unflatten(0, (count, len(each) // count)).unbind()
-            for other in reversed(others):
-                total = total + other
-            each = total
-        return each, None, None, None
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        back = moved(gradient, _transposed(ctx.spans), ctx.elements, parts=True)
+        each = back.unflatten(0, (ctx.uses, back.shape[0] // ctx.uses)).unbind()
+        # Autograd adds the gradients of uses of a tensor from the last to the first.
+        return None, None, *reversed(each)
 
     @staticmethod
-    def jvp(ctx: FunctionCtx, tangent: Tensor, *_: None) -> Tensor:
+    def jvp(ctx: FunctionCtx, *tangents: Tensor) -> Tensor:
         linear = _transposed(_transposed(ctx.spans))
-        return moved(tangent, linear, ctx.elements, ctx.parts)
+        return moved(tangents[-1], linear, ctx.elements, parts=ctx.uses < len(ctx.elements))
 
 
 def _transposed(spans: Spans) -> Spans:
