@@ -10,7 +10,7 @@ Source: Elesedy and Zaidi, arXiv 2102.10333; Foit, Hogg and Villar, arXiv 2511.0
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, Literal, NamedTuple, cast
+from typing import Generic, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,14 @@ from torch import Tensor, nn
 from symbench.errors import SymmetryError
 from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
 from symbench.symmetry.groups import FiniteGroup, Group, checked_seed, whole_number
-from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
+from symbench.symmetry.symmetry import (
+    Element,
+    Elements,
+    Symmetry,
+    V,
+    moved_by_all,
+    moved_in_parts,
+)
 
 All = Literal["all"]
 # What nn.DataParallel and torch.compile put before the names of weights.
@@ -74,16 +81,17 @@ def _orbit(
     chunks = Chunks(chunk, values, len(pairs))
     rest = pairs
 
-    def predictions(count: int) -> Sequence[Tensor]:
-        moved = [symmetry.act_on_input(g, values) for g, _ in rest[:count]]
-        output = one_tensor(model(moved[0] if len(moved) == 1 else _joined(moved)))
-        return [output] if len(moved) == 1 else _parted(output, len(moved))
+    def predictions(count: int) -> tuple[Sequence[tuple[Element, Element]], Tensor]:
+        part = rest[:count]
+        moved = moved_by_all(symmetry.act_on_input, [g for g, _ in part], values)
+        return part, one_tensor(model(moved))
 
     while rest:
-        outputs = chunks.run(predictions)
-        for (g, inverse), each in zip(rest[: len(outputs)], outputs, strict=True):
-            yield g, symmetry.act_on_output(inverse, each)
-        rest = rest[len(outputs) :]
+        part, output = chunks.run(predictions)
+        pulled_back = moved_in_parts(symmetry.act_on_output, [back for _, back in part], output)
+        for (element, _), each in zip(part, pulled_back, strict=True):
+            yield element, each
+        rest = rest[len(part) :]
 
 
 def one_tensor(output: object) -> Tensor:
@@ -96,25 +104,6 @@ def one_tensor(output: object) -> Tensor:
     if not (output.is_floating_point() or output.is_complex()):
         raise SymmetryError(f"The model gives {output.dtype}, of which there is no average.")
     return output
-
-
-def _parted(output: Tensor, count: int) -> Sequence[Tensor]:
-    """The outputs of a batch of so many batches, one by one."""
-    if output.shape[0] % count:
-        raise SymmetryError(
-            f"The model gives {output.shape[0]} outputs for {count} batches that are folded into "
-            "one: chunk=1."
-        )
-    return output.unflatten(0, (count, output.shape[0] // count)).unbind()
-
-
-def _joined(moved: Sequence[V]) -> V:
-    """Batches of tensors as one batch."""
-    if not all(isinstance(each, Tensor) for each in moved):
-        raise SymmetryError(
-            f"Inputs of type {type(moved[0]).__name__} cannot be folded into one batch: chunk=1."
-        )
-    return cast(V, torch.cat(cast(list[Tensor], moved)))
 
 
 def chosen_elements(group: Group, elements: Elements | None = None) -> Elements:

@@ -11,7 +11,7 @@ one scale and one offset per element and channel.
 """
 
 import itertools
-import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,9 +22,8 @@ from torch import Tensor
 from symbench.errors import SymmetryError
 from symbench.symmetry.grids.field import Field, channel_count
 from symbench.symmetry.grids.isometries import GridGroup, GridIsometry, check_grid, grid_needs
-
-# Cells of one channel that are moved at once: 128 KiB in single precision.
-_BLOCK = 2**15
+from symbench.symmetry.grids.moves import ChannelMove, FrameMoves, Spans, moved
+from symbench.symmetry.symmetry import Elements, TensorAction
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,6 @@ class Normalizer:
         )
 
 
-@dataclass(frozen=True)
-class ChannelMove:
-    """Where one output channel comes from: out = scale · moved input[source] + offset."""
-
-    source: int
-    scale: float = 1.0
-    offset: float = 0.0
-
-
 def channel_moves(
     fields: Sequence[Field], element: GridIsometry, normalizer: Normalizer | None = None
 ) -> tuple[ChannelMove, ...]:
@@ -124,8 +114,48 @@ def channel_moves(
     )
 
 
-class FieldAction:
-    """Action of a group on tensors of shape (batch, steps·channel, *space), by element index."""
+class GridAction(TensorAction):
+    """Action of a group on tensors of shape (batch, channel, *space), by element index.
+
+    Results are in the memory format of the values, where that is one of torch's.
+    """
+
+    def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
+        """Act with the element of this index.
+
+        Raises:
+            SymmetryError: if the values are integers, if the channels are no whole number of
+                frames, or if the grid cannot carry the group.
+
+        """
+        return self._moved([element], values, parts=False)
+
+    def of_all(self, elements: Elements, values: Tensor) -> Tensor:
+        """Act with each element on all values, as one batch; see `TensorAction`."""
+        return self._moved(elements, values, parts=False)
+
+    def of_each(self, elements: Elements, values: Tensor) -> Tensor:
+        """Act with each element on its own part of the batch; see `TensorAction`."""
+        return self._moved(elements, values, parts=True)
+
+    @abstractmethod
+    def spans(self, channels: int, space: Sequence[int]) -> Spans:
+        """How consecutive channels are moved; raises `SymmetryError` where they do not fit."""
+
+    def _moved(self, elements: Elements, values: Tensor, parts: bool) -> Tensor:
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+        shape = [int(n) for n in values.shape[1:]] if tracing else list(values.shape[1:])
+        if not (values.dtype.is_floating_point or values.dtype.is_complex):
+            raise SymmetryError(
+                f"Fields of {values.dtype} cannot be moved: convert them with .float()."
+            )
+        spans = self.spans(shape[0] if shape else 0, shape[1:])
+        result = moved(values, spans, [int(element) for element in elements], parts)
+        return in_format_of(values, result)
+
+
+class FieldAction(GridAction):
+    """Action on tensors of shape (batch, steps·channel, *space): frames are moved alike."""
 
     def __init__(
         self, group: GridGroup, fields: Sequence[Field], normalizer: Normalizer | None = None
@@ -154,34 +184,12 @@ class FieldAction:
                 f"The normalizer has {len(normalizer.mean)} channels, the fields have "
                 f"{self.channels}: {', '.join(field.name for field in fields)}."
             )
-        self.moves = [channel_moves(fields, element, normalizer) for element in group.elements]
-        # Numbers alone, so that a compiler follows the action.
-        self._places = [_Places.of(element) for element in group.elements]
+        channels = [channel_moves(fields, element, normalizer) for element in group.elements]
+        self._moves = FrameMoves(group.elements, tuple(channels))
         self._needs = grid_needs(group)
 
-    def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
-        """Act with the element of this index; every frame of the channel axis is treated alike.
-
-        The result is in the memory format of the values, where that is one of torch's.
-
-        Raises:
-            SymmetryError: if the values are integers, if the channels are no whole number of
-                frames, or if the grid cannot carry the group.
-
-        """
-        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
-        shape = [int(n) for n in values.shape[1:]] if tracing else list(values.shape[1:])
-        self._check(shape, values.dtype)
-        index = int(element)
-        frames = values.unflatten(1, (shape[0] // self.channels, self.channels))
-        if tracing or torch.compiler.is_compiling():
-            return self._moved_at_once(index, frames).flatten(1, 2)
-        return in_format_of(values, self._moved_in_blocks(index, frames).reshape(values.shape))
-
-    def _check(self, shape: Sequence[int], dtype: torch.dtype) -> None:
-        channels, space = shape[0] if shape else 0, shape[1:]
-        if not (dtype.is_floating_point or dtype.is_complex):
-            raise SymmetryError(f"Fields of {dtype} cannot be moved: convert them with .float().")
+    def spans(self, channels: int, space: Sequence[int]) -> Spans:
+        """All channels as frames; raises `SymmetryError` where they are none."""
         if not self._needs.met_by(space):
             check_grid(self.group, space)
         if not self.channels or not channels or channels % self.channels:
@@ -190,73 +198,31 @@ class FieldAction:
                 f"{channels} channels are not a whole number of frames of {self.channels} channels "
                 f"({names}); tensors have the shape (batch, steps·channels, *space)."
             )
-
-    def _moved_at_once(self, index: int, frames: Tensor) -> Tensor:
-        """The action without loops over the batch and without writing in place, for compilers."""
-        channels = []
-        for move in self.moves[index]:
-            channel = frames[:, :, move.source]
-            channel = channel if move.scale == 1.0 else channel * move.scale
-            channels.append(channel + move.offset if move.offset else channel)
-        flips, permutation = self._places[index].flips, self._places[index].permutation
-        shifts = self._places[index].shifts(frames.shape[3:])
-        moved = torch.stack(channels, dim=2)
-        if flips:
-            moved = moved.flip([3 + axis for axis in flips])
-        if shifts:
-            moved = moved.roll(list(shifts.values()), dims=[3 + axis for axis in shifts])
-        return moved.permute(0, 1, 2, *(3 + axis for axis in permutation))
-
-    def _moved_in_blocks(self, index: int, frames: Tensor) -> Tensor:
-        """The action in blocks of one channel that fit in the cache.
-
-        Flipping and scaling are then two passes over the cache and one over memory.
-        """
-        frames = frames.flatten(0, 1)
-        moved = torch.empty_like(frames, memory_format=torch.contiguous_format)
-        places = self._places[index]
-        rows = max(1, _BLOCK // max(1, math.prod(frames.shape[2:])))
-        flips = [1 + axis for axis in places.flips]
-        shifts = {1 + axis: cells for axis, cells in places.shifts(frames.shape[2:]).items()}
-        for start in range(0, len(frames), rows):
-            block = slice(start, start + rows)
-            for channel, move in enumerate(self.moves[index]):
-                source = frames[block, move.source]
-                if flips:
-                    source = source.flip(flips)
-                if shifts:
-                    source = source.roll(list(shifts.values()), dims=list(shifts))
-                _write(_permute(source, places.permutation), move, moved[block, channel])
-        return moved
+        return ((self._moves, channels),)
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where an element moves cells: what is flipped and shifted before axes are permuted.
+class InputAction(GridAction):
+    """Action on (batch, steps·channel + constant channel, *space).
 
-    Attributes:
-        flips: axes to flip.
-        fractions: axes to shift, with numerator and denominator of the fraction of the box.
-        permutation: axis `permutation[i]` becomes axis i.
-
+    The channels are a history of frames followed by fields that do not change in time.
     """
 
-    flips: tuple[int, ...]
-    fractions: tuple[tuple[int, int, int], ...]
-    permutation: tuple[int, ...]
+    def __init__(self, frames: FieldAction, constants: FieldAction) -> None:
+        """Combine the actions on frames and on constant fields."""
+        self.frames = frames
+        self.constants = constants
 
-    @classmethod
-    def of(cls, element: GridIsometry) -> "_Places":
-        moved = list(zip(element.permutation, element.flips, element.shift, strict=True))
-        return cls(
-            tuple(axis for axis, flip, _ in moved if flip),
-            tuple((axis, s.numerator, s.denominator) for axis, _, s in moved if s),
-            element.permutation,
-        )
-
-    def shifts(self, shape: Sequence[int]) -> dict[int, int]:
-        """Cells to shift some axes by."""
-        return {axis: shape[axis] // parts * count for axis, count, parts in self.fractions}
+    def spans(self, channels: int, space: Sequence[int]) -> Spans:
+        """Frames, then constant fields; raises `SymmetryError` where there are none."""
+        steps = channels - self.constants.channels
+        if steps < 0:
+            names = ", ".join(field.name for field in self.constants.fields)
+            raise SymmetryError(
+                f"{channels} channels do not hold the constant fields ({names}), which have "
+                f"{self.constants.channels}."
+            )
+        constants = self.constants.spans(self.constants.channels, space)
+        return self.frames.spans(steps, space) + constants
 
 
 def in_format_of(values: Tensor, moved: Tensor) -> Tensor:
@@ -265,52 +231,3 @@ def in_format_of(values: Tensor, moved: Tensor) -> Tensor:
     if last and not values.is_contiguous() and values.is_contiguous(memory_format=last):
         return moved.contiguous(memory_format=last)
     return moved
-
-
-def _write(values: Tensor, move: ChannelMove, target: Tensor) -> None:
-    """Write one channel, shape (frame, *space), scaled, into `target` of the same shape."""
-    if move.scale == 1.0:
-        target.copy_(values)
-    elif torch.is_grad_enabled():
-        target.copy_(values * move.scale)
-    else:
-        # One pass less, but autograd does not record functions with out=.
-        torch.mul(values, move.scale, out=target)
-    if move.offset:
-        target.add_(move.offset)
-
-
-def _permute(values: Tensor, permutation: tuple[int, ...]) -> Tensor:
-    """The values, shape (frame, *space), with their spatial axes in another order."""
-    last = len(permutation) - 1
-    if permutation[last] == last or len(values) > 1:
-        return values.permute(0, *(1 + axis for axis in permutation))
-    # One large frame whose rows do not stay rows. Torch transposes a matrix 2 to 5 times faster
-    # than it permutes in general, so the permutation is one that keeps rows, then a transposition.
-    split = permutation.index(last) + 1
-    rows_kept = values[0].permute(permutation[split:] + permutation[:split])
-    columns = math.prod(rows_kept.shape[-split:])
-    shape = [values.shape[1 + axis] for axis in permutation]
-    return rows_kept.reshape(-1, columns).t().contiguous().view(1, *shape)
-
-
-class InputAction:
-    """Action on a history of frames followed by fields that do not change in time."""
-
-    def __init__(self, frames: FieldAction, constants: FieldAction) -> None:
-        """Combine the actions on frames and on constant fields."""
-        self.frames = frames
-        self.constants = constants
-
-    def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
-        """Act with an element on (batch, steps·channel + constant channel, *space)."""
-        steps = values.shape[1] - self.constants.channels
-        if steps < 0:
-            names = ", ".join(field.name for field in self.constants.fields)
-            raise SymmetryError(
-                f"{values.shape[1]} channels do not hold the constant fields ({names}), which have "
-                f"{self.constants.channels}."
-            )
-        history, constants = values[:, :steps], values[:, steps:]
-        moved = [self.frames(element, history), self.constants(element, constants)]
-        return in_format_of(values, torch.cat(moved, dim=1))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
 from symbench.symmetry.reynolds import added, chosen_elements
-from symbench.symmetry.symmetry import Elements, Symmetry
+from symbench.symmetry.symmetry import Elements, Symmetry, moved_by_all, moved_in_parts
 
 
 def rollout(
@@ -85,12 +85,10 @@ def _trajectory_average(
 ) -> Tensor:
     total: list[Tensor | None] = [None] * steps
     for part in parts:
-        moved = torch.cat([symmetry.act_on_input(g, inputs) for g in part])
+        moved = moved_by_all(symmetry.act_on_input, part, inputs)
         inverses = [symmetry.group.inverse(g) for g in part]
         for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
-            pieces = frame.unflatten(0, (len(part), len(inputs)))
-            for inverse, piece in zip(inverses, pieces, strict=True):
-                pulled_back = symmetry.act_on_output(inverse, piece)
+            for pulled_back in moved_in_parts(symmetry.act_on_output, inverses, frame):
                 total[step] = added(total[step], pulled_back)
     count = sum(len(part) for part in parts)
     means = [each.div_(count).to(frame.dtype) for each in total if each is not None]
