@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from symbench.config.settings import TrainingSettings
-from symbench.data.batch import V
+from symbench.data.batch import Batch, V
 from symbench.data.dataset import Split
 from symbench.errors import TrainingError
 from symbench.models.phased import PhasedModule
 from symbench.training.failures import is_too_small_for_batch_norm, not_finite
 from symbench.training.free_path import free_path
+from symbench.training.losses import Losses
 from symbench.training.processes import Processes, without_exchange
 from symbench.training.progress_log import ProgressLog
 from symbench.training.state import Progress, TrainingState, UnusableStateError, snapshot
@@ -119,6 +120,8 @@ class Trainer(Generic[V]):
         self.steps_per_epoch = max(1, wanted // settings.batch_size)
         self.samples_per_epoch = min(self.steps_per_epoch * settings.batch_size, available)
         self.updates = Updates(self.model, treatment, settings, self.steps_per_epoch)
+        unread = min(self.steps_per_epoch, settings.save_every)
+        self.losses = Losses(unread, settings.accumulate, self.device)
         self.free_path: list[float] = []
         self.epoch_start = 0.0
         self.terminated = False
@@ -170,9 +173,15 @@ class Trainer(Generic[V]):
         # A state may have been saved after the last step of an epoch, before its validation.
         done = self.progress.step - epoch * self.steps_per_epoch
         for rows in self._batches(epoch, done):
-            self.progress.epoch_loss += self._step(rows)
+            try:
+                self._step(rows)
+            except Exception:
+                # Whatever a network says of numbers that are not finite, they come first.
+                self._read_losses()
+                raise
             self.progress.step += 1
             self._check_interruption()
+        self._read_losses()
         row = {
             "epoch": epoch,
             "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
@@ -202,42 +211,65 @@ class Trainer(Generic[V]):
             batch = order[step * size : (step + 1) * size]
             yield self.train_split.samples[batch[self.rank :: self.processes.count]]
 
-    def _step(self, rows: np.ndarray) -> float:
-        step = self.progress.step
+    def _generator(self, step: int) -> torch.Generator:
+        """The source of all that is random in a step but the layers of the network."""
         seed = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0]
-        generator = torch.Generator().manual_seed(int(seed))
+        return torch.Generator().manual_seed(int(seed))
+
+    def _parts_of_step(self, rows: np.ndarray) -> list[np.ndarray]:
+        return np.array_split(rows, min(self.settings.accumulate, len(rows)))
+
+    def _step(self, rows: np.ndarray) -> None:
+        step = self.progress.step
+        generator = self._generator(step)
         first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
         for module in self.phased:
             module.first_phase = first_phase
         self.updates.begin(step)
-        parts = np.array_split(rows, min(self.settings.accumulate, len(rows)))
-        value = 0.0
+        self.losses.begin(step)
+        parts = self._parts_of_step(rows)
         for number, part in enumerate(parts, start=1):
             # Processes exchange gradients once a step, with the last part.
             last = number == len(parts)
             with nullcontext() if last else without_exchange(self.network):
-                value += self._add_gradients(part, len(part) / len(rows), first_phase, generator)
+                self._add_gradients(part, len(part) / len(rows), first_phase, generator)
         self.updates.finish(step)
-        return value
 
     def _add_gradients(
         self, rows: np.ndarray, share: float, first_phase: bool, generator: torch.Generator
-    ) -> float:
-        """Add the gradients of a part of a batch, and return its share of the loss."""
+    ) -> None:
+        """Add the gradients of a part of a batch, and keep its loss."""
         batch = self.train_split.batch(rows, generator).to(self.device)
         inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
         prediction = self._predict_to_train(inputs, batch.samples, generator)
         loss_of = self.train_split.first_phase_loss if first_phase else self.train_split.loss
         loss = loss_of(prediction.float(), replace(batch, targets=targets))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise not_finite(self._when("training", value), [batch])
+        self.losses.add(loss, share)
         term = self.treatment.loss_term(
             self.network, inputs, prediction, loss, batch.samples, generator
         )
         total = loss if term is None else loss + term
         (total if share == 1 else share * total).backward()
-        return share * value
+
+    def _read_losses(self) -> None:
+        """Add up the losses of the steps since the last reading.
+
+        Raises:
+            TrainingError: if one is not finite; it names the first such step.
+
+        """
+        for read in self.losses.read():
+            for number, (loss, _) in enumerate(read.parts):
+                if not math.isfinite(loss):
+                    said = self._when("training", loss, read.step, self.updates.rate(read.step))
+                    raise not_finite(said, [self._again(read.step)[number]])
+            self.progress.epoch_loss += read.total
+
+    def _again(self, step: int) -> list[Batch[V]]:
+        """The parts of the batch of a step, once more."""
+        epoch, done = divmod(step, self.steps_per_epoch)
+        rows, generator = next(self._batches(epoch, done)), self._generator(step)
+        return [self.train_split.batch(part, generator) for part in self._parts_of_step(rows)]
 
     def _predict_to_train(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
         try:
@@ -260,7 +292,8 @@ class Trainer(Generic[V]):
         loss = self._loss_of(self.valid_split, samples)
         if not math.isfinite(loss):
             batches = (self.valid_split.batch(rows) for rows in self._parts(samples))
-            raise not_finite(self._when("validation", loss), batches)
+            said = self._when("validation", loss, self.progress.step, self._current_rate())
+            raise not_finite(said, batches)
         return loss
 
     def _look_at_test(self, epoch: int) -> dict[str, float]:
@@ -273,21 +306,24 @@ class Trainer(Generic[V]):
     @torch.no_grad()
     def _loss_of(self, split: Split[V], samples: np.ndarray) -> float:
         self.network.eval()
-        total = 0.0
-        for rows in self._parts(samples):
+        parts = self._parts(samples)
+        losses = []
+        for rows in parts:
             batch = split.batch(rows).to(self.device)
-            loss = split.validation_loss(self.model(batch.inputs).float(), batch)
-            total += loss.item() * len(rows)
+            losses.append(split.validation_loss(self.model(batch.inputs).float(), batch))
+        total = 0.0
+        for loss, rows in zip(torch.stack(losses).tolist(), parts, strict=True):
+            total += loss * len(rows)
         return total / len(samples)
 
     def _parts(self, samples: np.ndarray) -> list[np.ndarray]:
         return np.array_split(samples, math.ceil(len(samples) / self.settings.batch_size))
 
-    def _when(self, kind: str, loss: float) -> str:
+    def _when(self, kind: str, loss: float, step: int, rate: float) -> str:
         """Which loss became what, and when."""
         return (
-            f"The {kind} loss became {loss} at step {self.progress.step} (epoch "
-            f"{len(self.progress.history)}, learning rate {self._current_rate():.1e})"
+            f"The {kind} loss became {loss} at step {step} (epoch "
+            f"{len(self.progress.history)}, learning rate {rate:.1e})"
         )
 
     def _current_rate(self) -> float:
@@ -304,6 +340,7 @@ class Trainer(Generic[V]):
 
     def _check_interruption(self) -> None:
         if self.terminated or self.progress.step % self.settings.save_every == 0:
+            self._read_losses()
             self.progress.epoch_seconds = time.perf_counter() - self.epoch_start
             self._save()
         if self.terminated:

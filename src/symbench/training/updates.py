@@ -37,9 +37,13 @@ class Updates:
             treatment.parameter_groups(model), weight_decay=settings.weight_decay
         )
 
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0, before factors of groups."""
+        return learning_rate(self.settings, step, self.steps_per_epoch)
+
     def begin(self, step: int) -> None:
         """Set the learning rates of a step, counted from 0, and forget the last gradients."""
-        rate = learning_rate(self.settings, step, self.steps_per_epoch)
+        rate = self.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         self.optimizer.zero_grad()
