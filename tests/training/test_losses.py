@@ -1,4 +1,4 @@
-"""Losses that are read late: the first step that went wrong is named, and nothing worse is saved."""
+"""Losses that are read late: the first step that went wrong is named, nothing worse is saved."""
 
 import pytest
 import torch

@@ -7,31 +7,32 @@ ends with the same numbers as one that was not.
 import math
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Generic
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from symbench.config.settings import TrainingSettings
-from symbench.data.batch import Batch, V
+from symbench.data.batch import V
 from symbench.data.dataset import Split
-from symbench.errors import TrainingError
-from symbench.models.phased import PhasedModule
-from symbench.training.failures import is_too_small_for_batch_norm, not_finite
+from symbench.training.batches import Batches, PreparedStep
+from symbench.training.cuda import device_of
+from symbench.training.failures import not_finite
+from symbench.training.feeder import prepared
 from symbench.training.free_path import free_path
+from symbench.training.gradients import Gradients
 from symbench.training.losses import Losses
 from symbench.training.processes import Processes, without_exchange
 from symbench.training.progress_log import ProgressLog
 from symbench.training.state import Progress, TrainingState, UnusableStateError, snapshot
 from symbench.training.treatments.treatment import Treatment
 from symbench.training.updates import Updates
+from symbench.training.validation import in_parts, mean_loss
 
 
 @dataclass(frozen=True)
@@ -96,32 +97,28 @@ class Trainer(Generic[V]):
 
         """
         self.processes = Processes.from_environment()
-        self.device = self.processes.device
-        available = len(train.samples)
-        if (shared := min(settings.batch_size, available)) < self.processes.count:
-            raise TrainingError(
-                f"{self.processes.count} process(es) cannot share a batch of {shared} samples "
-                f"(batch_size {settings.batch_size}, {available} training samples): each needs one."
-            )
-        self.model = model.to(self.device)
+        self.device = device_of(self.processes.device)
+        self.batches = Batches(train, settings, seed, self.processes, self.device)
+        steps_per_epoch = self.batches.steps_per_epoch
+        self.model = model.to(self.device.device)
         treatment.attach(self.model)
         if settings.compiled:
             self.model.compile()
         self.network = self.processes.distribute(self.model)
-        self.phased = [each for each in self.model.modules() if isinstance(each, PhasedModule)]
-        self.train_split = train
         self.valid_split = valid
         self.test_split = test
         self.treatment = treatment
         self.settings = settings
-        self.seed = seed
         self.state_path = state_path
-        wanted = min(settings.samples_per_epoch or available, available)
-        self.steps_per_epoch = max(1, wanted // settings.batch_size)
-        self.samples_per_epoch = min(self.steps_per_epoch * settings.batch_size, available)
-        self.updates = Updates(self.model, treatment, settings, self.steps_per_epoch)
-        unread = min(self.steps_per_epoch, settings.save_every)
-        self.losses = Losses(unread, settings.accumulate, self.device)
+        self.ahead = self.device.ahead
+        if train.hold_on(self.device.device, self.device.room_for_samples()):
+            self.ahead = 0
+        self.updates = Updates(self.model, treatment, settings, steps_per_epoch)
+        unread = min(steps_per_epoch, settings.save_every)
+        self.losses = Losses(unread, settings.accumulate, self.device.device)
+        self.gradients = Gradients(
+            self.network, train, treatment, settings, self.processes, self.losses
+        )
         self.free_path: list[float] = []
         self.epoch_start = 0.0
         self.terminated = False
@@ -151,9 +148,9 @@ class Trainer(Generic[V]):
 
         """
         previous = signal.signal(signal.SIGTERM, self._on_sigterm)
-        self.free_path = free_path(self.treatment, self.settings, self.steps_per_epoch)
+        self.free_path = free_path(self.treatment, self.settings, self.batches.steps_per_epoch)
         done, epochs = len(self.progress.history), self.updates.epochs
-        log = ProgressLog(epochs, done, self.device) if not self.rank else None
+        log = ProgressLog(epochs, done, self.device.device) if not self.rank else None
         try:
             for epoch in range(done, epochs):
                 if self._out_of_patience(epoch):
@@ -164,27 +161,28 @@ class Trainer(Generic[V]):
         finally:
             signal.signal(signal.SIGTERM, previous)
         history = pd.DataFrame(self.progress.history)
-        throughput = self.samples_per_epoch / float(history.seconds.mean())
+        throughput = self.batches.samples_per_epoch / float(history.seconds.mean())
         return Trained(self.state.best, history, throughput)
 
     def _run_epoch(self, epoch: int) -> None:
         self.epoch_start = time.perf_counter() - self.progress.epoch_seconds
         self.network.train()
         # A state may have been saved after the last step of an epoch, before its validation.
-        done = self.progress.step - epoch * self.steps_per_epoch
-        for rows in self._batches(epoch, done):
-            try:
-                self._step(rows)
-            except Exception:
-                # Whatever a network says of numbers that are not finite, they come first.
-                self._read_losses()
-                raise
-            self.progress.step += 1
-            self._check_interruption()
+        steps = range(self.progress.step, (epoch + 1) * self.batches.steps_per_epoch)
+        with closing(prepared(self.batches.prepare, steps, self.ahead)) as following:
+            for step in following:
+                try:
+                    self._step(step)
+                except Exception:
+                    # Whatever a network says of numbers that are not finite, they come first.
+                    self._read_losses()
+                    raise
+                self.progress.step += 1
+                self._check_interruption()
         self._read_losses()
         row = {
             "epoch": epoch,
-            "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
+            "train_loss": self.progress.epoch_loss / self.batches.steps_per_epoch,
             "learning_rate": self._current_rate(),
         }
         loss = self._validate()
@@ -204,52 +202,19 @@ class Trainer(Generic[V]):
         self.progress.epoch_loss = self.progress.epoch_seconds = 0.0
         self._save()
 
-    def _batches(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train_split.samples))
-        size = self.settings.batch_size
-        for step in range(skip, self.steps_per_epoch):
-            batch = order[step * size : (step + 1) * size]
-            yield self.train_split.samples[batch[self.rank :: self.processes.count]]
-
-    def _generator(self, step: int) -> torch.Generator:
-        """The source of all that is random in a step but the layers of the network."""
-        seed = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0]
-        return torch.Generator().manual_seed(int(seed))
-
-    def _parts_of_step(self, rows: np.ndarray) -> list[np.ndarray]:
-        return np.array_split(rows, min(self.settings.accumulate, len(rows)))
-
-    def _step(self, rows: np.ndarray) -> None:
+    def _step(self, prepared: PreparedStep[V]) -> None:
         step = self.progress.step
-        generator = self._generator(step)
-        first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
-        for module in self.phased:
-            module.first_phase = first_phase
+        first_phase = step < self.settings.first_phase_epochs * self.batches.steps_per_epoch
         self.updates.begin(step)
         self.losses.begin(step)
-        parts = self._parts_of_step(rows)
-        for number, part in enumerate(parts, start=1):
+        for number, (part, share) in enumerate(
+            zip(prepared.parts, prepared.shares, strict=True), start=1
+        ):
             # Processes exchange gradients once a step, with the last part.
-            last = number == len(parts)
+            last = number == len(prepared.parts)
             with nullcontext() if last else without_exchange(self.network):
-                self._add_gradients(part, len(part) / len(rows), first_phase, generator)
+                self.gradients.add(part(), share, first_phase, prepared.generator)
         self.updates.finish(step)
-
-    def _add_gradients(
-        self, rows: np.ndarray, share: float, first_phase: bool, generator: torch.Generator
-    ) -> None:
-        """Add the gradients of a part of a batch, and keep its loss."""
-        batch = self.train_split.batch(rows, generator).to(self.device)
-        inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
-        prediction = self._predict_to_train(inputs, batch.samples, generator)
-        loss_of = self.train_split.first_phase_loss if first_phase else self.train_split.loss
-        loss = loss_of(prediction.float(), replace(batch, targets=targets))
-        self.losses.add(loss, share)
-        term = self.treatment.loss_term(
-            self.network, inputs, prediction, loss, batch.samples, generator
-        )
-        total = loss if term is None else loss + term
-        (total if share == 1 else share * total).backward()
 
     def _read_losses(self) -> None:
         """Add up the losses of the steps since the last reading.
@@ -262,28 +227,9 @@ class Trainer(Generic[V]):
             for number, (loss, _) in enumerate(read.parts):
                 if not math.isfinite(loss):
                     said = self._when("training", loss, read.step, self.updates.rate(read.step))
-                    raise not_finite(said, [self._again(read.step)[number]])
+                    again = self.batches.prepare(read.step).parts[number]
+                    raise not_finite(said, [again()])
             self.progress.epoch_loss += read.total
-
-    def _again(self, step: int) -> list[Batch[V]]:
-        """The parts of the batch of a step, once more."""
-        epoch, done = divmod(step, self.steps_per_epoch)
-        rows, generator = next(self._batches(epoch, done)), self._generator(step)
-        return [self.train_split.batch(part, generator) for part in self._parts_of_step(rows)]
-
-    def _predict_to_train(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
-        try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
-                return self.treatment.predict(self.network, inputs, samples, generator)
-        except (ValueError, RuntimeError) as error:
-            if not is_too_small_for_batch_norm(error):
-                raise
-            raise TrainingError(
-                f"Batch norm cannot train on {samples} of {len(self.train_split.samples)} training "
-                f"samples at once (batch_size {self.settings.batch_size}, accumulate "
-                f"{self.settings.accumulate}, processes {self.processes.count}): choose a larger "
-                "batch_size or a smaller accumulate."
-            ) from None
 
     def _validate(self) -> float:
         samples = self.valid_split.samples
@@ -291,7 +237,8 @@ class Trainer(Generic[V]):
         samples = samples[np.linspace(0, len(samples) - 1, count).astype(int)]
         loss = self._loss_of(self.valid_split, samples)
         if not math.isfinite(loss):
-            batches = (self.valid_split.batch(rows) for rows in self._parts(samples))
+            parts = in_parts(samples, self.settings.batch_size)
+            batches = (self.valid_split.batch(rows) for rows in parts)
             said = self._when("validation", loss, self.progress.step, self._current_rate())
             raise not_finite(said, batches)
         return loss
@@ -303,21 +250,10 @@ class Trainer(Generic[V]):
         with self.treatment.deployed(self.model):
             return {"test_loss": self._loss_of(self.test_split, self.test_split.samples)}
 
-    @torch.no_grad()
     def _loss_of(self, split: Split[V], samples: np.ndarray) -> float:
         self.network.eval()
-        parts = self._parts(samples)
-        losses = []
-        for rows in parts:
-            batch = split.batch(rows).to(self.device)
-            losses.append(split.validation_loss(self.model(batch.inputs).float(), batch))
-        total = 0.0
-        for loss, rows in zip(torch.stack(losses).tolist(), parts, strict=True):
-            total += loss * len(rows)
-        return total / len(samples)
-
-    def _parts(self, samples: np.ndarray) -> list[np.ndarray]:
-        return np.array_split(samples, math.ceil(len(samples) / self.settings.batch_size))
+        size = self.settings.batch_size
+        return mean_loss(self.model, split, samples, size, self.device, self.ahead)
 
     def _when(self, kind: str, loss: float, step: int, rate: float) -> str:
         """Which loss became what, and when."""

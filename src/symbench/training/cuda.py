@@ -1,0 +1,56 @@
+"""A GPU under a training: all calls of CUDA stand here, and the one choice between CPU and GPU."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from symbench.data.batch import Batch, V
+from symbench.training.device import Device
+
+# Of the memory that is free when a training begins, what its samples may take.
+_SHARE_OF_SAMPLES = 0.1
+
+
+def device_of(device: torch.device) -> Device:
+    """The device of a training, as the loop uses it."""
+    return CudaDevice(device) if device.type == "cuda" else Device(device)
+
+
+class CudaDevice(Device):
+    """A GPU: batches are copied from pinned memory, on a stream of their own."""
+
+    ahead = 2
+
+    def __init__(self, device: torch.device) -> None:
+        """Make the stream of the copies."""
+        super().__init__(device)
+        self.copies = torch.cuda.Stream(device)
+
+    def room_for_samples(self) -> int:
+        """A tenth of the memory that is free now: trainings beside this one hold theirs too."""
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return int(_SHARE_OF_SAMPLES * free)
+
+    def upload(self, batch: Batch[V]) -> Callable[[], Batch[V]]:
+        """Copy while the device works; the stream that takes the copy waits for its end."""
+        with torch.cuda.stream(self.copies):
+            there = batch.map(self._copied)
+            end = self.copies.record_event()
+
+        def take() -> Batch[V]:
+            stream = torch.cuda.current_stream(self.device)
+            stream.wait_event(end)
+
+            def used_by_stream(values: Tensor) -> Tensor:
+                values.record_stream(stream)
+                return values
+
+            return there.map(used_by_stream)
+
+        return take
+
+    def _copied(self, values: Tensor) -> Tensor:
+        if values.layout != torch.strided or values.device == self.device:
+            return values.to(self.device)
+        return values.pin_memory().to(self.device, non_blocking=True)

@@ -1,0 +1,36 @@
+"""What a training asks of the device that it runs on; the answers of a CPU.
+
+`symbench.training.cuda` has those of a GPU, and chooses between both.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from symbench.data.batch import Batch, V
+
+
+class Device:
+    """A device: how batches come to it, and how far ahead.
+
+    Attributes:
+        device: as torch names it.
+        ahead: batches that a thread prepares while the device works; 0 for no thread, which on a
+            CPU would take a core from the training.
+
+    """
+
+    ahead = 0
+
+    def __init__(self, device: torch.device) -> None:
+        """Take the device."""
+        self.device = device
+
+    def room_for_samples(self) -> int:
+        """Bytes that samples may take on the device, to be held there for the whole training."""
+        return 0
+
+    def upload(self, batch: Batch[V]) -> Callable[[], Batch[V]]:
+        """Begin to copy a batch to the device; what is returned gives the copy to its work."""
+        there = batch.to(self.device)
+        return lambda: there
