@@ -77,9 +77,9 @@ class Gradients(Generic[V]):
         (total if share == 1 else share * total).backward()
 
     def _predict(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
-        kind = self.processes.device.type
+        kind, mixed = self.processes.device.type, self.settings.precision == "bfloat16"
         try:
-            with torch.autocast(kind, torch.bfloat16, enabled=self.settings.bfloat16):
+            with torch.autocast(kind, torch.bfloat16, enabled=mixed):
                 return self.treatment.predict(self.network, inputs, samples, generator)
         except (ValueError, RuntimeError) as error:
             if not is_too_small_for_batch_norm(error):

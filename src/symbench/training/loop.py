@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from symbench.config.settings import TrainingSettings
 from symbench.data.batch import V
 from symbench.data.dataset import Split
+from symbench.precision import tf32
 from symbench.training.batches import Batches, PreparedStep
 from symbench.training.cuda import device_of
 from symbench.training.failures import not_finite
@@ -152,12 +153,13 @@ class Trainer(Generic[V]):
         done, epochs = len(self.progress.history), self.updates.epochs
         log = ProgressLog(epochs, done, self.device.device) if not self.rank else None
         try:
-            for epoch in range(done, epochs):
-                if self._out_of_patience(epoch):
-                    break
-                self._run_epoch(epoch)
-                if log:
-                    log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
+            with tf32(self.settings.precision == "tf32"):
+                for epoch in range(done, epochs):
+                    if self._out_of_patience(epoch):
+                        break
+                    self._run_epoch(epoch)
+                    if log:
+                        log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
         finally:
             signal.signal(signal.SIGTERM, previous)
         history = pd.DataFrame(self.progress.history)
