@@ -1,6 +1,6 @@
 """A GPU under a training: all calls of CUDA stand here, and the one choice between CPU and GPU."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -31,6 +31,10 @@ class CudaDevice(Device):
         """A tenth of the memory that is free now: trainings beside this one hold theirs too."""
         free, _ = torch.cuda.mem_get_info(self.device)
         return int(_SHARE_OF_SAMPLES * free)
+
+    def fuses(self, parameters: Iterable[Tensor]) -> bool:
+        """Yes, unless some are complex, for which torch has no such kernel."""
+        return all(parameter.is_floating_point() for parameter in parameters)
 
     def upload(self, batch: Batch[V]) -> Callable[[], Batch[V]]:
         """Copy while the device works; the stream that takes the copy waits for its end."""

@@ -3,9 +3,10 @@
 `symbench.training.cuda` has those of a GPU, and chooses between both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
+from torch import Tensor
 
 from symbench.data.batch import Batch, V
 
@@ -29,6 +30,10 @@ class Device:
     def room_for_samples(self) -> int:
         """Bytes that samples may take on the device, to be held there for the whole training."""
         return 0
+
+    def fuses(self, parameters: Iterable[Tensor]) -> bool:
+        """Whether an optimiser of these parameters should update them in one kernel."""
+        return False
 
     def upload(self, batch: Batch[V]) -> Callable[[], Batch[V]]:
         """Begin to copy a batch to the device; what is returned gives the copy to its work."""

@@ -114,7 +114,8 @@ class Trainer(Generic[V]):
         self.ahead = self.device.ahead
         if train.hold_on(self.device.device, self.device.room_for_samples()):
             self.ahead = 0
-        self.updates = Updates(self.model, treatment, settings, steps_per_epoch)
+        fused = self.device.fuses(self.model.parameters())
+        self.updates = Updates(self.model, treatment, settings, steps_per_epoch, fused=fused)
         unread = min(steps_per_epoch, settings.save_every)
         self.losses = Losses(unread, settings.accumulate, self.device.device)
         self.gradients = Gradients(

@@ -15,6 +15,9 @@ from symbench.errors import TrainingError
 from symbench.files import is_damaged, write_whole
 from symbench.models.weights import tensors
 
+# What an optimiser notes about its kernels.
+_OF_THE_DEVICE = {"foreach", "fused", "capturable"}
+
 
 class UnusableStateError(TrainingError):
     """A saved state is damaged, or is not of this run."""
@@ -157,7 +160,7 @@ def copy_into(own: Mapping[str, Tensor], saved: object) -> None:
 
 
 def load_optimizer(optimizer: Optimizer, saved: object) -> None:
-    """Take the state of an optimiser back.
+    """Take the state of an optimiser back, but not how it is computed: that is of the device.
 
     Raises:
         UnusableStateError: if it is of another kind of optimiser, or of other parameters; both are
@@ -178,7 +181,11 @@ def load_optimizer(optimizer: Optimizer, saved: object) -> None:
             fits = not isinstance(value, Tensor) or value.shape in ((), parameters[number].shape)
             if not fits:
                 raise UnusableStateError("its optimiser is of other parameters")
-    optimizer.load_state_dict(dict(found))
+    taken = [
+        {**group, **{key: mine[key] for key in _OF_THE_DEVICE & set(mine)}}
+        for group, mine in zip(groups, own["param_groups"], strict=True)
+    ]
+    optimizer.load_state_dict({"state": states, "param_groups": taken})
 
 
 def _read(path: Path) -> object:

@@ -26,15 +26,29 @@ class Updates:
         treatment: Treatment[V],
         settings: TrainingSettings,
         steps_per_epoch: int,
+        *,
+        fused: bool = False,
     ) -> None:
-        """Make the optimiser of a model that the treatment is attached to."""
+        """Make the optimiser of a model that the treatment is attached to.
+
+        Args:
+            model: whose weights are updated.
+            treatment: attached to the model.
+            settings: of the training.
+            steps_per_epoch: of the training.
+            fused: whether all weights are updated by one kernel, which rounds otherwise.
+
+        """
         self.model = model
         self.after_step = treatment.after_step
         self.settings = settings
         self.steps_per_epoch = steps_per_epoch
         self.epochs = settings.epochs_of(steps_per_epoch)
         self.optimizer = OPTIMIZERS[settings.optimizer](
-            treatment.parameter_groups(model), weight_decay=settings.weight_decay
+            treatment.parameter_groups(model),
+            weight_decay=settings.weight_decay,
+            # None lets torch choose between loops and lists.
+            fused=fused or None,
         )
 
     def rate(self, step: int) -> float:
