@@ -46,6 +46,11 @@ class TrainingOptions(Strict):
         "automatic mixed precision; weights, losses and sums are in single precision",
     )
     compiled: bool = Field(False, description="whether torch.compile optimises the network")
+    cuda_graphs: bool = Field(
+        False,
+        description="whether a GPU replays forward, loss and backward as one graph, under "
+        "treatments that do the same at every step; without effect elsewhere",
+    )
     accumulate: int = Field(
         1,
         ge=1,

@@ -6,10 +6,13 @@ import torch
 from torch import Tensor
 
 from symbench.data.batch import Batch, V
-from symbench.training.device import Device
+from symbench.errors import TrainingError
+from symbench.training.device import Device, Work
 
 # Of the memory that is free when a training begins, what its samples may take.
 _SHARE_OF_SAMPLES = 0.1
+# Calls before a graph is captured.
+_WARM_UP = 3
 
 
 def device_of(device: torch.device) -> Device:
@@ -21,11 +24,13 @@ class CudaDevice(Device):
     """A GPU: batches are copied from pinned memory, on a stream of their own."""
 
     ahead = 2
+    graphs = True
 
     def __init__(self, device: torch.device) -> None:
         """Make the stream of the copies."""
         super().__init__(device)
         self.copies = torch.cuda.Stream(device)
+        self.pool = torch.cuda.graph_pool_handle()
 
     def room_for_samples(self) -> int:
         """A tenth of the memory that is free now: trainings beside this one hold theirs too."""
@@ -35,6 +40,34 @@ class CudaDevice(Device):
     def fuses(self, parameters: Iterable[Tensor]) -> bool:
         """Yes, unless some are complex, for which torch has no such kernel."""
         return all(parameter.is_floating_point() for parameter in parameters)
+
+    def capture(self, work: Work) -> Work:
+        """Record work as a CUDA graph, and return its replay.
+
+        Raises:
+            TrainingError: if the work waits for the device, or is none that a graph can hold.
+
+        """
+        current, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
+        side.wait_stream(current)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Libraries choose their kernels and take their memory in the first calls.
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UP):
+                    work()
+            current.wait_stream(side)
+            # The thread that prepares batches may take memory meanwhile.
+            with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+                work()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            said = " ".join(str(error).split())
+            raise TrainingError(
+                f"A step of this network is no CUDA graph ({said}): leave out cuda_graphs."
+            ) from None
+        return graph.replay
 
     def upload(self, batch: Batch[V]) -> Callable[[], Batch[V]]:
         """Copy while the device works; the stream that takes the copy waits for its end."""

@@ -10,18 +10,22 @@ from torch import Tensor
 
 from symbench.data.batch import Batch, V
 
+Work = Callable[[], None]
+
 
 class Device:
     """A device: how batches come to it, and how far ahead.
 
     Attributes:
         device: as torch names it.
+        graphs: whether it has graphs, see `capture`.
         ahead: batches that a thread prepares while the device works; 0 for no thread, which on a
             CPU would take a core from the training.
 
     """
 
     ahead = 0
+    graphs = False
 
     def __init__(self, device: torch.device) -> None:
         """Take the device."""
@@ -34,6 +38,10 @@ class Device:
     def fuses(self, parameters: Iterable[Tensor]) -> bool:
         """Whether an optimiser of these parameters should update them in one kernel."""
         return False
+
+    def capture(self, work: Work) -> Work:
+        """Record work as a graph, and return what does it again; on a CPU the work itself."""
+        return work
 
     def upload(self, batch: Batch[V]) -> Callable[[], Batch[V]]:
         """Begin to copy a batch to the device; what is returned gives the copy to its work."""

@@ -11,6 +11,7 @@ from symbench.data.batch import Batch, V
 from symbench.data.dataset import Split
 from symbench.errors import TrainingError
 from symbench.models.phased import PhasedModule
+from symbench.training.captured import CapturedStep
 from symbench.training.failures import is_too_small_for_batch_norm
 from symbench.training.losses import Losses
 from symbench.training.processes import Processes
@@ -18,7 +19,12 @@ from symbench.training.treatments.treatment import Treatment
 
 
 class Gradients(Generic[V]):
-    """Adds up gradients of the training loss."""
+    """Adds up gradients of the training loss.
+
+    Attributes:
+        captured: does the same as a graph, where there is one.
+
+    """
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class Gradients(Generic[V]):
         self.settings = settings
         self.processes = processes
         self.losses = losses
+        self.captured: CapturedStep[V] | None = None
 
     def add(
         self, batch: Batch[V], share: float, first_phase: bool, generator: torch.Generator
@@ -63,18 +70,39 @@ class Gradients(Generic[V]):
             TrainingError: if the part is too small for batch norm.
 
         """
-        for module in self.phased:
-            module.first_phase = first_phase
         inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
-        prediction = self._predict(inputs, batch.samples, generator)
-        loss_of = self.split.first_phase_loss if first_phase else self.split.loss
-        loss = loss_of(prediction.float(), replace(batch, targets=targets))
+        seen = replace(batch, inputs=inputs, targets=targets)
+        if self.captured is not None:
+            captured = self.captured(seen, first_phase)
+            if captured is not None:
+                self.losses.add(captured, share)
+                return
+        prediction, loss = self._forward(seen, first_phase, generator)
         self.losses.add(loss, share)
         term = self.treatment.loss_term(
             self.network, inputs, prediction, loss, batch.samples, generator
         )
         total = loss if term is None else loss + term
         (total if share == 1 else share * total).backward()
+
+    def backward(self, batch: Batch[V], first_phase: bool) -> Tensor:
+        """Add the gradients of a batch under a treatment that leaves predictions and loss alone.
+
+        Returns the loss.
+        """
+        _, loss = self._forward(batch, first_phase, torch.Generator())
+        loss.backward()
+        return loss.detach()
+
+    def _forward(
+        self, batch: Batch[V], first_phase: bool, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The prediction for a batch, and its loss."""
+        for module in self.phased:
+            module.first_phase = first_phase
+        prediction = self._predict(batch.inputs, batch.samples, generator)
+        loss_of = self.split.first_phase_loss if first_phase else self.split.loss
+        return prediction, loss_of(prediction.float(), batch)
 
     def _predict(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
         kind, mixed = self.processes.device.type, self.settings.precision == "bfloat16"

@@ -22,6 +22,7 @@ from symbench.data.batch import V
 from symbench.data.dataset import Split
 from symbench.precision import tf32
 from symbench.training.batches import Batches, PreparedStep
+from symbench.training.captured import CapturedStep, why_not
 from symbench.training.cuda import device_of
 from symbench.training.failures import not_finite
 from symbench.training.feeder import prepared
@@ -121,6 +122,8 @@ class Trainer(Generic[V]):
         self.gradients = Gradients(
             self.network, train, treatment, settings, self.processes, self.losses
         )
+        if settings.cuda_graphs:
+            self._capture()
         self.free_path: list[float] = []
         self.epoch_start = 0.0
         self.terminated = False
@@ -140,6 +143,17 @@ class Trainer(Generic[V]):
     def progress(self) -> Progress:
         """How far the training is."""
         return self.state.progress
+
+    def _capture(self) -> None:
+        """Let steps be graphs, or say why they are none."""
+        count = self.processes.count
+        if reason := why_not(self.treatment, self.settings, count, self.device):
+            if not self.rank:
+                print(f"cuda_graphs has no effect: {reason}", flush=True)
+            return
+        self.gradients.captured = CapturedStep(
+            self.model, self.gradients.backward, self.device.capture
+        )
 
     def run(self) -> Trained:
         """Train to the end.

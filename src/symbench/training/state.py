@@ -117,7 +117,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "treatment": self.treatment.state(),
             "progress": vars(self.progress),
-            "random": _random_states(),
+            "random": random_states(),
         }
 
     def _take(self, saved: Mapping[str, object]) -> None:
@@ -128,7 +128,7 @@ class TrainingState:
         load_optimizer(self.optimizer, saved["optimizer"])
         self.treatment.load_state(_mapping(saved["treatment"], set(self.treatment.state())))
         self.progress = _progress(saved["progress"])
-        _set_random_states(saved["random"])
+        set_random_states(saved["random"])
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -223,7 +223,7 @@ def _progress(saved: object) -> Progress:
     return progress
 
 
-def _random_states() -> dict[str, Tensor]:
+def random_states() -> dict[str, Tensor]:
     """States of the generators that layers such as dropout draw from."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_initialized():
@@ -231,7 +231,8 @@ def _random_states() -> dict[str, Tensor]:
     return states
 
 
-def _set_random_states(saved: object) -> None:
+def set_random_states(saved: object) -> None:
+    """Take them back; raises `UnusableStateError` for what is no such states."""
     if not isinstance(saved, dict):
         raise UnusableStateError("no states of random generators")
     torch.set_rng_state(saved["cpu"])
