@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from symbench.files import write_whole
-from symbench.training.loop import Interrupted
+from symbench.training.termination import Interrupted
 from symbench.training.treatments.augment import Augment
 from tests.training.splits import SETTINGS, KilledError, run_until, same, trainer
 

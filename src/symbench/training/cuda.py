@@ -1,6 +1,7 @@
 """A GPU under a training: all calls of CUDA stand here, and the one choice between CPU and GPU."""
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ class CudaDevice(Device):
         super().__init__(device)
         self.copies = torch.cuda.Stream(device)
         self.pool = torch.cuda.graph_pool_handle()
+        self.own: torch.cuda.Stream | None = None
 
     def room_for_samples(self) -> int:
         """A tenth of the memory that is free now: trainings beside this one hold theirs too."""
@@ -40,6 +42,21 @@ class CudaDevice(Device):
     def fuses(self, parameters: Iterable[Tensor]) -> bool:
         """Yes, unless some are complex, for which torch has no such kernel."""
         return all(parameter.is_floating_point() for parameter in parameters)
+
+    def fork(self) -> None:
+        """Take a stream, which goes on from what was done so far."""
+        self.own = torch.cuda.Stream(self.device)
+        self.own.wait_stream(torch.cuda.current_stream(self.device))
+
+    def join(self) -> None:
+        """Let what follows wait for that stream, and leave it."""
+        if self.own is not None:
+            torch.cuda.current_stream(self.device).wait_stream(self.own)
+            self.own = None
+
+    def working(self) -> AbstractContextManager[object]:
+        """The stream of this training as the current one."""
+        return torch.cuda.stream(self.own)
 
     def capture(self, work: Work) -> Work:
         """Record work as a CUDA graph, and return its replay.

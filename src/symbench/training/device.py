@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -38,6 +39,16 @@ class Device:
     def fuses(self, parameters: Iterable[Tensor]) -> bool:
         """Whether an optimiser of these parameters should update them in one kernel."""
         return False
+
+    def fork(self) -> None:
+        """Begin to work beside other trainings of this process."""
+
+    def join(self) -> None:
+        """Let the process see all that was done since `fork`."""
+
+    def working(self) -> AbstractContextManager[object]:
+        """A context in which work goes to this training's part of the device."""
+        return nullcontext()
 
     def capture(self, work: Work) -> Work:
         """Record work as a graph, and return what does it again; on a CPU the work itself."""

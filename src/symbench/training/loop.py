@@ -5,12 +5,11 @@ ends with the same numbers as one that was not.
 """
 
 import math
-import signal
 import time
+from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Generic
 
 import numpy as np
@@ -20,7 +19,6 @@ from torch import Tensor, nn
 from symbench.config.settings import TrainingSettings
 from symbench.data.batch import V
 from symbench.data.dataset import Split
-from symbench.precision import tf32
 from symbench.training.batches import Batches, PreparedStep
 from symbench.training.captured import CapturedStep, why_not
 from symbench.training.cuda import device_of
@@ -29,9 +27,16 @@ from symbench.training.feeder import prepared
 from symbench.training.free_path import free_path
 from symbench.training.gradients import Gradients
 from symbench.training.losses import Losses
+from symbench.training.place import Place
 from symbench.training.processes import Processes, without_exchange
 from symbench.training.progress_log import ProgressLog
-from symbench.training.state import Progress, TrainingState, UnusableStateError, snapshot
+from symbench.training.state import (
+    Progress,
+    TrainingState,
+    UnusableStateError,
+    snapshot,
+)
+from symbench.training.termination import Interrupted, Termination
 from symbench.training.treatments.treatment import Treatment
 from symbench.training.updates import Updates
 from symbench.training.validation import in_parts, mean_loss
@@ -53,14 +58,6 @@ class Trained:
     throughput: float
 
 
-class Interrupted(SystemExit):
-    """SIGTERM came; the state was saved. Exit code 128 + 15, as the shell would give."""
-
-    def __init__(self) -> None:
-        """Carry the exit code."""
-        super().__init__(128 + signal.SIGTERM)
-
-
 class Trainer(Generic[V]):
     """Trains one model; see `run`."""
 
@@ -75,6 +72,7 @@ class Trainer(Generic[V]):
         seed: int,
         state_path: Path,
         fingerprint: str = "",
+        name: str = "",
         test: Split[V] | None = None,
     ) -> None:
         """Set up processes, device and optimiser, and resume a saved state if there is one.
@@ -91,6 +89,7 @@ class Trainer(Generic[V]):
             seed: decides the order of samples and the treatment's elements.
             state_path: where the state is saved and looked for.
             fingerprint: a state with another fingerprint is of another run and is ignored.
+            name: is said in the log, where it tells of several trainings.
             test: is looked at where the settings have `test_every`; chooses nothing.
 
         Raises:
@@ -112,6 +111,7 @@ class Trainer(Generic[V]):
         self.treatment = treatment
         self.settings = settings
         self.state_path = state_path
+        self.name = name
         self.ahead = self.device.ahead
         if train.hold_on(self.device.device, self.device.room_for_samples()):
             self.ahead = 0
@@ -126,13 +126,13 @@ class Trainer(Generic[V]):
             self._capture()
         self.free_path: list[float] = []
         self.epoch_start = 0.0
-        self.terminated = False
         self.state = TrainingState(self.model, self.updates.optimizer, treatment, fingerprint)
         try:
             self.state.resume(state_path)
         except UnusableStateError as error:
             if not self.rank:
                 print(f"{error}: training starts anew.", flush=True)
+        self.place = Place(settings, self.device)
 
     @property
     def rank(self) -> int:
@@ -163,25 +163,37 @@ class Trainer(Generic[V]):
             TrainingError: if a loss is not finite, or batches are too small for batch norm.
 
         """
-        previous = signal.signal(signal.SIGTERM, self._on_sigterm)
+        with Termination.awaited() as termination, self.place.taken():
+            for _ in self.steps(termination):
+                pass
+        return self.trained()
+
+    def steps(self, termination: Termination) -> Generator[bool, None, None]:
+        """Train to the end, and stop after each step until it is asked for the next.
+
+        Each must be asked for when `place` is taken; raises what `run` does.
+        """
         self.free_path = free_path(self.treatment, self.settings, self.batches.steps_per_epoch)
         done, epochs = len(self.progress.history), self.updates.epochs
-        log = ProgressLog(epochs, done, self.device.device) if not self.rank else None
-        try:
-            with tf32(self.settings.precision == "tf32"):
-                for epoch in range(done, epochs):
-                    if self._out_of_patience(epoch):
-                        break
-                    self._run_epoch(epoch)
-                    if log:
-                        log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+        log = ProgressLog(epochs, done, self.device.device, self.name) if not self.rank else None
+        for epoch in range(done, epochs):
+            if self._out_of_patience(epoch):
+                return
+            with closing(self._steps_of_epoch(epoch)) as steps:
+                for _ in steps:
+                    self._check_interruption(termination)
+                    yield True
+            self._end_epoch(epoch)
+            if log:
+                log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
+
+    def trained(self) -> Trained:
+        """The outcome, once the training is at its end."""
         history = pd.DataFrame(self.progress.history)
         throughput = self.batches.samples_per_epoch / float(history.seconds.mean())
         return Trained(self.state.best, history, throughput)
 
-    def _run_epoch(self, epoch: int) -> None:
+    def _steps_of_epoch(self, epoch: int) -> Generator[None, None, None]:
         self.epoch_start = time.perf_counter() - self.progress.epoch_seconds
         self.network.train()
         # A state may have been saved after the last step of an epoch, before its validation.
@@ -195,7 +207,10 @@ class Trainer(Generic[V]):
                     self._read_losses()
                     raise
                 self.progress.step += 1
-                self._check_interruption()
+                yield
+
+    def _end_epoch(self, epoch: int) -> None:
+        """Validate, and keep the weights if they are the best."""
         self._read_losses()
         row = {
             "epoch": epoch,
@@ -288,15 +303,12 @@ class Trainer(Generic[V]):
         since = max(self.progress.best_epoch + 1, begins)
         return patience is not None and epoch - since >= patience
 
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        self.terminated = True
-
-    def _check_interruption(self) -> None:
-        if self.terminated or self.progress.step % self.settings.save_every == 0:
+    def _check_interruption(self, termination: Termination) -> None:
+        if termination.came or self.progress.step % self.settings.save_every == 0:
             self._read_losses()
             self.progress.epoch_seconds = time.perf_counter() - self.epoch_start
             self._save()
-        if self.terminated:
+        if termination.came:
             raise Interrupted
 
     def _save(self) -> None:
