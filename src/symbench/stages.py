@@ -30,6 +30,7 @@ from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.settings import check_settings
 from symbench.models.weights import load_weights, published_files, save_weights
+from symbench.precision import tf32
 from symbench.provenance import describe, measure
 from symbench.symmetry.audit import refuse_broken, undecided
 from symbench.symmetry.symmetry import Symmetry
@@ -305,7 +306,10 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
     parameters = parameters_in_use(model.eval())
     for evaluation in run.evaluations:
-        with measure(gpu=torch.cuda.is_available()) as spent:
+        with (
+            tf32(run.evaluation.precision == "tf32"),
+            measure(gpu=torch.cuda.is_available()) as spent,
+        ):
             dataset = measurement.run(evaluation)
         if evaluation == "plain":
             _refuse_other_than_published(run, dataset)

@@ -254,7 +254,7 @@ def test_parts_of_batches_and_compiled_code_train_alike(whole_batches, tmp_path,
 def test_half_precision_trains_about_alike(whole_batches, tmp_path):
     """Products in bfloat16 (8 bits), weights and losses in single precision."""
     state = tmp_path / "state.pt"
-    trained = trainer(state, changed(bfloat16=True), Treatment, plain_network()).run()
+    trained = trainer(state, changed(precision="bfloat16"), Treatment, plain_network()).run()
     difference = trained.history.valid_loss / whole_batches.history.valid_loss - 1
     assert 0 < difference.abs().max() < 0.02
     assert all(value.dtype == torch.float32 for value in trained.weights.values())
@@ -317,3 +317,38 @@ def test_the_symmetry_of_the_fields_is_one(tmp_path):
         torch.testing.assert_close(
             moved[:, :3] + 0.1 * moved[:, 3:], ISOMETRIES.act_on_output(element, data.targets)
         )
+
+
+class SeesTF32(nn.Module):
+    """Remembers whether a GPU would round the factors of products and of convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(6, 3, 1)
+        self.seen = set()
+
+    def forward(self, values):
+        backends = torch.backends
+        self.seen.add((backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32))
+        return self.layer(values)
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_tf32_is_for_the_training_that_asks_for_it_and_no_longer(tmp_path, precision):
+    def flags():
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    before = flags()
+    model = SeesTF32()
+    trainer(tmp_path / "state.pt", changed(precision=precision), Treatment, model).run()
+    assert model.seen == {(precision == "tf32",) * 2}
+    assert flags() == before
+    with pytest.raises(TrainingError):
+        trainer(tmp_path / "bad.pt", changed(precision="tf32"), train=bad_fields()).run()
+    assert flags() == before
+
+
+def bad_fields():
+    data = fields(0)
+    data.inputs[3] = torch.nan
+    return data

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from symbench.files import write_whole
-from symbench.training.loop import Interrupted
+from symbench.training.termination import Interrupted
 from symbench.training.treatments.augment import Augment
 from tests.training.splits import SETTINGS, KilledError, run_until, same, trainer
 
@@ -253,3 +253,29 @@ def test_an_error_of_a_treatment_of_your_own_stops_nothing(finished, tmp_path, c
     training = trainer(state, treatment=Own, fingerprint="a")
     assert "name of yours" in capsys.readouterr().out
     assert same(training.run(), finished["adamw"])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("saved_fused", [False, True])
+def test_a_state_goes_from_one_kind_of_kernels_to_the_other(tmp_path, optimizer, saved_fused):
+    """As from a GPU to a CPU: what is resumed keeps its own kernels, and trains about alike."""
+    state = tmp_path / "state.pt"
+
+    def training(fused, path):
+        made = trainer(path, settings(optimizer))
+        made.updates.__init__(
+            made.model, made.treatment, made.settings, made.batches.steps_per_epoch, fused=fused
+        )
+        made.state.optimizer = made.updates.optimizer
+        made.state.resume(path)
+        return made
+
+    run_until(training(saved_fused, state), 17)
+    resumed = training(not saved_fused, state)
+    assert resumed.progress.step == 15
+    (group,) = resumed.updates.optimizer.param_groups
+    assert bool(group["fused"]) is not saved_fused
+    found = resumed.run().history
+    expected = training(False, tmp_path / "whole.pt").run().history
+    for column in ("train_loss", "valid_loss"):
+        assert found[column].tolist() == pytest.approx(expected[column].tolist(), rel=1e-3)

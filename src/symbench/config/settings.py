@@ -40,8 +40,17 @@ class TrainingOptions(Strict):
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better validation loss"
     )
-    bfloat16: bool = Field(False, description="automatic mixed precision")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="of products in the network: tf32 rounds their factors on a GPU, bfloat16 is "
+        "automatic mixed precision; weights, losses and sums are in single precision",
+    )
     compiled: bool = Field(False, description="whether torch.compile optimises the network")
+    cuda_graphs: bool = Field(
+        False,
+        description="whether a GPU replays forward, loss and backward as one graph, under "
+        "treatments that do the same at every step; without effect elsewhere",
+    )
     accumulate: int = Field(
         1,
         ge=1,
@@ -114,6 +123,11 @@ class EvaluationSettings(Strict):
     )
     samples_per_trajectory: int | None = Field(
         None, ge=1, description="evenly spaced one-step samples of each trajectory; null for all"
+    )
+    precision: Literal["float32", "tf32"] = Field(
+        "float32",
+        description="of products in the network; tf32 rounds their factors on a GPU, which breaks "
+        "equivariance at its round-off",
     )
     examine_average: bool = Field(
         True,

@@ -1,7 +1,8 @@
 """A batch of samples, as the loops see it: whatever a model takes, and what it should give."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,11 +22,15 @@ V = TypeVar("V", bound=ModelInputs)
 class Inputs:
     """What a model sees where that is more than a tensor: a subclass with tensors as fields."""
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same inputs with each tensor replaced."""
+        return type(self)(
+            **{field.name: function(getattr(self, field.name)) for field in fields(self)}
+        )
+
     def to(self, device: torch.device, /) -> Self:
         """The inputs on another device."""
-        return type(self)(
-            **{field.name: getattr(self, field.name).to(device) for field in fields(self)}
-        )
+        return self.map(lambda values: values.to(device))
 
 
 @dataclass(frozen=True)
@@ -46,15 +51,19 @@ class Batch(Generic[V]):
     samples: int
     sample_of_output: Tensor | None = None
 
-    def to(self, device: torch.device) -> Self:
-        """The batch on another device."""
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same batch with each tensor replaced, those of its inputs too."""
         index = self.sample_of_output
         return replace(
             self,
-            inputs=self.inputs.to(device),
-            targets=self.targets.to(device),
-            sample_of_output=None if index is None else index.to(device),
+            inputs=_mapped(self.inputs, function),
+            targets=function(self.targets),
+            sample_of_output=None if index is None else function(index),
         )
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on another device."""
+        return self.map(lambda values: values.to(device))
 
     def mean_per_sample(self, values: Tensor) -> Tensor:
         """Mean over all outputs of each sample, shape (sample,); values shaped like targets."""
@@ -63,3 +72,9 @@ class Batch(Generic[V]):
         rows = values.flatten(1).mean(dim=1) if values.ndim > 1 else values
         sums = rows.new_zeros(self.samples).index_add_(0, self.sample_of_output, rows)
         return sums / self.sample_of_output.bincount(minlength=self.samples)
+
+
+def _mapped(inputs: V, function: Callable[[Tensor], Tensor]) -> V:
+    if isinstance(inputs, Inputs):
+        return inputs.map(function)
+    return cast(V, function(cast(Tensor, inputs)))

@@ -211,6 +211,13 @@ class Split(ABC, Generic[V]):
         """
         return np.arange(len(self.samples))
 
+    def hold_on(self, device: torch.device, room: int) -> bool:
+        """Keep all samples on a device, if they need no more than so many bytes there.
+
+        Returns whether batches are made on the device from now on; by default none are.
+        """
+        return False
+
     @abstractmethod
     def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch[V]:
         """The samples of some rows; what is drawn anew in each epoch comes from the generator."""

@@ -5,32 +5,41 @@ ends with the same numbers as one that was not.
 """
 
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Generic
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from symbench.config.settings import TrainingSettings
 from symbench.data.batch import V
 from symbench.data.dataset import Split
-from symbench.errors import TrainingError
-from symbench.models.phased import PhasedModule
-from symbench.training.failures import is_too_small_for_batch_norm, not_finite
+from symbench.training.batches import Batches, PreparedStep
+from symbench.training.captured import CapturedStep, why_not
+from symbench.training.cuda import device_of
+from symbench.training.failures import not_finite
+from symbench.training.feeder import prepared
 from symbench.training.free_path import free_path
+from symbench.training.gradients import Gradients
+from symbench.training.losses import Losses
+from symbench.training.place import Place
 from symbench.training.processes import Processes, without_exchange
 from symbench.training.progress_log import ProgressLog
-from symbench.training.state import Progress, TrainingState, UnusableStateError, snapshot
+from symbench.training.state import (
+    Progress,
+    TrainingState,
+    UnusableStateError,
+    snapshot,
+)
+from symbench.training.termination import Interrupted, Termination
 from symbench.training.treatments.treatment import Treatment
 from symbench.training.updates import Updates
+from symbench.training.validation import in_parts, mean_loss
 
 
 @dataclass(frozen=True)
@@ -49,14 +58,6 @@ class Trained:
     throughput: float
 
 
-class Interrupted(SystemExit):
-    """SIGTERM came; the state was saved. Exit code 128 + 15, as the shell would give."""
-
-    def __init__(self) -> None:
-        """Carry the exit code."""
-        super().__init__(128 + signal.SIGTERM)
-
-
 class Trainer(Generic[V]):
     """Trains one model; see `run`."""
 
@@ -71,6 +72,7 @@ class Trainer(Generic[V]):
         seed: int,
         state_path: Path,
         fingerprint: str = "",
+        name: str = "",
         test: Split[V] | None = None,
     ) -> None:
         """Set up processes, device and optimiser, and resume a saved state if there is one.
@@ -87,6 +89,7 @@ class Trainer(Generic[V]):
             seed: decides the order of samples and the treatment's elements.
             state_path: where the state is saved and looked for.
             fingerprint: a state with another fingerprint is of another run and is ignored.
+            name: is said in the log, where it tells of several trainings.
             test: is looked at where the settings have `test_every`; chooses nothing.
 
         Raises:
@@ -95,39 +98,41 @@ class Trainer(Generic[V]):
 
         """
         self.processes = Processes.from_environment()
-        self.device = self.processes.device
-        available = len(train.samples)
-        if (shared := min(settings.batch_size, available)) < self.processes.count:
-            raise TrainingError(
-                f"{self.processes.count} process(es) cannot share a batch of {shared} samples "
-                f"(batch_size {settings.batch_size}, {available} training samples): each needs one."
-            )
-        self.model = model.to(self.device)
+        self.device = device_of(self.processes.device)
+        self.batches = Batches(train, settings, seed, self.processes, self.device)
+        steps_per_epoch = self.batches.steps_per_epoch
+        self.model = model.to(self.device.device)
         treatment.attach(self.model)
         if settings.compiled:
             self.model.compile()
         self.network = self.processes.distribute(self.model)
-        self.phased = [each for each in self.model.modules() if isinstance(each, PhasedModule)]
-        self.train_split = train
         self.valid_split = valid
         self.test_split = test
         self.treatment = treatment
         self.settings = settings
-        self.seed = seed
         self.state_path = state_path
-        wanted = min(settings.samples_per_epoch or available, available)
-        self.steps_per_epoch = max(1, wanted // settings.batch_size)
-        self.samples_per_epoch = min(self.steps_per_epoch * settings.batch_size, available)
-        self.updates = Updates(self.model, treatment, settings, self.steps_per_epoch)
+        self.name = name
+        self.ahead = self.device.ahead
+        if train.hold_on(self.device.device, self.device.room_for_samples()):
+            self.ahead = 0
+        fused = self.device.fuses(self.model.parameters())
+        self.updates = Updates(self.model, treatment, settings, steps_per_epoch, fused=fused)
+        unread = min(steps_per_epoch, settings.save_every)
+        self.losses = Losses(unread, settings.accumulate, self.device.device)
+        self.gradients = Gradients(
+            self.network, train, treatment, settings, self.processes, self.losses
+        )
+        if settings.cuda_graphs:
+            self._capture()
         self.free_path: list[float] = []
         self.epoch_start = 0.0
-        self.terminated = False
         self.state = TrainingState(self.model, self.updates.optimizer, treatment, fingerprint)
         try:
             self.state.resume(state_path)
         except UnusableStateError as error:
             if not self.rank:
                 print(f"{error}: training starts anew.", flush=True)
+        self.place = Place(settings, self.device)
 
     @property
     def rank(self) -> int:
@@ -139,6 +144,17 @@ class Trainer(Generic[V]):
         """How far the training is."""
         return self.state.progress
 
+    def _capture(self) -> None:
+        """Let steps be graphs, or say why they are none."""
+        count = self.processes.count
+        if reason := why_not(self.treatment, self.settings, count, self.device):
+            if not self.rank:
+                print(f"cuda_graphs has no effect: {reason}", flush=True)
+            return
+        self.gradients.captured = CapturedStep(
+            self.model, self.gradients.backward, self.device.capture
+        )
+
     def run(self) -> Trained:
         """Train to the end.
 
@@ -147,35 +163,58 @@ class Trainer(Generic[V]):
             TrainingError: if a loss is not finite, or batches are too small for batch norm.
 
         """
-        previous = signal.signal(signal.SIGTERM, self._on_sigterm)
-        self.free_path = free_path(self.treatment, self.settings, self.steps_per_epoch)
+        with Termination.awaited() as termination, self.place.taken():
+            for _ in self.steps(termination):
+                pass
+        return self.trained()
+
+    def steps(self, termination: Termination) -> Generator[bool, None, None]:
+        """Train to the end, and stop after each step until it is asked for the next.
+
+        Each must be asked for when `place` is taken; raises what `run` does.
+        """
+        self.free_path = free_path(self.treatment, self.settings, self.batches.steps_per_epoch)
         done, epochs = len(self.progress.history), self.updates.epochs
-        log = ProgressLog(epochs, done, self.device) if not self.rank else None
-        try:
-            for epoch in range(done, epochs):
-                if self._out_of_patience(epoch):
-                    break
-                self._run_epoch(epoch)
-                if log:
-                    log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
-        finally:
-            signal.signal(signal.SIGTERM, previous)
+        log = ProgressLog(epochs, done, self.device.device, self.name) if not self.rank else None
+        for epoch in range(done, epochs):
+            if self._out_of_patience(epoch):
+                return
+            with closing(self._steps_of_epoch(epoch)) as steps:
+                for _ in steps:
+                    self._check_interruption(termination)
+                    yield True
+            self._end_epoch(epoch)
+            if log:
+                log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
+
+    def trained(self) -> Trained:
+        """The outcome, once the training is at its end."""
         history = pd.DataFrame(self.progress.history)
-        throughput = self.samples_per_epoch / float(history.seconds.mean())
+        throughput = self.batches.samples_per_epoch / float(history.seconds.mean())
         return Trained(self.state.best, history, throughput)
 
-    def _run_epoch(self, epoch: int) -> None:
+    def _steps_of_epoch(self, epoch: int) -> Generator[None, None, None]:
         self.epoch_start = time.perf_counter() - self.progress.epoch_seconds
         self.network.train()
         # A state may have been saved after the last step of an epoch, before its validation.
-        done = self.progress.step - epoch * self.steps_per_epoch
-        for rows in self._batches(epoch, done):
-            self.progress.epoch_loss += self._step(rows)
-            self.progress.step += 1
-            self._check_interruption()
+        steps = range(self.progress.step, (epoch + 1) * self.batches.steps_per_epoch)
+        with closing(prepared(self.batches.prepare, steps, self.ahead)) as following:
+            for step in following:
+                try:
+                    self._step(step)
+                except Exception:
+                    # Whatever a network says of numbers that are not finite, they come first.
+                    self._read_losses()
+                    raise
+                self.progress.step += 1
+                yield
+
+    def _end_epoch(self, epoch: int) -> None:
+        """Validate, and keep the weights if they are the best."""
+        self._read_losses()
         row = {
             "epoch": epoch,
-            "train_loss": self.progress.epoch_loss / self.steps_per_epoch,
+            "train_loss": self.progress.epoch_loss / self.batches.steps_per_epoch,
             "learning_rate": self._current_rate(),
         }
         loss = self._validate()
@@ -195,63 +234,34 @@ class Trainer(Generic[V]):
         self.progress.epoch_loss = self.progress.epoch_seconds = 0.0
         self._save()
 
-    def _batches(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train_split.samples))
-        size = self.settings.batch_size
-        for step in range(skip, self.steps_per_epoch):
-            batch = order[step * size : (step + 1) * size]
-            yield self.train_split.samples[batch[self.rank :: self.processes.count]]
-
-    def _step(self, rows: np.ndarray) -> float:
+    def _step(self, prepared: PreparedStep[V]) -> None:
         step = self.progress.step
-        seed = np.random.SeedSequence([self.seed, step, self.rank]).generate_state(1)[0]
-        generator = torch.Generator().manual_seed(int(seed))
-        first_phase = step < self.settings.first_phase_epochs * self.steps_per_epoch
-        for module in self.phased:
-            module.first_phase = first_phase
+        first_phase = step < self.settings.first_phase_epochs * self.batches.steps_per_epoch
         self.updates.begin(step)
-        parts = np.array_split(rows, min(self.settings.accumulate, len(rows)))
-        value = 0.0
-        for number, part in enumerate(parts, start=1):
+        self.losses.begin(step)
+        for number, (part, share) in enumerate(
+            zip(prepared.parts, prepared.shares, strict=True), start=1
+        ):
             # Processes exchange gradients once a step, with the last part.
-            last = number == len(parts)
+            last = number == len(prepared.parts)
             with nullcontext() if last else without_exchange(self.network):
-                value += self._add_gradients(part, len(part) / len(rows), first_phase, generator)
+                self.gradients.add(part(), share, first_phase, prepared.generator)
         self.updates.finish(step)
-        return value
 
-    def _add_gradients(
-        self, rows: np.ndarray, share: float, first_phase: bool, generator: torch.Generator
-    ) -> float:
-        """Add the gradients of a part of a batch, and return its share of the loss."""
-        batch = self.train_split.batch(rows, generator).to(self.device)
-        inputs, targets = self.treatment(batch.inputs, batch.targets, batch.samples, generator)
-        prediction = self._predict_to_train(inputs, batch.samples, generator)
-        loss_of = self.train_split.first_phase_loss if first_phase else self.train_split.loss
-        loss = loss_of(prediction.float(), replace(batch, targets=targets))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise not_finite(self._when("training", value), [batch])
-        term = self.treatment.loss_term(
-            self.network, inputs, prediction, loss, batch.samples, generator
-        )
-        total = loss if term is None else loss + term
-        (total if share == 1 else share * total).backward()
-        return share * value
+    def _read_losses(self) -> None:
+        """Add up the losses of the steps since the last reading.
 
-    def _predict_to_train(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
-        try:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16):
-                return self.treatment.predict(self.network, inputs, samples, generator)
-        except (ValueError, RuntimeError) as error:
-            if not is_too_small_for_batch_norm(error):
-                raise
-            raise TrainingError(
-                f"Batch norm cannot train on {samples} of {len(self.train_split.samples)} training "
-                f"samples at once (batch_size {self.settings.batch_size}, accumulate "
-                f"{self.settings.accumulate}, processes {self.processes.count}): choose a larger "
-                "batch_size or a smaller accumulate."
-            ) from None
+        Raises:
+            TrainingError: if one is not finite; it names the first such step.
+
+        """
+        for read in self.losses.read():
+            for number, (loss, _) in enumerate(read.parts):
+                if not math.isfinite(loss):
+                    said = self._when("training", loss, read.step, self.updates.rate(read.step))
+                    again = self.batches.prepare(read.step).parts[number]
+                    raise not_finite(said, [again()])
+            self.progress.epoch_loss += read.total
 
     def _validate(self) -> float:
         samples = self.valid_split.samples
@@ -259,8 +269,10 @@ class Trainer(Generic[V]):
         samples = samples[np.linspace(0, len(samples) - 1, count).astype(int)]
         loss = self._loss_of(self.valid_split, samples)
         if not math.isfinite(loss):
-            batches = (self.valid_split.batch(rows) for rows in self._parts(samples))
-            raise not_finite(self._when("validation", loss), batches)
+            parts = in_parts(samples, self.settings.batch_size)
+            batches = (self.valid_split.batch(rows) for rows in parts)
+            said = self._when("validation", loss, self.progress.step, self._current_rate())
+            raise not_finite(said, batches)
         return loss
 
     def _look_at_test(self, epoch: int) -> dict[str, float]:
@@ -270,24 +282,16 @@ class Trainer(Generic[V]):
         with self.treatment.deployed(self.model):
             return {"test_loss": self._loss_of(self.test_split, self.test_split.samples)}
 
-    @torch.no_grad()
     def _loss_of(self, split: Split[V], samples: np.ndarray) -> float:
         self.network.eval()
-        total = 0.0
-        for rows in self._parts(samples):
-            batch = split.batch(rows).to(self.device)
-            loss = split.validation_loss(self.model(batch.inputs).float(), batch)
-            total += loss.item() * len(rows)
-        return total / len(samples)
+        size = self.settings.batch_size
+        return mean_loss(self.model, split, samples, size, self.device, self.ahead)
 
-    def _parts(self, samples: np.ndarray) -> list[np.ndarray]:
-        return np.array_split(samples, math.ceil(len(samples) / self.settings.batch_size))
-
-    def _when(self, kind: str, loss: float) -> str:
+    def _when(self, kind: str, loss: float, step: int, rate: float) -> str:
         """Which loss became what, and when."""
         return (
-            f"The {kind} loss became {loss} at step {self.progress.step} (epoch "
-            f"{len(self.progress.history)}, learning rate {self._current_rate():.1e})"
+            f"The {kind} loss became {loss} at step {step} (epoch "
+            f"{len(self.progress.history)}, learning rate {rate:.1e})"
         )
 
     def _current_rate(self) -> float:
@@ -299,14 +303,12 @@ class Trainer(Generic[V]):
         since = max(self.progress.best_epoch + 1, begins)
         return patience is not None and epoch - since >= patience
 
-    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
-        self.terminated = True
-
-    def _check_interruption(self) -> None:
-        if self.terminated or self.progress.step % self.settings.save_every == 0:
+    def _check_interruption(self, termination: Termination) -> None:
+        if termination.came or self.progress.step % self.settings.save_every == 0:
+            self._read_losses()
             self.progress.epoch_seconds = time.perf_counter() - self.epoch_start
             self._save()
-        if self.terminated:
+        if termination.came:
             raise Interrupted
 
     def _save(self) -> None:

@@ -15,15 +15,17 @@ _BETWEEN = 30.0
 class ProgressLog:
     """Says what a training does; see `tell`."""
 
-    def __init__(self, epochs: int, begun: int, device: torch.device) -> None:
+    def __init__(self, epochs: int, begun: int, device: torch.device, name: str = "") -> None:
         """Say where it runs, and from which epoch on.
 
         Args:
             epochs: of the whole training.
             begun: that were done before, by a process that was interrupted.
             device: of the network.
+            name: of the training, where the log tells of several.
 
         """
+        self.prefix = f"{name}: " if name else ""
         self.epochs = epochs
         self.begun = begun
         self.device = device
@@ -36,7 +38,7 @@ class ProgressLog:
             else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
         )
         resumed = f", after {begun} that are done" if begun else ""
-        print(f"training for {epochs} epochs{resumed}: {name}", flush=True)
+        print(f"{self.prefix}training for {epochs} epochs{resumed}: {name}", flush=True)
 
     def tell(self, row: Mapping[str, float], *, last: bool = False) -> None:
         """A line on an epoch that is over, unless one was written a moment ago.
@@ -55,8 +57,8 @@ class ProgressLog:
         on_gpu = self.device.type == "cuda"
         memory = torch.cuda.max_memory_allocated(self.device) if on_gpu else PEAK.since_restart()
         print(
-            f"epoch {done}/{self.epochs}: training loss {row['train_loss']:.4g}, validation loss "
-            f"{row['valid_loss']:.4g}; {timedelta(seconds=round(left))} left; "
+            f"{self.prefix}epoch {done}/{self.epochs}: training loss {row['train_loss']:.4g}, "
+            f"validation loss {row['valid_loss']:.4g}; {timedelta(seconds=round(left))} left; "
             f"{memory / 1e9:.2f} GB",
             flush=True,
         )

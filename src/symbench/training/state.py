@@ -15,6 +15,9 @@ from symbench.errors import TrainingError
 from symbench.files import is_damaged, write_whole
 from symbench.models.weights import tensors
 
+# What an optimiser notes about its kernels.
+_OF_THE_DEVICE = {"foreach", "fused", "capturable"}
+
 
 class UnusableStateError(TrainingError):
     """A saved state is damaged, or is not of this run."""
@@ -114,7 +117,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "treatment": self.treatment.state(),
             "progress": vars(self.progress),
-            "random": _random_states(),
+            "random": random_states(),
         }
 
     def _take(self, saved: Mapping[str, object]) -> None:
@@ -125,7 +128,7 @@ class TrainingState:
         load_optimizer(self.optimizer, saved["optimizer"])
         self.treatment.load_state(_mapping(saved["treatment"], set(self.treatment.state())))
         self.progress = _progress(saved["progress"])
-        _set_random_states(saved["random"])
+        set_random_states(saved["random"])
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
@@ -157,7 +160,7 @@ def copy_into(own: Mapping[str, Tensor], saved: object) -> None:
 
 
 def load_optimizer(optimizer: Optimizer, saved: object) -> None:
-    """Take the state of an optimiser back.
+    """Take the state of an optimiser back, but not how it is computed: that is of the device.
 
     Raises:
         UnusableStateError: if it is of another kind of optimiser, or of other parameters; both are
@@ -178,7 +181,11 @@ def load_optimizer(optimizer: Optimizer, saved: object) -> None:
             fits = not isinstance(value, Tensor) or value.shape in ((), parameters[number].shape)
             if not fits:
                 raise UnusableStateError("its optimiser is of other parameters")
-    optimizer.load_state_dict(dict(found))
+    taken = [
+        {**group, **{key: mine[key] for key in _OF_THE_DEVICE & set(mine)}}
+        for group, mine in zip(groups, own["param_groups"], strict=True)
+    ]
+    optimizer.load_state_dict({"state": states, "param_groups": taken})
 
 
 def _read(path: Path) -> object:
@@ -216,7 +223,7 @@ def _progress(saved: object) -> Progress:
     return progress
 
 
-def _random_states() -> dict[str, Tensor]:
+def random_states() -> dict[str, Tensor]:
     """States of the generators that layers such as dropout draw from."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_initialized():
@@ -224,7 +231,8 @@ def _random_states() -> dict[str, Tensor]:
     return states
 
 
-def _set_random_states(saved: object) -> None:
+def set_random_states(saved: object) -> None:
+    """Take them back; raises `UnusableStateError` for what is no such states."""
     if not isinstance(saved, dict):
         raise UnusableStateError("no states of random generators")
     torch.set_rng_state(saved["cpu"])

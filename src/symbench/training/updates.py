@@ -26,20 +26,38 @@ class Updates:
         treatment: Treatment[V],
         settings: TrainingSettings,
         steps_per_epoch: int,
+        *,
+        fused: bool = False,
     ) -> None:
-        """Make the optimiser of a model that the treatment is attached to."""
+        """Make the optimiser of a model that the treatment is attached to.
+
+        Args:
+            model: whose weights are updated.
+            treatment: attached to the model.
+            settings: of the training.
+            steps_per_epoch: of the training.
+            fused: whether all weights are updated by one kernel, which rounds otherwise.
+
+        """
         self.model = model
         self.after_step = treatment.after_step
         self.settings = settings
         self.steps_per_epoch = steps_per_epoch
         self.epochs = settings.epochs_of(steps_per_epoch)
         self.optimizer = OPTIMIZERS[settings.optimizer](
-            treatment.parameter_groups(model), weight_decay=settings.weight_decay
+            treatment.parameter_groups(model),
+            weight_decay=settings.weight_decay,
+            # None lets torch choose between loops and lists.
+            fused=fused or None,
         )
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0, before factors of groups."""
+        return learning_rate(self.settings, step, self.steps_per_epoch)
 
     def begin(self, step: int) -> None:
         """Set the learning rates of a step, counted from 0, and forget the last gradients."""
-        rate = learning_rate(self.settings, step, self.steps_per_epoch)
+        rate = self.rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         self.optimizer.zero_grad()

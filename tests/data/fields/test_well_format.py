@@ -1,5 +1,6 @@
 """Our files against The Well's own reader, and its files through ours."""
 
+from contextlib import closing
 from types import SimpleNamespace
 
 import h5py
@@ -19,6 +20,7 @@ from symbench.data.fields.well_writer import write_file, write_statistics
 from symbench.data.manifest import Manifest, write_manifest
 from symbench.errors import DataError, SymmetryError
 from symbench.symmetry.grids.field import Field
+from symbench.training.feeder import prepared
 
 FIELDS = (Field("s"), Field("v", 1), Field("T", 2))
 
@@ -94,6 +96,33 @@ def test_reading_from_disk_and_from_memory_agree(folder):
     for name in ("inputs", "targets"):
         assert torch.equal(getattr(loaded.batch(rows), name), getattr(streamed.batch(rows), name))
     assert torch.equal(loaded.inputs([1, 2]), streamed.inputs([1, 2]))
+
+
+def test_a_thread_may_read_files_that_others_read_too(folder):
+    """Training prepares batches in a thread, while a validation may read the same file."""
+    streamed = FieldData(folder, memory_limit=0).split("train")
+    rows = np.array_split(streamed.samples, len(streamed.samples))
+    expected = [streamed.batch(row).targets for row in rows]
+    with closing(prepared(streamed.batch, rows, 2)) as batches:
+        for number, batch in enumerate(batches):
+            assert torch.equal(batch.targets, expected[number])
+            assert torch.equal(streamed.batch(rows[-1 - number]).targets, expected[-1 - number])
+
+
+def test_samples_are_held_on_a_device_if_there_is_room(folder):
+    """The device "meta" has no memory: what is made there was made of what is held there."""
+    split = FieldData(folder).split("train")
+    rows = split.samples[[0, 7, 3]]
+    expected = split.batch(rows)
+    size = 4 * 3 * 9 * 7 * 8 * 8
+    assert not split.hold_on(torch.device("meta"), size - 1)
+    assert not FieldData(folder, memory_limit=0).split("train").hold_on(torch.device("cpu"), size)
+    assert split.hold_on(torch.device("cpu"), size)
+    assert torch.equal(split.batch(rows).inputs, expected.inputs)
+    assert split.hold_on(torch.device("meta"), size)
+    held = split.batch(rows)
+    assert held.inputs.device == held.targets.device == torch.device("meta")
+    assert held.inputs.shape == expected.inputs.shape
 
 
 def test_statistics_agree_with_numpy(folder):

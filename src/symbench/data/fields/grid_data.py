@@ -189,8 +189,8 @@ class FieldSplit(GridSplit):
         self.data = data
         self.sources = [(h, t) for h in headers for t in range(h.trajectories)][:most]
         self.steps = [header.steps for header, _ in self.sources]
-        size = 4 * sum(self.steps) * data.channels * int(np.prod(headers[0].shape))
-        self.in_memory = size <= data.memory_limit
+        self.size = 4 * sum(self.steps) * data.channels * int(np.prod(headers[0].shape))
+        self.in_memory = self.size <= data.memory_limit
         if short := [h for h in headers if h.steps <= data.input_steps]:
             raise DataError(
                 f"{short[0].path} has {short[0].steps} frames; "
@@ -225,6 +225,19 @@ class FieldSplit(GridSplit):
         stop = start + self.data.input_steps
         return torch.stack([self._input(self.frames(t, start, stop), t) for t in trajectories])
 
+    @property
+    def _one_gather(self) -> bool:
+        """Whether a batch is one gather, if trajectories are equally long."""
+        return self.in_memory and not self.data.constant_channels
+
+    def hold_on(self, device: torch.device, room: int) -> bool:
+        """Keep all frames on a device, where a batch is one gather."""
+        if self.size > room or not self._one_gather or self._stacked is None:
+            return False
+        self._stacked = self._stacked.to(device)
+        self._loaded = self._stacked.unbind()
+        return True
+
     def batch(self, rows: np.ndarray, generator: torch.Generator | None = None) -> Batch[Tensor]:
         """The samples of the given rows (trajectory, first frame); nothing in them is random.
 
@@ -232,9 +245,11 @@ class FieldSplit(GridSplit):
         (sample, channel, *space): the next frame. Both are normalised.
         """
         span = self.data.input_steps + 1
-        if self.in_memory and self._stacked is not None and not self.data.constant_channels:
-            trajectory, start = torch.from_numpy(rows).unbind(1)
-            chosen = self._stacked[trajectory[:, None], start[:, None] + torch.arange(span)]
+        if self._one_gather and self._stacked is not None:
+            device = self._stacked.device
+            trajectory, start = torch.from_numpy(rows).to(device, non_blocking=True).unbind(1)
+            frames = start[:, None] + torch.arange(span, device=device)
+            chosen = self._stacked[trajectory[:, None], frames]
             return Batch(chosen[:, :-1].flatten(1, 2), chosen[:, -1], len(rows))
         spans = [(self.frames(t, s, s + span), t) for t, s in rows.tolist()]
         inputs = torch.stack([self._input(frames[:-1], t) for frames, t in spans])
