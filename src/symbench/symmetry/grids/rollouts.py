@@ -67,7 +67,7 @@ def trajectory_average(
     indices, chunk = chosen_elements(symmetry.group, elements), checked_chunk(chunk)
     total: list[Tensor | None] = [None] * steps
     for start in range(0, len(indices), chunk):
-        part = indices[start : start + chunk]
+        part = list(indices[start : start + chunk])
         moved = moved_by_all(symmetry.act_on_input, part, inputs)
         inverses = [symmetry.group.inverse(g) for g in part]
         for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
