@@ -36,7 +36,7 @@ class TensorAction(ABC):
         """Act with an element on values of shape (batch, ...)."""
 
     @abstractmethod
-    def of_all(self, elements: Elements, values: Tensor) -> Tensor:
+    def of_all(self, elements: Sequence[Element], values: Tensor) -> Tensor:
         """Act with each element on all values.
 
         Args:
@@ -49,11 +49,11 @@ class TensorAction(ABC):
         """
 
     @abstractmethod
-    def of_each(self, elements: Elements, values: Tensor) -> Tensor:
+    def of_each(self, elements: Sequence[Element], values: Tensor) -> Tensor:
         """Act with each element on its own part of the batch, of shape (element·batch, ...)."""
 
 
-def moved_by_all(action: Callable[[Element, V], V], elements: Elements, values: V) -> V:
+def moved_by_all(action: Callable[[Element, V], V], elements: Sequence[Element], values: V) -> V:
     """Values moved by each element, one after the other in one batch.
 
     Raises:
@@ -73,7 +73,7 @@ def moved_by_all(action: Callable[[Element, V], V], elements: Elements, values: 
 
 
 def moved_in_parts(
-    action: Callable[[Element, Tensor], Tensor], elements: Elements, values: Tensor
+    action: Callable[[Element, Tensor], Tensor], elements: Sequence[Element], values: Tensor
 ) -> Sequence[Tensor]:
     """The parts of a batch of shape (element·batch, ...), each moved by its own element.
 

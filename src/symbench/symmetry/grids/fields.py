@@ -23,7 +23,7 @@ from symbench.errors import SymmetryError
 from symbench.symmetry.grids.field import Field, channel_count
 from symbench.symmetry.grids.isometries import GridGroup, GridIsometry, check_grid, grid_needs
 from symbench.symmetry.grids.moves import ChannelMove, FrameMoves, Spans, moved
-from symbench.symmetry.symmetry import Elements, TensorAction
+from symbench.symmetry.symmetry import Element, TensorAction
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class GridAction(TensorAction):
     Results are in the memory format of the values, where that is one of torch's.
     """
 
-    def __call__(self, element: int | Tensor, values: Tensor) -> Tensor:
+    def __call__(self, element: Element, values: Tensor) -> Tensor:
         """Act with the element of this index.
 
         Raises:
@@ -130,11 +130,11 @@ class GridAction(TensorAction):
         """
         return self._moved([element], values, parts=False)
 
-    def of_all(self, elements: Elements, values: Tensor) -> Tensor:
+    def of_all(self, elements: Sequence[Element], values: Tensor) -> Tensor:
         """Act with each element on all values, as one batch; see `TensorAction`."""
         return self._moved(elements, values, parts=False)
 
-    def of_each(self, elements: Elements, values: Tensor) -> Tensor:
+    def of_each(self, elements: Sequence[Element], values: Tensor) -> Tensor:
         """Act with each element on its own part of the batch; see `TensorAction`."""
         return self._moved(elements, values, parts=True)
 
@@ -142,7 +142,7 @@ class GridAction(TensorAction):
     def spans(self, channels: int, space: Sequence[int]) -> Spans:
         """How consecutive channels are moved; raises `SymmetryError` where they do not fit."""
 
-    def _moved(self, elements: Elements, values: Tensor, parts: bool) -> Tensor:
+    def _moved(self, elements: Sequence[Element], values: Tensor, parts: bool) -> Tensor:
         tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
         shape = [int(n) for n in values.shape[1:]] if tracing else list(values.shape[1:])
         if not (values.dtype.is_floating_point or values.dtype.is_complex):

@@ -16,8 +16,8 @@ from torch.autograd.function import FunctionCtx
 from symbench.symmetry.grids import kernel
 from symbench.symmetry.grids.isometry import GridIsometry
 
-# Cells of one channel that are moved at once on a CPU: 512 KiB in single precision.
-_BLOCK = 2**17
+# Cells of one channel that are moved at once on a CPU: 256 KiB in single precision.
+_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,14 @@ def moved(values: Tensor, spans: Spans, elements: Sequence[int], parts: bool) ->
     return result
 
 
+class _Context(FunctionCtx):
+    """What the gradient of a move has to know; see `moved`."""
+
+    spans: Spans
+    elements: tuple[int, ...]
+    uses: int
+
+
 class _Moved(torch.autograd.Function):
     """`moved` as one differentiable operation, whose gradient is the transposed one.
 
@@ -132,20 +140,20 @@ class _Moved(torch.autograd.Function):
 
     @staticmethod
     def setup_context(
-        ctx: FunctionCtx, inputs: tuple[Spans, tuple[int, ...], *tuple[Tensor, ...]], _: Tensor
+        ctx: _Context, inputs: tuple[Spans, tuple[int, ...], *tuple[Tensor, ...]], _: Tensor
     ) -> None:
-        ctx.spans, ctx.elements, *uses = inputs
-        ctx.uses = len(uses)
+        ctx.spans, ctx.elements = inputs[:2]
+        ctx.uses = len(inputs) - 2
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         back = moved(gradient, _transposed(ctx.spans), ctx.elements, parts=True)
         each = back.unflatten(0, (ctx.uses, back.shape[0] // ctx.uses)).unbind()
         # Autograd adds the gradients of uses of a tensor from the last to the first.
         return None, None, *reversed(each)
 
     @staticmethod
-    def jvp(ctx: FunctionCtx, *tangents: Tensor) -> Tensor:
+    def jvp(ctx: _Context, *tangents: Tensor) -> Tensor:
         linear = _transposed(_transposed(ctx.spans))
         return moved(tangents[-1], linear, ctx.elements, parts=ctx.uses < len(ctx.elements))
 

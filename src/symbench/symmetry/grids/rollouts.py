@@ -17,7 +17,7 @@ from torch import Tensor
 
 from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
 from symbench.symmetry.reynolds import added, chosen_elements
-from symbench.symmetry.symmetry import Elements, Symmetry, moved_by_all, moved_in_parts
+from symbench.symmetry.symmetry import Element, Elements, Symmetry, moved_by_all, moved_in_parts
 
 
 def rollout(
@@ -69,7 +69,7 @@ def trajectory_average(
     chunks = Chunks(checked_chunk(chunk), inputs, len(indices))
 
     def with_parts_of(size: int) -> Tensor:
-        parts = [indices[start : start + size] for start in range(0, len(indices), size)]
+        parts = [list(indices[start : start + size]) for start in range(0, len(indices), size)]
         return _trajectory_average(model, symmetry, inputs, steps, parts, constant_channels)
 
     return chunks.run(with_parts_of)
@@ -80,7 +80,7 @@ def _trajectory_average(
     symmetry: Symmetry[Tensor],
     inputs: Tensor,
     steps: int,
-    parts: Sequence[Elements],
+    parts: Sequence[Sequence[Element]],
     constant_channels: int,
 ) -> Tensor:
     total: list[Tensor | None] = [None] * steps
