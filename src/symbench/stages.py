@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from symbench.arithmetic import tf32
 from symbench.config import registry
 from symbench.config.read import Configuration
 from symbench.config.run import Run, Task
@@ -32,11 +33,11 @@ from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.settings import check_settings
 from symbench.models.weights import load_weights, published_files, save_weights
-from symbench.precision import tf32
 from symbench.provenance import describe, measure
 from symbench.symmetry.audit import refuse_broken, undecided
 from symbench.symmetry.symmetry import Symmetry
-from symbench.training.failures import is_too_small_for_batch_norm
+from symbench.training.cuda import device_of
+from symbench.training.failures import is_too_small_for_batch_norm, told_in_a_sentence
 from symbench.training.loop import Trained, Trainer
 from symbench.training.together import train_together
 from symbench.training.treatments.treatment import Treatment
@@ -383,6 +384,12 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     for evaluation in run.evaluations:
         with (
             tf32(run.evaluation.precision == "tf32"),
+            told_in_a_sentence(
+                device_of(measurement.device),
+                f"{run}: evaluation ({evaluation}) of {run.evaluation.batch_size} samples and "
+                f"{run.evaluation.chunk} group elements at once",
+                "a smaller batch_size or chunk of the evaluation",
+            ),
             measure(gpu=torch.cuda.is_available()) as spent,
         ):
             dataset = measurement.run(evaluation)
