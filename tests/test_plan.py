@@ -11,6 +11,7 @@ from symbench.config.read import read_configuration
 from symbench.config.schema import Resources
 from symbench.costs import read_costs
 from symbench.errors import ConfigError
+from symbench.layout import SEEDS
 from symbench.plan import Job, folder_size, jobs, simulate, summary
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,17 @@ def test_every_run_is_trained_and_evaluated_after_its_audit(configuration):
         assert planned[f"evaluate/{place}"].name in planned[f"compare/{run.study}"].needs
     assert all(need in planned for found in planned.values() for need in found.needs)
     assert len(planned) == len(jobs(configuration, {}))
+
+
+def test_seeds_that_are_trained_together_are_one_job():
+    keys = ["studies.ace.resources.train.seeds_together=true", "studies.ace.seeds=[0, 1]"]
+    configuration = read_configuration(size="smoke", folder=ROOT / "config", overrides=keys)
+    key, runs = next(iter(configuration.study("ace").groups.items()))
+    assert len(runs) == 2
+    planned = {found.name: found for found in jobs(configuration, {})}
+    (job,) = (name for name in planned if name.startswith("/".join(("train", "ace", *key, ""))))
+    assert all(planned[f"evaluate/ace/{run}"].needs == (job,) for run in runs)
+    assert configuration.layout.benchmark(*job.split("/")).stem == SEEDS
 
 
 def test_names_of_jobs_are_those_of_their_benchmarks(configuration):

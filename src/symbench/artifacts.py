@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from symbench.config.read import Configuration
+from symbench.config.run import Run
 from symbench.config.study import Study
 from symbench.data.manifest import NAME, unlike_manifest
 from symbench.errors import DataError
 from symbench.files import damaged, is_damaged, remove
-from symbench.layout import IMAGES, TABLES, TRAINED
+from symbench.layout import FAILED, IMAGES, TABLES, TRAINED, Layout
 
 
 def expected(configuration: Configuration) -> list[Path]:
@@ -28,6 +29,28 @@ def expected(configuration: Configuration) -> list[Path]:
         for figure in study.settings.figures:
             paths += [layout.figure(name, figure.name, suffix) for suffix in IMAGES]
     return paths
+
+
+def trained_together(study: Study, layout: Layout) -> list[tuple[Run, ...]]:
+    """Runs of each run group that one job shall train at once: those that are not trained.
+
+    A run that failed beside others is left to a job of its own.
+    """
+    if not study.resources("train").seeds_together:
+        return []
+    groups = [
+        tuple(run for run in runs if run.checkpoint is None and not _is_over(run, layout))
+        for runs in study.groups.values()
+    ]
+    return [runs for runs in groups if len(runs) > 1]
+
+
+def _is_over(run: Run, layout: Layout) -> bool:
+    """Whether a training with these settings left its files, or failed."""
+    files = [layout.trained(file, run.study, *run.key, run.seed) for file in (*TRAINED, FAILED)]
+    *trained, failed = files
+    recorded = _recorded(trained[-1]) if all(path.is_file() for path in trained) else None
+    return run.training_fingerprint in (recorded, _recorded(failed))
 
 
 def unfinished(configuration: Configuration) -> list[Study]:

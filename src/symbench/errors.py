@@ -62,6 +62,10 @@ class DivergedError(TrainingError):
     """The loss became infinite or no number, though the data are finite."""
 
 
+class DeviceMemoryError(SymBenchError):
+    """A device has too little memory for what it shall do."""
+
+
 def choose(name: str, allowed: Iterable[str], what: str) -> str:
     """Return `name` if it is among `allowed`, else raise a `ConfigError` that names the nearest."""
     options = sorted(allowed)

@@ -8,12 +8,16 @@ from pathlib import Path
 
 TRAINED = ("weights.safetensors", "history.csv", "provenance.json")
 TRIED = TRAINED[1:]
+# What says that a training failed beside others: by which settings, and how.
+FAILED = "failed.json"
 # What a network is published as.
 PUBLISHED = ("config.json", "model.safetensors")
 TABLES = ("metrics", "claims")
 # The table of all trials of a study.
 TUNING = "tuning"
 IMAGES = ("png", "pdf")
+# The name of a job that trains all seeds of a run group, in place of seed<number>.
+SEEDS = "seeds"
 # What Snakemake keeps of a job beside its log.
 BENCHMARK = ".tsv"
 
@@ -68,7 +72,7 @@ class Layout:
     def trained(
         self, name: str, study: str, task: str, model: str, treatment: str, seed: str | int
     ) -> Path:
-        """One of `TRAINED`."""
+        """One of `TRAINED`, or `FAILED`."""
         return self.run_folder(study, task, model, treatment, seed) / name
 
     def trials(self, study: str, task: str) -> Path:

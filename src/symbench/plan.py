@@ -12,6 +12,7 @@ from symbench.config.read import Configuration
 from symbench.config.schema import Resources
 from symbench.costs import JobCost
 from symbench.errors import ConfigError
+from symbench.layout import SEEDS
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -71,12 +72,18 @@ def jobs(configuration: Configuration, records: Mapping[str, JobCost]) -> list[J
             data = fetched[task.dataset_folder, task.data_fingerprint]
             audited[name] = add(f"audit/{study.name}/{name}", [data], study.resources("audit"))
         evaluated = []
-        for run in study.runs:
-            needs = [audited[run.task.name]]
-            train = add(f"train/{study.name}/{run}", needs, study.resources("train"))
-            evaluated.append(
-                add(f"evaluate/{study.name}/{run}", [train], study.resources("evaluate"))
-            )
+        training = study.resources("train")
+        for key, runs in study.groups.items():
+            needs = [audited[runs[0].task.name]]
+            names = [f"train/{study.name}/{run}" for run in runs]
+            if training.seeds_together and len(runs) > 1:
+                names = ["/".join(("train", study.name, *key, SEEDS))] * len(runs)
+            for name in dict.fromkeys(names):
+                add(name, needs, training)
+            evaluated += [
+                add(f"evaluate/{study.name}/{run}", [name], study.resources("evaluate"))
+                for run, name in zip(runs, names, strict=True)
+            ]
         compared = add(f"compare/{study.name}", evaluated, study.resources("compare"))
         made = [add(f"table/{study.name}/{name}", [], Resources()) for name in study.tables]
         drawn.append(compared)

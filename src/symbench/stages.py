@@ -4,7 +4,8 @@ import inspect
 import json
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from symbench.arithmetic import tf32
 from symbench.config import registry
 from symbench.config.read import Configuration
 from symbench.config.run import Run, Task
@@ -26,16 +28,18 @@ from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.scores import own_metric
 from symbench.files import copy_near, refuse_damaged, remove, sha256, write_json, write_whole
+from symbench.layout import FAILED
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.settings import check_settings
 from symbench.models.weights import load_weights, published_files, save_weights
-from symbench.precision import tf32
 from symbench.provenance import describe, measure
 from symbench.symmetry.audit import refuse_broken, undecided
 from symbench.symmetry.symmetry import Symmetry
-from symbench.training.failures import is_too_small_for_batch_norm
-from symbench.training.loop import Trainer
+from symbench.training.cuda import device_of
+from symbench.training.failures import is_too_small_for_batch_norm, told_in_a_sentence
+from symbench.training.loop import Trained, Trainer
+from symbench.training.together import train_together
 from symbench.training.treatments.treatment import Treatment
 
 
@@ -206,61 +210,133 @@ def _published_arguments(published: dict[str, object]) -> dict[str, object]:
     return arguments
 
 
-def train(configuration: Configuration, run: Run, threads: int, output: Path | None = None) -> None:
-    """Train a run, or take its published weights; writes weights, history and provenance.
+def train(
+    configuration: Configuration, runs: Sequence[Run], threads: int, output: Path | None = None
+) -> None:
+    """Train runs, or take their published weights; writes weights, history and provenance of each.
+
+    Several are trained at once, in turns, in this process. One that fails stops no other; it is
+    noted, so that the workflow trains it by itself from then on. The states of all are then kept,
+    so that nothing is trained twice.
 
     Args:
-        configuration: the run is of.
-        run: what is trained.
+        configuration: the runs are of.
+        runs: what is trained.
         threads: of the CPU.
-        output: the folder to write to; that of the run by default.
+        output: the folder to write to, of one run; that of each run by default.
+
+    Raises:
+        SymBenchError: if a run fails: of several the first that did, with its name.
 
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
-    data = open_data(configuration, run.task, run.seed)
-    settings = run.task.settings
-    symmetry = data.symmetry(settings.group, settings.exact)
-    model, published = build_model(run, data, symmetry, _published_folder(configuration, run))
-    if run.checkpoint is not None and run.checkpoint.file is not None:
-        published = _raw_weights(configuration, run.checkpoint)
-    output = output or configuration.layout.run_folder(run.study, *run.key, run.seed)
-    weights = output / "weights.safetensors"
-    state_path = output / "state.pt"
-    parameters = parameters_in_use(model)
-    if published is not None or not parameters:
-        if published is not None:
-            load_weights(model, published, ours=False)
-        save_weights(weights, model.state_dict())
-        history = pd.DataFrame(columns=["epoch", "train_loss", "valid_loss"])
-        cost: dict[str, object] = {}
-    else:
-        with torch.random.fork_rng(devices=[]), measure(gpu=torch.cuda.is_available()) as spent:
-            torch.manual_seed(run.seed)
-            trainer = Trainer(
-                model,
-                data.split("train"),
-                data.split("valid"),
-                build_treatment(run, symmetry),
-                run.training,
-                seed=run.seed,
-                state_path=state_path,
-                fingerprint=run.training_fingerprint,
-                test=data.split("test") if run.training.test_every else None,
-            )
-            trained = trainer.run()
-        if trainer.rank:
-            return
-        save_weights(weights, trained.weights)
-        history = trained.history
-        cost = {**vars(spent), "samples_per_second": trained.throughput}
-        load_weights(model, weights)
-        parameters = parameters_in_use(model.eval())
-    with write_whole(output / "history.csv") as temporary:
-        history.to_csv(temporary, index=False)
-    record = {**describe(run.training_fingerprint, run.seed), **cost, "parameters": parameters}
-    write_json(output / "provenance.json", record)
-    remove(state_path)
+    several = len(runs) > 1
+    trainings = [_Training.of(configuration, run, output) for run in runs]
+    with torch.random.fork_rng(devices=[]), measure(gpu=torch.cuda.is_available()) as spent:
+        trainers = {
+            number: training.trainer(str(training.run) if several else "")
+            for number, training in enumerate(trainings)
+            if training.trains
+        }
+        outcomes = dict(zip(trainers, train_together([*trainers.values()]), strict=True))
+    errors = {number: each for number, each in outcomes.items() if isinstance(each, SymBenchError)}
+    if any(trainer.rank for trainer in trainers.values()) and not errors:
+        return
+    cost = {**vars(spent), **({"trained_together": len(trainers)} if several else {})}
+    for number, training in enumerate(trainings):
+        outcome = outcomes.get(number)
+        if not isinstance(outcome, SymBenchError):
+            training.write(outcome, cost)
+        elif several:
+            noted = {"config": training.run.training_fingerprint, "error": str(outcome)}
+            write_json(training.output / FAILED, noted)
+    for number, error in errors.items():
+        raise type(error)(f"{trainings[number].run}: {error}") if several else error
+    for training in trainings:
+        remove(training.state)
+        remove(training.output / FAILED)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A run that is to be trained, with all that it takes.
+
+    Attributes:
+        run: of it.
+        data: of its task.
+        symmetry: of its task.
+        model: initialised.
+        published: its weights, if it takes some.
+        output: the folder to write to.
+
+    """
+
+    run: Run
+    data: Data[ModelInputs]
+    symmetry: Symmetry[ModelInputs]
+    model: nn.Module
+    published: Path | None
+    output: Path
+
+    @classmethod
+    def of(cls, configuration: Configuration, run: Run, output: Path | None) -> "_Training":
+        """Open the data of a run, and build its network."""
+        data = open_data(configuration, run.task, run.seed)
+        settings = run.task.settings
+        symmetry = data.symmetry(settings.group, settings.exact)
+        model, published = build_model(run, data, symmetry, _published_folder(configuration, run))
+        if run.checkpoint is not None and run.checkpoint.file is not None:
+            published = _raw_weights(configuration, run.checkpoint)
+        folder = configuration.layout.run_folder(run.study, *run.key, run.seed)
+        return cls(run, data, symmetry, model, published, output or folder)
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is anything to train."""
+        return self.published is None and parameters_in_use(self.model) > 0
+
+    @property
+    def state(self) -> Path:
+        """The file of what goes on after an interruption."""
+        return self.output / "state.pt"
+
+    def trainer(self, name: str) -> Trainer[ModelInputs]:
+        """What trains it, with a name for the log."""
+        torch.manual_seed(self.run.seed)
+        return Trainer(
+            self.model,
+            self.data.split("train"),
+            self.data.split("valid"),
+            build_treatment(self.run, self.symmetry),
+            self.run.training,
+            seed=self.run.seed,
+            state_path=self.state,
+            fingerprint=self.run.training_fingerprint,
+            name=name,
+            test=self.data.split("test") if self.run.training.test_every else None,
+        )
+
+    def write(self, trained: Trained | None, spent: Mapping[str, object]) -> None:
+        """Write weights, history and provenance; None stands for weights that were not trained."""
+        weights = self.output / "weights.safetensors"
+        parameters = parameters_in_use(self.model)
+        if trained is None:
+            if self.published is not None:
+                load_weights(self.model, self.published, ours=False)
+            save_weights(weights, self.model.state_dict())
+            history = pd.DataFrame(columns=["epoch", "train_loss", "valid_loss"])
+            cost: dict[str, object] = {}
+        else:
+            save_weights(weights, trained.weights)
+            history = trained.history
+            cost = {**spent, "samples_per_second": trained.throughput}
+            load_weights(self.model, weights)
+            parameters = parameters_in_use(self.model.eval())
+        with write_whole(self.output / "history.csv") as temporary:
+            history.to_csv(temporary, index=False)
+        described = describe(self.run.training_fingerprint, self.run.seed)
+        write_json(self.output / "provenance.json", {**described, **cost, "parameters": parameters})
 
 
 def _published_folder(configuration: Configuration, run: Run) -> Path | None:
@@ -308,6 +384,12 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     for evaluation in run.evaluations:
         with (
             tf32(run.evaluation.precision == "tf32"),
+            told_in_a_sentence(
+                device_of(measurement.device),
+                f"{run}: evaluation ({evaluation}) of {run.evaluation.batch_size} samples and "
+                f"{run.evaluation.chunk} group elements at once",
+                "a smaller batch_size or chunk of the evaluation",
+            ),
             measure(gpu=torch.cuda.is_available()) as spent,
         ):
             dataset = measurement.run(evaluation)

@@ -62,7 +62,7 @@ def run_trial(configuration: Configuration, trial: Trial, threads: int) -> None:
     folder = _folder(configuration.layout, trial)
     run = trial.run
     try:
-        stages.train(configuration, run, threads, folder)
+        stages.train(configuration, [run], threads, folder)
     except DivergedError as error:
         with write_whole(folder / "history.csv") as temporary:
             pd.DataFrame({"epoch": [0], "valid_loss": [math.nan]}).to_csv(temporary, index=False)

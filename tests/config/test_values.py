@@ -269,3 +269,11 @@ def test_the_home_of_a_user_is_found(tmp_path, monkeypatch):
     layout = read(tmp_path, {}, data="~/data", results="~/a folder; touch x").layout
     assert layout.data == tmp_path / "data"
     assert layout.results == tmp_path / "a folder; touch x" / "smoke"
+
+
+def test_seeds_are_trained_together_on_one_gpu_and_nothing_else_is(tmp_path):
+    assert read(tmp_path, {"resources": {"train": {"seeds_together": True, "gpus": 1}}})
+    two = {"train": {"seeds_together": True, "gpus": 2}}
+    assert_refused(tmp_path, {"resources": two}, "resources.train", "share one GPU, not 2")
+    other = {"evaluate": {"seeds_together": True}}
+    assert_refused(tmp_path, {"resources": other}, "resources", "of the stage 'train' alone")

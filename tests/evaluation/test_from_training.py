@@ -37,7 +37,7 @@ def made(configuration, study, only=""):
         stages.audit(configuration, task)
     for run in configuration.study(study).runs:
         if only in str(run):
-            stages.train(configuration, run, threads=1)
+            stages.train(configuration, [run], threads=1)
             stages.evaluate(configuration, run, threads=1)
 
 
@@ -163,7 +163,7 @@ def test_published_weights_are_evaluated_without_training(tmp_path):
     configuration = configured(tmp_path, "group_averaging", content)
     (run,) = configuration.study("group_averaging").runs
     stages.audit(configuration, run.task)
-    stages.train(configuration, run, threads=1)
+    stages.train(configuration, [run], threads=1)
     stages.evaluate(configuration, run, threads=1)
     model, _ = stages.build_model(run, data, data.symmetry("D4"), folder)
     weights = configuration.layout.trained("weights.safetensors", run.study, *run.key, run.seed)

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 from symbench import job_server
-from symbench.artifacts import expected
+from symbench.artifacts import expected, trained_together
 from symbench.config.read import read_configuration
 from symbench.config.registry import add_working_folder
 from symbench.config.tuning import trials, tuning_fingerprint
 from symbench.data.raw_files import RawFiles
 from symbench.errors import choose
-from symbench.layout import TABLES, TRAINED, TRIED, TUNING
+from symbench.layout import SEEDS, TABLES, TRAINED, TRIED, TUNING
 from symbench.project import config_folder
 
 # Jobs find the commands of this environment, whether it is activated or not.
@@ -83,6 +83,12 @@ def task_of(wildcards):
 def run_of(wildcards):
     names = [wildcards[key] for key in ("task", "model", "treatment")]
     return study_of(wildcards).run(*names, int(wildcards.seed))
+
+
+def group_of(wildcards):
+    """The first run of a run group."""
+    names = tuple(wildcards[key] for key in ("task", "model", "treatment"))
+    return study_of(wildcards).groups[names][0]
 
 
 def manifest_of(wildcards):

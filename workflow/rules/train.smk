@@ -1,3 +1,13 @@
+# Seeds are a resource of these rules: which are trained by one job changes no result. All else that
+# Snakemake remembers of a job is the same in both.
+TRAIN = (
+    '{resources.launcher} train "${{config[@]}}" --study {wildcards.study}'
+    " --task {wildcards.task} --model {wildcards.model}"
+    " --treatment {wildcards.treatment} {resources.seeds}"
+    " --threads {threads} > {log:q} 2>&1"
+)
+
+
 rule train:
     input:
         manifest=manifest_of,
@@ -18,10 +28,58 @@ rule train:
         gpu=resource("train", "gpus"),
         gpu_model=resource("train", "gpu_model"),
         launcher=launcher,
+        seeds=lambda wildcards: f"--seed {wildcards.seed}",
     params:
-        fingerprint=lambda wildcards: run_of(wildcards).training_fingerprint,
+        fingerprint=lambda wildcards: group_of(wildcards).group_fingerprint,
     shell:
-        '{resources.launcher} train "${{config[@]}}" --study {wildcards.study}'
-        " --task {wildcards.task} --model {wildcards.model}"
-        " --treatment {wildcards.treatment} --seed {wildcards.seed}"
-        " --threads {threads} > {log:q} 2>&1"
+        TRAIN
+
+
+# A rule for each run group of which one job trains several seeds.
+TOGETHER = {
+    "_".join(("train", study.name, *runs[0].key, SEEDS)): runs
+    for study in CONFIGURATION.studies.values()
+    for runs in trained_together(study, LAYOUT)
+}
+
+for name, runs in TOGETHER.items():
+
+    rule:
+        name:
+            name
+        input:
+            manifest=manifest_of,
+            audit=str(LAYOUT.audit("{study}", "{task}")),
+        output:
+            [
+                str(LAYOUT.trained(file, *RUN[:-1], run.seed))
+                for run in runs
+                for file in TRAINED
+            ],
+        log:
+            str(LAYOUT.log("train", *RUN[:-1], SEEDS)),
+        wildcard_constraints:
+            study=runs[0].study,
+            task=runs[0].task.name,
+            model=runs[0].model,
+            treatment=runs[0].treatment,
+        conda:
+            "../envs/symbench.yaml"
+        threads: CONFIGURATION.study(runs[0].study).resources("train").threads
+        resources:
+            mem_mb=resource("train", "mem_mb"),
+            runtime=resource("train", "runtime"),
+            slurm_partition=resource("train", "partition"),
+            constraint=resource("train", "constraint"),
+            gpu=resource("train", "gpus"),
+            gpu_model=resource("train", "gpu_model"),
+            launcher=launcher,
+            seeds=" ".join(f"--seed {run.seed}" for run in runs),
+        params:
+            fingerprint=lambda wildcards: group_of(wildcards).group_fingerprint,
+        shell:
+            TRAIN
+
+
+if TOGETHER:
+    workflow.ruleorder(*TOGETHER, "train")

@@ -22,7 +22,7 @@ from symbench.config.study import Study
 from symbench.costs import recorded
 from symbench.errors import SymBenchError, choose
 from symbench.files import remove
-from symbench.layout import IMAGES, TABLES, Layout
+from symbench.layout import IMAGES, SEEDS, TABLES, Layout
 
 
 @app.command()
@@ -87,7 +87,7 @@ def train(
     task: TaskOption,
     model: ModelOption,
     treatment: TreatmentOption,
-    seed: SeedOption,
+    seed: Annotated[list[int], typer.Option(help="Seed of the run; several are trained at once.")],
     config: ConfigOption = None,
     overrides: SetOption = None,
     threads: ThreadsOption = 1,
@@ -96,9 +96,10 @@ def train(
     from symbench import stages
 
     configuration = read(config, overrides, [study])
-    run = configuration.study(study).run(task, model, treatment, seed)
-    with recorded(configuration.layout.benchmark("train", study, *run.key, f"seed{seed}")):
-        stages.train(configuration, run, threads)
+    runs = [configuration.study(study).run(task, model, treatment, each) for each in seed]
+    job = f"seed{seed[0]}" if len(seed) == 1 else SEEDS
+    with recorded(configuration.layout.benchmark("train", study, task, model, treatment, job)):
+        stages.train(configuration, runs, threads)
 
 
 @app.command("tune-check")

@@ -155,8 +155,8 @@ class Run:
         return "/".join((*self.key, f"seed{self.seed}"))
 
     @cached_property
-    def training_fingerprint(self) -> str:
-        """Hash of all that decides the weights."""
+    def group_fingerprint(self) -> str:
+        """Hash of all that decides the weights but the seed, the same for the whole run group."""
         data = registry.module_of("datasets", self.task.settings.dataset)
         model = registry.module_of("models", self.architecture)
         method = registry.module_of("treatments", self.method)
@@ -167,7 +167,6 @@ class Run:
             self.training.model_dump(exclude={"save_every"}),
             self.method,
             self.treatment_settings,
-            self.seed,
             code_of(data, model, method, "symbench.training.loop"),
         ]
         if self.checkpoint is not None:
@@ -176,6 +175,11 @@ class Run:
             content += [self.checkpoint.model_dump(exclude={"repository"} if weights else None)]
             content += [weights]
         return fingerprint(content)
+
+    @cached_property
+    def training_fingerprint(self) -> str:
+        """Hash of all that decides the weights."""
+        return fingerprint([self.group_fingerprint, self.seed])
 
     @cached_property
     def evaluation_fingerprint(self) -> str:

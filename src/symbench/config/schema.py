@@ -192,6 +192,15 @@ class Resources(Strict):
     gpu_model: str | None = Field(None, description="of the GPUs, as the cluster names it: 'a100'")
     partition: str | None = Field(None, description="of a Slurm cluster; its default without one")
     constraint: str | None = Field(None, description="on the nodes of a Slurm cluster, as 'a100'")
+    seeds_together: bool = Field(
+        False, description="of trainings: whether one job trains all seeds of a run group at once"
+    )
+
+    @model_validator(mode="after")
+    def _on_one_gpu(self) -> Self:
+        if self.seeds_together and self.gpus > 1:
+            raise ValueError(f"seeds that are trained together share one GPU, not {self.gpus}")
+        return self
 
 
 # The networks at hand, with test samples drawn; or networks trained so, with seeds drawn as well.
@@ -379,6 +388,13 @@ class StudySettings(Strict):
         description="left out, with a sentence, where raw files are not at hand that it needs and "
         "that are not downloaded",
     )
+
+    @field_validator("resources")
+    @classmethod
+    def _only_trainings_together(cls, resources: dict[str, Resources]) -> dict[str, Resources]:
+        if other := [key for key in resources if key != "train" and resources[key].seeds_together]:
+            raise ValueError(f"'seeds_together' is of the stage 'train' alone, not of '{other[0]}'")
+        return resources
 
 
 class Configured(Strict):

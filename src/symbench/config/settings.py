@@ -57,6 +57,11 @@ class TrainingOptions(Strict):
         description="parts of a batch whose gradients are added before a step, for batches that do "
         "not fit into memory; layers that see a whole batch (batch norm) see a part",
     )
+    deterministic: bool = Field(
+        False,
+        description="whether a GPU sums in one order, so that the same training gives the same "
+        "bits; needs CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment of jobs",
+    )
     save_every: int = Field(200, ge=1, description="steps between two saved states")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="sgd is without momentum")
     clip_gradient_norm: float | None = Field(

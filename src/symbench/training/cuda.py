@@ -1,5 +1,6 @@
 """A GPU under a training: all calls of CUDA stand here, and the one choice between CPU and GPU."""
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
@@ -12,6 +13,8 @@ from symbench.training.device import Device, Work
 
 # Of the memory that is free when a training begins, what its samples may take.
 _SHARE_OF_SAMPLES = 0.1
+# What makes cuBLAS deterministic, as its manual says.
+_DETERMINISTIC = (":4096:8", ":16:8")
 # Calls before a graph is captured.
 _WARM_UP = 3
 
@@ -34,9 +37,22 @@ class CudaDevice(Device):
         self.pool = torch.cuda.graph_pool_handle()
         self.own: torch.cuda.Stream | None = None
 
+    def memory(self) -> tuple[int, int]:
+        """Bytes that are free, and all that there are; torch keeps some that it does not use."""
+        free, total = torch.cuda.mem_get_info(self.device)
+        return free, total
+
+    def check_deterministic(self) -> None:
+        """Raise `TrainingError` unless cuBLAS was told to, before this process started."""
+        if os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in _DETERMINISTIC:
+            raise TrainingError(
+                "deterministic: cuBLAS sums in one order only where the environment has "
+                f"CUBLAS_WORKSPACE_CONFIG={_DETERMINISTIC[0]}: set it before the job starts."
+            )
+
     def room_for_samples(self) -> int:
         """A tenth of the memory that is free now: trainings beside this one hold theirs too."""
-        free, _ = torch.cuda.mem_get_info(self.device)
+        free, _ = self.memory()
         return int(_SHARE_OF_SAMPLES * free)
 
     def fuses(self, parameters: Iterable[Tensor]) -> bool:

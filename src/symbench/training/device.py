@@ -3,6 +3,7 @@
 `symbench.training.cuda` has those of a GPU, and chooses between both.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -31,6 +32,14 @@ class Device:
     def __init__(self, device: torch.device) -> None:
         """Take the device."""
         self.device = device
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes that are free, and all that there are."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
+
+    def check_deterministic(self) -> None:
+        """Raise `TrainingError` if it cannot compute the same bits each time as it is set up."""
 
     def room_for_samples(self) -> int:
         """Bytes that samples may take on the device, to be held there for the whole training."""

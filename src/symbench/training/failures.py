@@ -1,12 +1,14 @@
 """What is known when training cannot go on, in one sentence each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from symbench.data.batch import Batch, Inputs, ModelInputs, V
-from symbench.errors import DivergedError, TrainingError
+from symbench.errors import DeviceMemoryError, DivergedError, TrainingError
+from symbench.training.device import Device
 
 
 def not_finite(what: str, batches: Iterable[Batch[V]]) -> TrainingError:
@@ -41,6 +43,35 @@ def _numbers(values: Tensor) -> Tensor:
     if values.layout == torch.strided:
         return values
     return values.to_sparse_coo().coalesce().values()
+
+
+@contextmanager
+def told_in_a_sentence(device: Device, needed: str, mended_by: str) -> Iterator[None]:
+    """Tell in one sentence what torch says of a device that cannot do what it should.
+
+    Args:
+        device: that computes.
+        needed: what needs its memory.
+        mended_by: settings that need less.
+
+    Raises:
+        DeviceMemoryError: if its memory is too small.
+        TrainingError: if it has no deterministic algorithm where one is wanted.
+
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        free, total = device.memory()
+        raise DeviceMemoryError(
+            f"{needed} did not fit into the memory of {device.device}, of whose {total / 1e9:.1f} "
+            f"GB {free / 1e9:.1f} GB are free: choose {mended_by}."
+        ) from None
+    except RuntimeError as error:
+        if "does not have a deterministic implementation" not in str(error):
+            raise
+        said = str(error).partition(",")[0]
+        raise TrainingError(f"{said}: leave out 'deterministic'.") from None
 
 
 def is_too_small_for_batch_norm(error: Exception) -> bool:

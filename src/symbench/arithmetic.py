@@ -1,4 +1,4 @@
-"""In which precision a GPU multiplies numbers that are stored in single precision."""
+"""How torch computes, for a while: the precision of products, and whether sums have one order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,3 +20,19 @@ def tf32(allowed: bool) -> Iterator[None]:
         yield
     finally:
         products.allow_tf32, convolutions.allow_tf32 = before
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let torch compute the same bits each time, or refuse, for as long as the context lasts.
+
+    Where it is not wanted nothing is changed.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    if wanted:
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
