@@ -14,8 +14,9 @@ from symbench.files import remove, write_whole
 from symbench.layout import IMAGES
 from symbench.provenance import describe
 
-# Where a PNG keeps what decided it.
+# Where a PNG keeps what decided it, and what it shows, in words.
 FINGERPRINT = "Fingerprint"
+FINDING = "Finding"
 
 
 def drawing(study: Study, name: str) -> Drawing:
@@ -61,7 +62,11 @@ def draw_figure(results: StudyResults, name: str) -> None:
         if missing := len(results.missing):
             note(figure, f"Not shown: {missing} of {len(study.runs)} runs without evaluations.")
         metadata = {
-            "png": {"Description": made_by, FINGERPRINT: study.figure_fingerprint(name)},
+            "png": {
+                "Description": made_by,
+                FINGERPRINT: study.figure_fingerprint(name),
+                **({FINDING: found.tell(table)} if found.tell else {}),
+            },
             "pdf": {"Subject": made_by},
         }
         for suffix in IMAGES:
