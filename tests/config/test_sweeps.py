@@ -127,6 +127,20 @@ def test_sweeps_that_are_refused(tmp_path, sweep, key, words):
         assert_refused(tmp_path, said, key, "train", study="ace")
 
 
+@pytest.mark.parametrize("length", ["epochs", "steps"])
+def test_the_length_of_training_is_swept(tmp_path, length):
+    """All lengths read the same data."""
+    task = {**PARTICLES, "training": {length: 20}, "sweep": {length: [5, 20, 60]}}
+    run = {"tasks": ["p*"], "models": ["segnn"]}
+    study = read(tmp_path, {"tasks": {"p": task}, "runs": [run]}, "ace").study("ace")
+    names = ["p", f"p_{length}_5", f"p_{length}_60"]
+    assert sorted(study.tasks) == names
+    runs = {each.task.name: each for each in study.runs}
+    assert [getattr(runs[name].training, length) for name in names] == [20, 5, 60]
+    assert len({runs[name].task.data_fingerprint for name in names}) == 1
+    assert [study.task(name).sweeps[0].quantity for name in names] == [length] * 3
+
+
 def test_two_sweeps_that_make_one_name(tmp_path):
     task = {**PARTICLES, "parameters": {**PARTICLES["parameters"], "field": 0.0}}
     named = {

@@ -10,6 +10,7 @@ from symbench.data.fields.decaying_turbulence import DecayingTurbulence
 from symbench.data.fields.grid_data import FieldData
 from symbench.data.fields.metrics import vrmse
 from symbench.errors import SymmetryError
+from symbench.evaluation import measure, orbits
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.rollouts import Rollouts
 from symbench.symmetry.grids.rollouts import rollout
@@ -155,3 +156,22 @@ def test_a_rollout_group_must_be_part_of_the_group(measured):
     rolled = Rollouts(measured.model, measured.data, measured.split, turns, part, measured.device)
     with torch.inference_mode():
         assert rolled.run("average").attrs["rollout_elements"] == 2
+
+
+def test_orbits_in_parts_are_those_at_once(turbulence, averaged, monkeypatch):
+    """Slabs of one row of the grid, and one sample at a time; the same to round-off."""
+    monkeypatch.setattr(orbits, "_MOST_AT_ONCE", 1)
+    monkeypatch.setattr(measure, "_BYTES_OF_ORBITS", 1)
+    found = measurement(turbulence).run("average")
+    for name in ("error_gram", "orbit_variance", "orbit_distance", "vrmse", "element_vrmse"):
+        np.testing.assert_allclose(found[name], averaged[name], rtol=2e-5, atol=1e-12)
+
+
+def test_the_evaluated_average_is_the_one_that_users_get(turbulence, averaged):
+    """Bit for bit: both add up in single precision."""
+    measured = measurement(turbulence)
+    (batch,) = measured._batches(measured.split, measured.chosen[:3])
+    with torch.inference_mode():
+        network = average(measured.model, measured.symmetry, chunk=3)
+        errors = vrmse(network(batch.inputs), batch.targets)
+    np.testing.assert_array_equal(averaged.vrmse[:3], errors)

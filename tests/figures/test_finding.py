@@ -75,6 +75,13 @@ ROWS = {
         "lowers the score of 2 of 2 networks and raises that of 0",
         "from -20 [-30, -1] (fno on flow) to -10",
     ),
+    "gain_by_sweep": (
+        "percent",
+        [{"sweep": "sizes", "value": 9.0}, {"sweep": "sizes", "value": 5.0, "percent": -90.0}],
+        (-20.0, -10.0),
+        "from -20 (fno, sweep sizes on flow) to -10",
+        "in %",
+    ),
     "gain_by_subset": (
         "share",
         [

@@ -16,6 +16,7 @@ from symbench.figures import (
     frontier,
     gain,
     gain_by_subset,
+    gain_by_sweep,
     generalisation,
     lead_time,
     link_auc,
@@ -212,6 +213,23 @@ def test_sweeps_join_tasks_that_differ_in_one_number(tmp_path):
     group = next(g for g in found.groups if str(g) == "many/first/none")
     assert row.score == pytest.approx(float(group.open("plain").mse.mean()))
     assert {group.task for group in found.full_groups} == {"many"}
+
+
+def test_gains_along_a_sweep(tmp_path):
+    """As the figure `gain` has them, on tasks of one sweep alone."""
+    tasks = {"short": studies.fields(), "long": studies.fields(), "other": studies.fields()}
+    points = {
+        name: [SweepPoint("lengths", "epochs", value)]
+        for name, value in (("short", 5.0), ("long", 60.0))
+    }
+    found = studies.results(studies.study(tasks, models=["first"], sweeps=points), tmp_path)
+    table = gain_by_sweep.table(found)
+    assert list(zip(table.task, table.value, strict=True)) == [("short", 5), ("long", 60)]
+    gains = gain.table(found).set_index("task")
+    for row in table.itertuples():
+        same = gains.loc[row.task]
+        assert (row.percent, row.low, row.high) == (same.percent, same.low, same.high)
+    assert {group.task for group in found.full_groups} == {"long", "other"}
 
 
 def test_robustness_and_generalisation_name_other_test_sets(tmp_path):

@@ -72,8 +72,9 @@ class TaskSettings(Strict):
     )
     sweep: dict[Name, Annotated[list[Number], Field(min_length=1), AfterValidator(_once)]] = Field(
         {},
-        description="tasks that differ in one number: `training_samples`, or a parameter of the"
-        " data set; each value makes a task <name>_<key>_<value>, but for the task's own",
+        description="tasks that differ in one number: `training_samples`, `epochs`, `steps`, or a"
+        " parameter of the data set; each value makes a task <name>_<key>_<value>, but for the"
+        " task's own",
     )
     training: TrainingOptions = Field(
         TrainingOptions(), description="on top of that of study and model"

@@ -1,6 +1,6 @@
 """How to train and how to evaluate: typed settings, shared by the config and the loops."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -107,7 +107,11 @@ class EvaluationSettings(Strict):
     elements: int = Field(
         8, ge=1, description="elements drawn from a group that has more of them, or infinitely many"
     )
-    chunk: int = Field(1, ge=1, description="group elements in one call of the model, for fields")
+    chunk: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="group elements in one call of the model, for fields; auto takes as many as "
+        "fill the device, and fewer where its memory is too small",
+    )
     samples_per_trajectory: int | None = Field(
         None, ge=1, description="evenly spaced one-step samples of each trajectory; null for all"
     )

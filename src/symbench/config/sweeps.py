@@ -11,6 +11,9 @@ from symbench.config.yaml_files import Content, listed, mapping, merge, without
 from symbench.data.dataset import Dataset
 from symbench.errors import ConfigError, choose
 
+# How long a training lasts; both are settings of training.
+LENGTHS = ("epochs", "steps")
+
 
 def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
     """The content of a study with a task for each value of each sweep, and where each stands.
@@ -51,6 +54,8 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
 
 def _swept_parameter(key: str, task: Content) -> list[str]:
     parameters = mapping(task.get("parameters"))
+    if key in LENGTHS:
+        return ["training", key]
     if key == "training_samples":
         dataset = registry.resolve("datasets", str(task.get("dataset")))
         inside = (
@@ -59,7 +64,7 @@ def _swept_parameter(key: str, task: Content) -> list[str]:
             else key
         )
         return ["parameters", *inside.split(".")]
-    choose(key, ["training_samples", *parameters], "parameter of the task")
+    choose(key, ["training_samples", *LENGTHS, *parameters], "parameter of the task")
     return ["parameters", key]
 
 

@@ -13,7 +13,7 @@ through it before any job starts. What needs torch, JAX or PySCF is imported ins
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -238,6 +238,19 @@ class Split(ABC, Generic[V]):
         probabilities are not in logits, it speaks of averaged values and not of averaged outputs.
         """
         return {}
+
+    def values_in_parts(
+        self, outputs: Tensor, batch: Batch[V], most: int
+    ) -> Iterator[dict[str, Tensor]]:
+        """`values_of`, some components of each quantity after the other, to bound memory.
+
+        Args:
+            outputs: predictions or targets.
+            batch: what they belong to.
+            most: how many numbers of the outputs a part is made from, where they can be parted.
+
+        """
+        yield self.values_of(outputs, batch)
 
     def variance_of_targets(self, batch: Batch[V]) -> dict[str, Tensor]:
         """Denominators of normalised squared errors by quantity, each of shape (sample,).

@@ -37,10 +37,14 @@ from symbench.evaluation.probes import (
 )
 from symbench.evaluation.rollouts import Rollouts, canonical_shift, elements_of_rollouts
 from symbench.evaluation.scores import Metric, metrics_of, unit_of
+from symbench.symmetry.chunks import Chunk
 from symbench.symmetry.frame_averaging import FrameAveraged
 from symbench.symmetry.grids.canonical_shifts import check_periodic
 from symbench.symmetry.reynolds import average, orbit
 from symbench.symmetry.symmetry import Symmetry
+
+# Predictions of all elements of a group that are kept at once, for fields.
+_BYTES_OF_ORBITS = 2**32
 
 
 class Measurement(Generic[V]):
@@ -108,7 +112,7 @@ class Measurement(Generic[V]):
         return xr.merge(parts, combine_attrs="no_conflicts", compat="no_conflicts", join="outer")
 
     @property
-    def _chunk(self) -> int:
+    def _chunk(self) -> Chunk:
         return self.settings.chunk if self.fields else 1
 
     def _operator(self, evaluation: str) -> Operator[V]:
@@ -140,7 +144,8 @@ class Measurement(Generic[V]):
             probes.append(EquivarianceError(operator, self.symmetry))
             probes.append(Sensitivity(operator, self.split))
         seconds = 0.0
-        for number, batch in enumerate(self._batches(self.split, self.chosen)):
+        batches = self._batches(self.split, self.chosen, self._samples_of_orbits(elements))
+        for number, batch in enumerate(batches):
             if not again and not number:
                 self.model(batch.inputs)
                 synchronise(self.device)
@@ -207,10 +212,20 @@ class Measurement(Generic[V]):
             chosen.append(rows[((np.arange(count) + 0.5) * len(rows) / count).astype(int)])
         return np.concatenate(chosen)
 
-    def _batches(self, split: Split[V], chosen: np.ndarray) -> Iterator[Batch[V]]:
-        """Samples of a split, in order."""
-        rows = split.samples[chosen]
+    def _samples_of_orbits(self, elements: Sequence[int] | Tensor | None) -> int:
+        """Samples whose predictions of all elements are kept at once, at most those of a batch."""
         most = self.settings.batch_size
+        if elements is None or not isinstance(self.split, FieldSplit):
+            return most
+        one = self.split.batch(self.split.samples[:1]).targets
+        return max(1, min(most, _BYTES_OF_ORBITS // (len(elements) * max(1, one.nbytes))))
+
+    def _batches(
+        self, split: Split[V], chosen: np.ndarray, most: int | None = None
+    ) -> Iterator[Batch[V]]:
+        """Samples of a split, in order; at most as many in a batch, where that is said."""
+        rows = split.samples[chosen]
+        most = most or self.settings.batch_size
         # Fields, which need memory, have no batch of more; others draw corruptions and elements
         # once a batch, so that the parts decide numbers, and share a small rest among all.
         parts = -(-len(rows) // most) if self.fields else max(1, len(rows) // most)

@@ -19,10 +19,13 @@ from torch import Tensor
 from symbench.data.batch import V
 from symbench.evaluation.probes import Scorer, Step, append, joined
 from symbench.symmetry.groups import FiniteGroup
+from symbench.symmetry.reynolds import added
 from symbench.symmetry.symmetry import Symmetry
 
 # Groups with more elements have too many subgroups to list.
 MOST_ELEMENTS_OF_LATTICE = 48
+# Numbers of predictions of all elements that are compared at once, 64 MiB in double precision.
+_MOST_AT_ONCE = 2**23
 
 
 class Orbits(Generic[V]):
@@ -41,21 +44,16 @@ class Orbits(Generic[V]):
 
     def see(self, step: Step[V]) -> None:
         """Compare the predictions of all elements with the targets and with their mean."""
-        values = [self.split.values_of(output, step.batch) for output in step.orbit]
-        targets = self.split.values_of(step.batch.targets, step.batch)
+        sums = {quantity: _Sums() for quantity in self.split.quantities}
+        compared = (step.batch.targets, *step.orbit)
+        most = _MOST_AT_ONCE // len(compared)
+        parts = [self.split.values_in_parts(each, step.batch, most) for each in compared]
+        for targets, *predictions in zip(*parts, strict=True):
+            for quantity, of_quantity in sums.items():
+                of_quantity.add([each[quantity] for each in predictions], targets[quantity])
         found: dict[str, list[Tensor]] = {}
-        for quantity in self.split.quantities:
-            predictions = torch.stack([each[quantity] for each in values], dim=1).double()
-            # In place, because a copy would be as large as all predictions of the batch.
-            errors = predictions.sub_(targets[quantity].double()[:, None])
-            gram = torch.einsum("ngx,nhx->ngh", errors, errors) / errors.shape[-1]
-            spread = errors.sub_(errors.mean(dim=1, keepdim=True))
-            of_quantity = {
-                "error_gram": gram,
-                "orbit_variance": spread.square().mean(dim=(1, 2)),
-                "orbit_distance": spread[:, 0].square().mean(dim=1),
-            }
-            append(found, of_quantity)
+        for of_quantity in sums.values():
+            append(found, of_quantity.means())
         if variances := self.split.variance_of_targets(step.batch):
             found["variance"] = [variances[quantity] for quantity in self.split.quantities]
         append(self.found, {name: torch.stack(parts, dim=1) for name, parts in found.items()})
@@ -99,6 +97,38 @@ class Orbits(Generic[V]):
         return ["identity", *(f"{kind} {n}" for n in range(1, len(self.elements)))]
 
 
+class _Sums:
+    """Sums over the components of one quantity, which come in parts.
+
+    In double precision: a network that is nearly equivariant differs by less than the round-off
+    of what it predicts.
+    """
+
+    def __init__(self) -> None:
+        self.components = 0
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, predictions: Sequence[Tensor], targets: Tensor) -> None:
+        """Add components of the predictions of all elements, and of the targets."""
+        stacked = torch.stack([*predictions], dim=1).double()
+        # In place, because a copy would be as large as all predictions of the part.
+        errors = stacked.sub_(targets.double()[:, None])
+        gram = torch.einsum("ngx,nhx->ngh", errors, errors)
+        spread = errors.sub_(errors.mean(dim=1, keepdim=True))
+        parts = {
+            "error_gram": gram,
+            "orbit_variance": spread.square().sum(dim=(1, 2)) / len(predictions),
+            "orbit_distance": spread[:, 0].square().sum(dim=1),
+        }
+        self.components += targets.shape[1]
+        for name, part in parts.items():
+            self.sums[name] = self.sums[name] + part if name in self.sums else part
+
+    def means(self) -> dict[str, Tensor]:
+        """Means over all components, by name."""
+        return {name: total / self.components for name, total in self.sums.items()}
+
+
 class PartialAverages(Generic[V]):
     """Scores of the averages over the first 1, 2, 4, ... and all elements."""
 
@@ -129,9 +159,12 @@ class PartialAverages(Generic[V]):
 
 
 def means_of_first(outputs: Sequence[Tensor], counts: Sequence[int]) -> Iterator[Tensor]:
-    """Yield the means of the first few outputs, for ascending numbers of them."""
-    total = torch.zeros_like(outputs[0], dtype=torch.float64)
+    """Yield the means of the first few outputs, for ascending numbers of them.
+
+    As `Averaged` makes them: in single precision, where the outputs have no more.
+    """
+    total: Tensor | None = None
     for count, output in enumerate(outputs, start=1):
-        total += output
+        total = added(total, output)
         if count in counts:
             yield (total / count).to(output.dtype)

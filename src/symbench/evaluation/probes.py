@@ -95,7 +95,7 @@ class Scorer(Generic[V]):
         for metric in self.metrics:
             scores[metric.name] = metric.function(output, cast("Batch[ModelInputs]", batch))
         lost = batch.mean_per_sample((~output.isfinite()).float()) > 0
-        diverged = lost.cpu()
+        diverged = lost
         for name, values in scores.items():
             if name not in self.registry:
                 raise DataError(
@@ -107,29 +107,29 @@ class Scorer(Generic[V]):
             if name in self.judged:
                 wrong = wrong | _like(lost, values)
             scores[name] = values.masked_fill(wrong, self.registry[name].worst)
-            diverged = diverged | wrong.reshape(len(wrong), -1).any(dim=1).cpu()
+            diverged = diverged | wrong.reshape(len(wrong), -1).any(dim=1).to(lost.device)
         return scores, diverged
 
 
 class Scores(Generic[V]):
-    """Scores of each sample; attribute `diverged`: samples whose prediction is not finite."""
+    """Scores of each sample; the attribute `diverged` counts predictions that are not finite."""
 
     def __init__(self, scorer: Scorer[V], suffix: str = "") -> None:
         """Keep the scores of a scorer; the suffix names a further test set."""
         self.scorer = scorer
         self.suffix = f"_{suffix}" if suffix else ""
         self.found: dict[str, list[Tensor]] = {}
-        self.diverged = 0
+        self.lost: list[Tensor] = []
 
     def see(self, step: Step[V]) -> None:
         """Score the prediction."""
         scores, diverged = self.scorer(step.output, step.batch)
-        self.diverged += int(diverged.sum())
+        self.lost.append(diverged)
         append(self.found, scores)
 
     def dataset(self) -> xr.Dataset:
         """Each score with dimensions (sample,) or (sample, channel)."""
-        dataset = xr.Dataset(attrs={f"diverged{self.suffix}": self.diverged})
+        dataset = xr.Dataset(attrs={f"diverged{self.suffix}": int(joined(self.lost).sum())})
         for name, parts in self.found.items():
             values = joined(parts)
             dimensions = (f"sample{self.suffix}", "channel")[: values.ndim]

@@ -19,6 +19,8 @@ from symbench.layout import Layout
 
 # The treatment that leaves a training as it is.
 PLAINLY = "none"
+# What a sweep may raise until there is no more of it: what is drawn once has the most of it.
+AMOUNTS = ("training samples", "epochs", "steps")
 TEXTS = (
     "task",
     "model",
@@ -93,7 +95,7 @@ class StudyResults:
 
     @property
     def full_groups(self) -> list[RunGroup]:
-        """All but those of tasks that another task of the study has more training samples of."""
+        """All but those of tasks that another one of their sweep has more or longer training of."""
         most: dict[str, float] = {}
         for task in self.study.tasks.values():
             for point in task.sweeps:
@@ -104,7 +106,7 @@ class StudyResults:
             if all(
                 point.value == most[point.sweep]
                 for point in self.study.task(group.task).sweeps
-                if point.quantity == "training samples"
+                if point.quantity in AMOUNTS
             )
         ]
 

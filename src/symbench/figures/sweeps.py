@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.finding import smallest_and_largest
-from symbench.figures.results import StudyResults, estimated
+from symbench.figures.results import AMOUNTS, StudyResults, estimated
 from symbench.figures.style import (
     EVALUATIONS,
     error_bars,
@@ -77,7 +77,7 @@ def draw(table: Table) -> Figure:
         axis.set(title=f"{sweep}, {model}", xlabel=quantity, ylabel=here.metric.iloc[0])
         if here.better.iloc[0] == "lower":
             log_scale(axis, "y", here.score)
-        if quantity.startswith("training"):
+        if quantity in AMOUNTS:
             axis.set_xscale("log")
             values = sorted(set(here.value))
             axis.set_xticks(values, [f"{value:g}" for value in values])

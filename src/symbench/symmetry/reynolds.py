@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
+from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
 from symbench.symmetry.groups import FiniteGroup, Group, checked_seed, whole_number
 from symbench.symmetry.symmetry import Element, Elements, Symmetry, V
 
@@ -40,7 +41,7 @@ def orbit(
     symmetry: Symmetry[V],
     values: V,
     elements: Elements | None = None,
-    chunk: int = 1,
+    chunk: Chunk = 1,
 ) -> Iterator[tuple[Element, Tensor]]:
     """Yield each element with its prediction pulled back, psi(g)^-1 f(phi(g) x).
 
@@ -51,7 +52,7 @@ def orbit(
         elements: elements of the group, all of them by default.
         chunk: how many elements are folded into the batch of one call of the model, where the
             inputs are tensors. More use more memory; they help where one batch does not fill the
-            machine.
+            machine: "auto" takes as many as fill it, and fewer where its memory is too small.
 
     """
     pairs = _with_inverses(symmetry.group, chosen_elements(symmetry.group, elements))
@@ -67,17 +68,22 @@ def _orbit(
     symmetry: Symmetry[V],
     values: V,
     pairs: Sequence[tuple[Element, Element]],
-    chunk: int,
+    chunk: Chunk,
 ) -> Iterator[tuple[Element, Tensor]]:
     """The same for elements with their inverses, which a compiler cannot work out."""
-    for start in range(0, len(pairs), chunk):
-        part = pairs[start : start + chunk]
-        moved = [symmetry.act_on_input(g, values) for g, _ in part]
+    chunks = Chunks(chunk, values, len(pairs))
+    rest = pairs
+
+    def predictions(count: int) -> Sequence[Tensor]:
+        moved = [symmetry.act_on_input(g, values) for g, _ in rest[:count]]
         output = one_tensor(model(moved[0] if len(moved) == 1 else _joined(moved)))
-        del moved
-        outputs = [output] if len(part) == 1 else _parted(output, len(part))
-        for (g, inverse), each in zip(part, outputs, strict=True):
+        return [output] if len(moved) == 1 else _parted(output, len(moved))
+
+    while rest:
+        outputs = chunks.run(predictions)
+        for (g, inverse), each in zip(rest[: len(outputs)], outputs, strict=True):
             yield g, symmetry.act_on_output(inverse, each)
+        rest = rest[len(outputs) :]
 
 
 def one_tensor(output: object) -> Tensor:
@@ -124,7 +130,7 @@ class Averaged(nn.Module, Generic[V]):
         model: Callable[..., Tensor],
         symmetry: Symmetry[V],
         elements: Elements | None = None,
-        chunk: int = 1,
+        chunk: Chunk = 1,
     ) -> None:
         """Wrap a model; see `average`."""
         super().__init__()
@@ -159,7 +165,8 @@ class Averaged(nn.Module, Generic[V]):
     ) -> Iterator[Tensor]:
         """The predictions over the orbit."""
         model, named = self.model, named or {}
-        if (arguments or named) and self.chunk > 1:
+        chunk: Chunk = 1 if self.chunk == "auto" and (arguments or named) else self.chunk
+        if (arguments or named) and chunk != 1:
             raise SymmetryError(
                 f"chunk={self.chunk}: further arguments of the model cannot be folded into one "
                 "batch: chunk=1."
@@ -168,7 +175,7 @@ class Averaged(nn.Module, Generic[V]):
         def passing_on(moved: V) -> Tensor:
             return model(moved, *arguments, **named)
 
-        for _, output in _orbit(passing_on, self.symmetry, values, self._pairs, self.chunk):
+        for _, output in _orbit(passing_on, self.symmetry, values, self._pairs, chunk):
             yield output
 
     def extra_repr(self) -> str:
@@ -218,7 +225,7 @@ def average(
     *,
     elements: Elements | int | All = "all",
     seed: int = 0,
-    chunk: int | None = None,
+    chunk: Chunk | None = None,
 ) -> Averaged[V]:
     """Average any callable model over a group.
 
@@ -232,7 +239,8 @@ def average(
             independently, which gives 1 - 1/n; where labels can be exchanged, all exchanges with
             each of some rotations.
         seed: draws the subset.
-        chunk: elements folded into one batch; 1 by default, the least memory.
+        chunk: elements folded into one batch; 1 by default, the least memory. "auto" takes as many
+            as fill the device, and fewer where its memory is too small.
 
     Raises:
         SymmetryError: if elements or chunk do not fit the group.
@@ -251,14 +259,6 @@ def average(
         chosen = chosen_elements(symmetry.group, elements)
         warn_unless_subgroup(symmetry.group, chosen)
     return Averaged(model, symmetry, chosen, 1 if chunk is None else checked_chunk(chunk))
-
-
-def checked_chunk(chunk: object) -> int:
-    """The number of elements in a batch; raises `SymmetryError` unless it is one or more."""
-    number = whole_number(chunk)
-    if number is None or number < 1:
-        raise SymmetryError(f"chunk={chunk!r}: fold at least one element into a batch.")
-    return number
 
 
 def warn_unless_subgroup(group: Group, elements: Elements) -> None:

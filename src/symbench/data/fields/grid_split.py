@@ -1,6 +1,6 @@
 """Loss, scores and physical values of fields on a grid, whatever they are predicted from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -43,6 +43,14 @@ class GridSplit(Split[Tensor]):
         """Each component in physical units, in double precision, shape (sample, cell)."""
         physical = self.normalizer.denormalize(outputs.double()).flatten(2)
         return dict(zip(self.quantities, physical.unbind(1), strict=True))
+
+    def values_in_parts(
+        self, outputs: Tensor, batch: Batch[Tensor], most: int
+    ) -> Iterator[dict[str, Tensor]]:
+        """`values_of` slabs of the grid, across its first axis."""
+        rows = max(1, most // max(1, outputs[:, :, 0].numel()))
+        for slab in outputs.split(rows, dim=2):
+            yield self.values_of(slab, batch)
 
     def variance_of_targets(self, batch: Batch[Tensor]) -> dict[str, Tensor]:
         """The denominators of VRMSE squared by component, (sample,); NaN of constant targets."""

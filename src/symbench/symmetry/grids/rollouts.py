@@ -10,12 +10,13 @@ Two operators that are easily confused (P7):
 Stepwise is `rollout` of an averaged model; both cost |G| times a plain rollout.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from symbench.symmetry.reynolds import added, checked_chunk, chosen_elements
+from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
+from symbench.symmetry.reynolds import added, chosen_elements
 from symbench.symmetry.symmetry import Elements, Symmetry
 
 
@@ -50,7 +51,7 @@ def trajectory_average(
     *,
     elements: Elements | None = None,
     constant_channels: int = 0,
-    chunk: int = 1,
+    chunk: Chunk = 1,
 ) -> Tensor:
     """Mean over the group of whole rollouts, shape (step, batch, channel, *space).
 
@@ -61,13 +62,29 @@ def trajectory_average(
         steps: number of frames to predict.
         elements: indices of the elements, all of the group by default.
         constant_channels: as for `rollout`.
-        chunk: how many elements are rolled out in one batch.
+        chunk: how many elements are rolled out in one batch; see `orbit`.
 
     """
-    indices, chunk = chosen_elements(symmetry.group, elements), checked_chunk(chunk)
+    indices = chosen_elements(symmetry.group, elements)
+    chunks = Chunks(checked_chunk(chunk), inputs, len(indices))
+
+    def with_parts_of(size: int) -> Tensor:
+        parts = [indices[start : start + size] for start in range(0, len(indices), size)]
+        return _trajectory_average(model, symmetry, inputs, steps, parts, constant_channels)
+
+    return chunks.run(with_parts_of)
+
+
+def _trajectory_average(
+    model: Callable[[Tensor], Tensor],
+    symmetry: Symmetry[Tensor],
+    inputs: Tensor,
+    steps: int,
+    parts: Sequence[Elements],
+    constant_channels: int,
+) -> Tensor:
     total: list[Tensor | None] = [None] * steps
-    for start in range(0, len(indices), chunk):
-        part = indices[start : start + chunk]
+    for part in parts:
         moved = torch.cat([symmetry.act_on_input(g, inputs) for g in part])
         inverses = [symmetry.group.inverse(g) for g in part]
         for step, frame in enumerate(rollout(model, moved, steps, constant_channels)):
@@ -75,5 +92,6 @@ def trajectory_average(
             for inverse, piece in zip(inverses, pieces, strict=True):
                 pulled_back = symmetry.act_on_output(inverse, piece)
                 total[step] = added(total[step], pulled_back)
-    means = [each.div_(len(indices)).to(frame.dtype) for each in total if each is not None]
+    count = sum(len(part) for part in parts)
+    means = [each.div_(count).to(frame.dtype) for each in total if each is not None]
     return torch.stack(means)

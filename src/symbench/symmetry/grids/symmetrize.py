@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from symbench.errors import SymmetryError, nearest
+from symbench.symmetry.chunks import Chunk
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, InputAction, Normalizer
 from symbench.symmetry.grids.isometries import (
@@ -118,7 +119,7 @@ def symmetrize(
     dimension: int | None = None,
     elements: Elements | int | str = "all",
     seed: int = 0,
-    chunk: int | None = None,
+    chunk: Chunk | None = None,
 ) -> Averaged[Tensor]:
     """Make a trained PDE surrogate exactly equivariant by averaging it over a group.
 
@@ -145,7 +146,7 @@ def symmetrize(
             extent, or else the plane if the name exists there.
         elements: all, a number of random ones, indices, or the name of a subgroup; see `average`.
         seed: draws the subset.
-        chunk: elements folded into one batch.
+        chunk: elements folded into one batch; see `average`.
 
     Returns:
         A module with the model's interface, that can be saved, moved, compiled and exported.

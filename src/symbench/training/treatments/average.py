@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from symbench.data.batch import V
 from symbench.errors import ConfigError
+from symbench.symmetry.chunks import checked_chunk
 from symbench.symmetry.groups import Group
-from symbench.symmetry.reynolds import Averaged, added, checked_chunk
+from symbench.symmetry.reynolds import Averaged, added
 from symbench.symmetry.symmetry import Elements, Symmetry
 from symbench.training.treatments.augment import act_on_each
 from symbench.training.treatments.checks import share
