@@ -8,7 +8,7 @@ import xarray as xr
 from symbench.config.schema import Selection
 from symbench.errors import ConfigError, DataError
 from symbench.evaluation.results import RunGroup, run_groups
-from symbench.evaluation.rows import metric_rows
+from symbench.evaluation.rows import errors_of_prefixes, metric_rows
 from symbench.evaluation.violation import errors_by_irrep, subgroups_left, violation, whole_group
 from symbench.files import write_whole
 from symbench.layout import Layout
@@ -96,6 +96,19 @@ def test_rows_hold_scores_orbits_and_cost_with_units(groups):
     assert kept["subset4"] == pytest.approx(kept["subgroup2_order4"])
     assert kept["subset1"] > kept["subset2"] > kept["subset4"]
     assert not table.duplicated(["evaluation", "metric", "seed", "field", "lead_time"]).any()
+
+
+def test_errors_of_prefixes_are_means_over_parts_of_the_gram_matrix():
+    rng = np.random.default_rng(1)
+    errors = rng.standard_normal((1, 3, 2, 5, 4))
+    gram = np.einsum("...gx,...hx->...gh", errors, errors) / 4
+    gram[0, 1, 0, 2, 3] = -np.inf
+    found = errors_of_prefixes(gram, 3)
+    order = np.random.default_rng(0).permutation(5)
+    for count in range(1, 6):
+        part = gram[..., order[:count, None], order[:count]].mean(axis=(-2, -1))
+        np.testing.assert_allclose(found[0, [0, 2], :, 0, count - 1], part[0, [0, 2]], rtol=1e-12)
+    assert np.isposinf(found[0, 1, 0]).all()
 
 
 def test_squared_errors_over_the_orbit_by_irrep(groups):

@@ -1,5 +1,6 @@
 """Every figure draws whatever there is, and says in a sentence what it cannot show."""
 
+import re
 import warnings
 
 import matplotlib as mpl
@@ -152,6 +153,15 @@ def test_every_figure_draws_every_case(found):
     """And nothing that is to be read lies on something else."""
     for name in NAMES:
         assert not collisions(drawn(found, name)), name
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")
+def test_every_figure_tells_every_case(found):
+    """In sentences with finite numbers."""
+    for name, figure in FIGURES.items():
+        told = figure.tell(figure.table(found))
+        assert told.endswith("."), name
+        assert not re.search(r"\b(nan|inf)\b", told), (name, told)
 
 
 def test_labels_that_lie_on_each_other_are_found():

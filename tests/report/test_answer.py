@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from symbench.comparison import reference_tables
 from symbench.figures.results import StudyResults
-from symbench.report.answer import Answer, Cell, Network, Way, answer
+from symbench.report.answer import Answer, answer
 from symbench.report.build import build
+from symbench.report.ways import Cell, Network, Way
 from tests.figures import studies
 from tests.report.test_report import configured
 
@@ -64,6 +66,38 @@ def test_each_way_is_held_against_the_plain_network(tmp_path):
 def test_what_is_not_known_stays_open(tmp_path, change, seeds, verdict):
     [network] = answer([found(tmp_path, SCORES | change, seeds=seeds)]).networks
     assert network.cell(AUGMENTED).verdict == verdict
+
+
+def test_networks_of_reference_tables_stand_beside_those_of_the_run(tmp_path):
+    results = found(tmp_path, SCORES)
+    output = results.layout.reference.with_name("other") / "made"
+    reference_tables(results.study, results.layout, output)
+    both = answer([results])
+    ([network], [beside]) = both.networks, both.references
+    assert (beside.reference, network.reference) == ("other", "")
+    assert (beside.task, beside.model, beside.seeds) == ("points", "first", 4)
+    assert beside.plain == pytest.approx(network.plain, rel=1e-5)
+    for cell in network.cells:
+        theirs = beside.cell(cell.way)
+        assert theirs.change == pytest.approx(cell.change, abs=1e-5)
+        assert theirs.gain == pytest.approx(cell.gain, abs=1e-5)
+        assert theirs.verdict == "open"
+    # Nothing follows from them.
+    assert [record.networks for record in both.records(exact=True)] == [1, 1, 1]
+    build(configured(results.study, layout=results.layout, folder=tmp_path), tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert page.count('data-size="other" class="reference" hidden') == 1
+    assert page.count('data-size="this run">') == 1
+    assert '<option value="other">other, reference</option>' in page
+
+
+def test_references_of_other_tasks_are_left_out(tmp_path):
+    results = found(tmp_path, SCORES)
+    output = results.layout.reference / "made"
+    reference_tables(results.study, results.layout, output)
+    table = output / "metrics.csv"
+    table.write_text(table.read_text().replace("points,", "elsewhere,"))
+    assert answer([results]).references == ()
 
 
 def test_advice_follows_from_the_matrix(tmp_path):

@@ -15,9 +15,9 @@ from symbench.figures.draw import draw_figure
 from symbench.figures.results import StudyResults
 from symbench.files import write_json, write_whole
 from symbench.layout import Layout
+from symbench.numbers import interval
 from symbench.report.build import build, section
 from symbench.report.claims import judged_claims, needed_units
-from symbench.report.numbers import interval
 from symbench.report.run import command
 from symbench.report.tables import spread, tables
 from tests.evaluation import vectors

@@ -196,9 +196,8 @@ def figures(
 ) -> None:
     """Make tables, figures and the report from results alone: nothing is trained."""
     from symbench.archive import open_archive
-    from symbench.comparison import compare_study
-    from symbench.figures.draw import draw_figure
     from symbench.figures.results import StudyResults
+    from symbench.remaking import remake
     from symbench.report.build import build
 
     if (results is None) != (output is None):
@@ -213,13 +212,8 @@ def figures(
     named = {figure.name for described in chosen for figure in described.settings.figures}
     for name in only or []:
         choose(name, named, "figure")
-    # Evaluations are opened once, which takes longer than to draw them.
     opened = [StudyResults(described, configuration.layout) for described in chosen]
-    for each in opened:
-        compare_study(each.study, each.layout, found=(each.groups, each.missing))
-        for figure in each.study.settings.figures:
-            if not only or figure.name in only:
-                draw_figure(each, figure.name)
+    remake(opened, only or ())
     build(configuration, configuration.layout.report, opened)
     print(configuration.layout.report)
 

@@ -95,7 +95,10 @@ class Study:
         """Hash of all that decides a figure; its caption does not."""
         drawn_by = self.figure(name).draw or name
         module = registry.module_of("figures", drawn_by)
-        shared = [f"symbench.figures.{name}" for name in ("style", "results", "learning_curves")]
+        shared = [
+            f"symbench.figures.{name}"
+            for name in ("style", "results", "finding", "learning_curves")
+        ]
         return fingerprint([self.comparison_fingerprint, code_of(module, *shared)])
 
     @cached_property

@@ -9,6 +9,7 @@ import xarray as xr
 
 from symbench.config.run import Run
 from symbench.errors import DataError
+from symbench.evaluation.netcdf import load
 from symbench.files import refuse_damaged
 from symbench.layout import Layout
 
@@ -43,8 +44,8 @@ def read_evaluation(run: Run, layout: Layout, evaluation: str) -> xr.Dataset:
     path = layout.evaluation(run.study, *run.key, evaluation, run.seed)
     refuse_damaged(path)
     try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError) as error:
+        dataset = load(path)
+    except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}.") from None
     if dataset.attrs.get("config") != run.evaluation_fingerprint:
         raise DataError(

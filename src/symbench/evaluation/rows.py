@@ -1,6 +1,6 @@
 """All metrics of a run group as rows of a tidy table, one value a row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -182,30 +182,55 @@ def _subgroup_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
 
 def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
     """Error of nested random subsets, mean over random orders."""
-    order = dataset.sizes["element"]
     gram = dataset.error_gram.transpose("seed", "sample", "channel", "element", "element_b").values
     denominators, unit = _denominators(group, dataset)
     varying = denominators.notnull().any(("seed", "channel")).values
     gram, scales = gram[:, varying], denominators.values[:, varying, :, None]
-    rng = np.random.default_rng(0)
-    totals: Mapping[str, np.ndarray] = {
-        metric: np.zeros((len(group.seeds), order))
-        for metric in (("vrmse", "nmse") if "variance" in dataset else ("nmse",))
-    }
-    for _ in range(SUBSET_DRAWS):
-        chosen = rng.permutation(order)
-        shuffled = gram[..., chosen[:, None], chosen]
-        sums = shuffled.cumsum(axis=-1).cumsum(axis=-2)
-        prefix = np.diagonal(sums, axis1=-2, axis2=-1) / np.arange(1, order + 1) ** 2
-        scaled = np.maximum(prefix, 0) / scales
-        for metric, total in totals.items():
-            errors = np.sqrt(scaled) if metric == "vrmse" else scaled
-            total += np.nanmean(errors, axis=2).mean(axis=1) / SUBSET_DRAWS
+    prefix = errors_of_prefixes(gram, SUBSET_DRAWS)
+    totals: dict[str, np.ndarray] = {}
+    for metric in ("vrmse", "nmse") if "variance" in dataset else ("nmse",):
+        scaled = prefix / scales[..., None, :]
+        errors = np.sqrt(scaled) if metric == "vrmse" else scaled
+        totals[metric] = np.nanmean(errors, axis=2).mean(axis=(1, 2))
     for metric, total in totals.items():
         for seed, values in zip(group.seeds, total, strict=True):
             for count, value in enumerate(values, start=1):
                 told = "1" if metric == "vrmse" else unit
                 yield _row(group, seed, f"subset{count}", metric, value, unit=told)
+
+
+def errors_of_prefixes(gram: np.ndarray, draws: int) -> np.ndarray:
+    """Squared errors of averages over the first elements of random orders.
+
+    An element adds its products with those before it, twice, and its own square: products that a
+    mask leaves, for all orders in one matrix product.
+
+    Args:
+        gram: products of errors, shape (seed, sample, channel, element, element_b).
+        draws: number of orders.
+
+    Returns:
+        Shape (seed, sample, channel, draw, number of elements); infinite where a product is not
+        finite.
+
+    """
+    order = gram.shape[-1]
+    finite = np.isfinite(gram).all(axis=(-2, -1))
+    gram = np.where(finite[..., None, None], gram, 0)
+    rng = np.random.default_rng(0)
+    chosen = np.stack([rng.permutation(order) for _ in range(draws)])
+    rank = np.argsort(chosen, axis=1)
+    before = (rank[:, None, :] < rank[:, :, None]).astype(gram.dtype)
+    symmetric = (gram + gram.swapaxes(-2, -1)) / 2
+    products = np.moveaxis(symmetric, -2, 0).reshape(order, -1, order)
+    # By element, then by (seed, sample, channel) and draw.
+    earlier = products @ before.transpose(1, 2, 0)
+    squares = np.diagonal(symmetric, axis1=-2, axis2=-1).reshape(-1, order).T
+    added = 2 * earlier + squares[..., None]
+    sums = np.take_along_axis(added, chosen.T[:, None, :], axis=0).cumsum(axis=0)
+    sums = np.moveaxis(sums, 0, -1).reshape(*gram.shape[:-2], draws, order)
+    errors = np.maximum(sums, 0) / np.arange(1, order + 1) ** 2
+    return np.where(finite[..., None, None], errors, np.inf)
 
 
 def _rollout_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:

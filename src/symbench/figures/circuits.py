@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, grid, nothing_to_draw
 
@@ -123,4 +124,11 @@ def _box(axis: Axes, column: int, name: str, wires: Sequence[int]) -> None:
     )
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How many gates a block has."""
+    names = ["architecture", "qubits"]
+    gates = rows_of(table).groupby(names, sort=False).gate.count().reset_index()
+    return smallest_and_largest("Gates of one block", gates, "gate", ["qubits"])
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     EVALUATIONS,
@@ -80,4 +81,10 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """What another evaluation costs, over the plain one."""
+    others = rows_of(table).query("evaluation != 'plain'")
+    return smallest_and_largest("Time of inference over the plain one", others, "time_ratio")
+
+
+FIGURE = Drawing(table, draw, tell)

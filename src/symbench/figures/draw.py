@@ -2,7 +2,10 @@
 
 from importlib.metadata import version
 
+import matplotlib as mpl
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from symbench.config import registry
 from symbench.config.study import Study
@@ -14,8 +17,9 @@ from symbench.files import remove, write_whole
 from symbench.layout import IMAGES
 from symbench.provenance import describe
 
-# Where a PNG keeps what decided it.
+# Where a PNG keeps what decided it, and what it shows, in words.
 FINGERPRINT = "Fingerprint"
+FINDING = "Finding"
 
 
 def drawing(study: Study, name: str) -> Drawing:
@@ -61,12 +65,28 @@ def draw_figure(results: StudyResults, name: str) -> None:
         if missing := len(results.missing):
             note(figure, f"Not shown: {missing} of {len(study.runs)} runs without evaluations.")
         metadata = {
-            "png": {"Description": made_by, FINGERPRINT: study.figure_fingerprint(name)},
+            "png": {
+                "Description": made_by,
+                FINGERPRINT: study.figure_fingerprint(name),
+                **({FINDING: found.tell(table)} if found.tell else {}),
+            },
             "pdf": {"Subject": made_by},
         }
+        box = laid_out(figure)
         for suffix in IMAGES:
             with write_whole(layout.figure(study.name, name, suffix)) as temporary:
                 about = metadata[suffix]
-                figure.savefig(temporary, format=suffix, metadata=about, bbox_inches="tight")
-            # The layout is the same for each format, and takes longer than to draw.
-            figure.set_layout_engine("none")
+                figure.savefig(temporary, format=suffix, metadata=about, bbox_inches=box)
+
+
+def laid_out(figure: Figure) -> Bbox:
+    """Lay a figure out for good, and return the box of all that it shows, in inches.
+
+    It is the same for every format, and takes longer than to draw.
+    """
+    figure.dpi = mpl.rcParams["savefig.dpi"]
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    with mpl.rc_context({"figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+    return figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])

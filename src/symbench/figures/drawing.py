@@ -20,11 +20,14 @@ class Drawing:
     Attributes:
         table: makes the table; the only part that sees results.
         draw: draws the table; sees neither results nor the config.
+        tell: says what the table shows, for those who do not see the figure; None where its caption
+            says it.
 
     """
 
     table: Callable[[StudyResults], Table]
     draw: Callable[[Table], Figure]
+    tell: Callable[[Table], str] | None = None
 
 
 def rows_of(table: Table) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     WIDTH,
@@ -71,4 +72,14 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """Which network is farthest from equivariant where axes are hardly told apart."""
+    shown = rows_of(table)
+    half = shown.groupby(["task", "model"]).relative_gap.transform("median")
+    closest = shown[shown.relative_gap <= half]
+    errors = closest.groupby(["task", "model"], sort=False).equivariance_error.median()
+    what = "Median equivariance error over the half of the samples with the smaller eigengaps"
+    return smallest_and_largest(what, errors.reset_index(), "equivariance_error")
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults, estimated, label
 from symbench.figures.style import (
     finite,
@@ -81,4 +82,13 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """What all elements leave of the error of one."""
+    averaged = rows_of(table).query("averaged").sort_values("elements", kind="stable")
+    by_network = averaged.groupby(["task", "label"], sort=False).score
+    left = (by_network.last(skipna=False) / by_network.first(skipna=False)).reset_index()
+    what = "Score of the average over most elements, over that of one element"
+    return smallest_and_largest(what, left, "score")
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import NOTHING, smallest_and_largest
 from symbench.figures.results import StudyResults, estimated
 from symbench.figures.style import (
     WIDTH,
@@ -104,4 +105,13 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """The smallest and the largest score, with the number of parameters."""
+    parts = [
+        smallest_and_largest(f"Test {metric}", rows, "score", ["parameters"], intervals=True)
+        for metric, rows in rows_of(table).groupby("metric", sort=False)
+    ]
+    return " ".join(parts[:3]) or NOTHING
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import best_and_worst
 from symbench.figures.results import StudyResults, label
 from symbench.figures.style import (
     EVALUATIONS,
@@ -91,4 +92,9 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """The best and the worst way where they lie farthest apart."""
+    return best_and_worst(rows_of(table))
+
+
+FIGURE = Drawing(table, draw, tell)

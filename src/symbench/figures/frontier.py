@@ -8,7 +8,8 @@ from matplotlib.lines import Line2D
 
 from symbench.evaluation.results import RunGroup
 from symbench.figures.drawing import Drawing, Table, rows_of
-from symbench.figures.results import StudyResults, estimated
+from symbench.figures.finding import NOTHING, best_and_worst, smallest_and_largest
+from symbench.figures.results import PLAINLY, StudyResults, estimated
 from symbench.figures.style import (
     EVALUATIONS,
     WIDTH,
@@ -114,4 +115,13 @@ def _draw_points(axis: Axes, here: pd.DataFrame, cost: str) -> None:
     log_scale(axis, "x", here[cost])
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """The best and the worst way where they lie farthest apart, and what other trainings cost."""
+    shown = rows_of(table)
+    others = shown[(shown.treatment != PLAINLY) & (shown.evaluation == "plain")]
+    price = smallest_and_largest("Time of training over the plain one", others, "training")
+    scores = best_and_worst(shown)
+    return scores if NOTHING in (scores, price) else f"{scores} {price}"
+
+
+FIGURE = Drawing(table, draw, tell)

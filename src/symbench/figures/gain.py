@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import NOTHING, finite_rows, smallest_and_largest
 from symbench.figures.results import PLAINLY, StudyResults, score
 from symbench.figures.style import (
     MARKERS,
@@ -115,4 +116,17 @@ def _treatments(markers: dict[str, str]) -> list[Line2D]:
     ]
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """For how many networks averaging lowers or raises the score, and for which most."""
+    shown = finite_rows(rows_of(table), "percent")
+    if shown.empty:
+        return NOTHING
+    lower, higher = int((shown.high < 0).sum()), int((shown.low > 0).sum())
+    changes = smallest_and_largest("Change in %", shown, "percent", intervals=True)
+    return (
+        f"Averaging lowers the score of {lower} of {len(shown)} networks and raises that of "
+        f"{higher}, with intervals that leave out zero. {changes}"
+    )
+
+
+FIGURE = Drawing(table, draw, tell)

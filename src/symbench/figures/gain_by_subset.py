@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import NOTHING, smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     finite,
@@ -110,4 +111,17 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """What random halves of the group keep of the gain, and what theory says."""
+    shown = rows_of(table)
+    most = shown.groupby("task").elements.transform("max")
+    half = shown[2 * shown.elements == most]
+    kept = smallest_and_largest(
+        "Share of the gain that half of the elements keep", half[half.part == "subset"], "share"
+    )
+    if kept == NOTHING:
+        return NOTHING
+    return f"{kept} Theory: {half[half.part == 'theory'].share.median():.3g}."
+
+
+FIGURE = Drawing(table, draw, tell)

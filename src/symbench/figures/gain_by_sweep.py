@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import AMOUNTS, StudyResults, score
 from symbench.figures.style import (
     error_bars,
@@ -90,4 +91,12 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """What averaging changes at the end of each sweep."""
+    shown = rows_of(table)
+    last = shown[shown.value == shown.groupby("sweep").value.transform("max")]
+    what = "Change of the score by averaging at the last value of a sweep, in %"
+    return smallest_and_largest(what, last, "percent", ["sweep"], intervals=True)
+
+
+FIGURE = Drawing(table, draw, tell)

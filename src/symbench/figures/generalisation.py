@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import NOTHING, smallest_and_largest
 from symbench.figures.results import StudyResults, estimated, label
 from symbench.figures.style import (
     WIDTH,
@@ -72,4 +73,16 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How much larger errors are outside of the range of training."""
+    columns = ["task", "label", "metric"]
+    shown = rows_of(table)
+    by_part = {part: rows.set_index(columns).score for part, rows in shown.groupby("part")}
+    if not {"test", "outside"} <= set(by_part):
+        return NOTHING
+    ratios = (by_part["outside"] / by_part["test"]).reset_index()
+    what = "Error outside of the range of training over that on test samples"
+    return smallest_and_largest(what, ratios, "score", ["metric"])
+
+
+FIGURE = Drawing(table, draw, tell)

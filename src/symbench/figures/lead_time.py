@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from symbench.evaluation.results import over_defined
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import NOTHING, smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     COLOURS,
@@ -103,4 +104,15 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """Errors at the last lead time, by operator."""
+    shown = rows_of(table)
+    last = shown[shown.lead_time == shown.groupby(["task", "model"]).lead_time.transform("max")]
+    parts = [
+        smallest_and_largest(f"Median VRMSE at the last lead time, {operator}", rows, "median")
+        for operator, rows in last.groupby("operator", sort=False)
+    ]
+    return " ".join(part for part in parts if part != NOTHING) or NOTHING
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     HUES,
@@ -33,7 +34,8 @@ COLUMNS = ["task", "model", "treatment", "colour", "number", "epoch", "mean", "l
 
 def learning_curves(loss: str, name: str) -> Drawing:
     """A figure of a column of the training histories; `name` is what the axis says."""
-    return Drawing(partial(_table, loss=loss), partial(_draw, name=name))
+    parts = (partial(_table, loss=loss), partial(_draw, name=name), partial(_tell, name=name))
+    return Drawing(*parts)
 
 
 def _table(results: StudyResults, loss: str) -> pd.DataFrame:
@@ -105,6 +107,15 @@ def _draw(table: Table, name: str) -> Figure:
     figure.legend(handles=handles, loc="outside right upper", fontsize="small")
     note_not_finite(figure, shown["mean"])
     return figure
+
+
+def _tell(table: Table, name: str) -> str:
+    """The loss after the last epoch of each run group, over that after its first."""
+    shown = rows_of(table).sort_values("epoch", kind="stable")
+    by_group = shown.groupby(["task", "model", "treatment"], sort=False)["mean"]
+    ratios = (by_group.last(skipna=False) / by_group.first(skipna=False)).reset_index()
+    what = f"{name.capitalize()} after the last epoch over that after the first"
+    return smallest_and_largest(what, ratios, "mean")
 
 
 def _dashes(number: int, position: int, positions: int) -> tuple[float, Sequence[float]]:

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import NOTHING, smallest_and_largest
 from symbench.figures.results import StudyResults, label
 from symbench.figures.style import (
     EVALUATIONS,
@@ -68,4 +69,15 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """The smallest and the largest mean AUC, beside that of the oracle."""
+    shown = rows_of(table)
+    means = shown.groupby(["task", "label", "evaluation"], sort=False)[METRIC].mean()
+    told = smallest_and_largest("Mean AUC", means.reset_index(), METRIC)
+    oracle = finite(shown[ORACLE])
+    if told == NOTHING or np.isnan(oracle).all():
+        return told
+    return f"{told} Oracle: {np.nanmean(oracle):.3g}; chance: 0.5."
+
+
+FIGURE = Drawing(table, draw, tell)

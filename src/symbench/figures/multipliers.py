@@ -5,6 +5,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     WIDTH,
@@ -70,4 +71,13 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How far the layers are from equivariant at the end of training."""
+    shown = rows_of(table)
+    gammas = shown[shown.quantity == "gamma"]
+    end = gammas[gammas.epoch == gammas.groupby(RUN).epoch.transform("max")]
+    values = end.assign(value=end.value.abs())
+    return smallest_and_largest("|γ| after the last epoch", values, "value", ["layer"])
+
+
+FIGURE = Drawing(table, draw, tell)

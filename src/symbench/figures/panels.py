@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from symbench.evaluation.results import RunGroup
 from symbench.figures.drawing import Drawing, Table
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, grid, note, nothing_to_draw
 
@@ -95,4 +96,25 @@ def _ends(image: np.ndarray) -> tuple[float, float]:
     return (float(found.min()), float(found.max())) if found.size else (0.0, 0.0)
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How large errors are at the last lead time shown, plain and averaged."""
+    if isinstance(table, pd.DataFrame):
+        raise TypeError("This figure is drawn from a data set with images, not from a table.")
+    errors = [
+        {
+            "task": task,
+            "model": values.attrs["model"],
+            "plain": float(last.sel(image="error, plain")),
+            "averaged": float(last.sel(image="error, averaged")),
+        }
+        for task, values in table.data_vars.items()
+        if "model" in values.attrs
+        for last in [table[f"{task}_rms"].isel({f"{task}_lead": -1})]
+    ]
+    found = pd.DataFrame(errors, columns=["task", "model", "plain", "averaged"])
+    ratios = found.assign(ratio=found.averaged / found.plain)
+    what = "Error of averaged rollouts over that of plain ones, at the last lead time shown"
+    return smallest_and_largest(what, ratios, "ratio")
+
+
+FIGURE = Drawing(table, draw, tell)

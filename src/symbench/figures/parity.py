@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from symbench.evaluation.results import RunGroup
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import WIDTH, finite, grid, note_not_finite, nothing_to_draw
 
@@ -84,4 +85,18 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How far predictions are from the truth, over how far the truth is from its mean."""
+    shown = rows_of(table)
+    names = ["task", "model", "quantity"]
+    spread = shown.true - shown.groupby(names).true.transform("mean")
+    squares = shown.assign(error=(shown.predicted - shown.true) ** 2, spread=spread**2)
+    means = squares.groupby(names, sort=False)[["error", "spread"]].agg(
+        lambda each: each.mean(skipna=False)
+    )
+    explained = (1 - means.error / means.spread).rename("explained").reset_index()
+    what = "Part of the variance that predictions explain"
+    return smallest_and_largest(what, explained, "explained", ["quantity"])
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     WIDTH,
@@ -52,4 +53,12 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """Variance of derivatives of the largest circuits."""
+    shown = rows_of(table)
+    largest = shown[shown.qubits == shown.groupby("architecture").qubits.transform("max")]
+    what = "Variance of derivatives by angles of the largest circuits"
+    return smallest_and_largest(what, largest, "gradient_variance", ["qubits"])
+
+
+FIGURE = Drawing(table, draw, tell)

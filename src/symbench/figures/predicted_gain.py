@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults, label
 from symbench.figures.style import (
     MARKERS,
@@ -121,4 +122,12 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How far predicted gains are from measured ones."""
+    shown = rows_of(table)
+    shown = shown[shown.predicted >= _ROUND_OFF]
+    ratios = shown.assign(ratio=shown.gain / shown.predicted)
+    return smallest_and_largest("Measured gain over the predicted one", ratios, "ratio")
+
+
+FIGURE = Drawing(table, draw, tell)

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from symbench.evaluation.results import RunGroup
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults, estimated
 from symbench.figures.style import (
     WIDTH,
@@ -87,4 +88,15 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """What other test sets do to the score."""
+    names = ["task", "model", "treatment"]
+    shown = rows_of(table)
+    trained = shown[shown.test_set == "as trained"].set_index(names).score.rename("trained")
+    others = shown[shown.test_set != "as trained"].join(trained, on=names)
+    ratios = others.assign(ratio=others.score / others.trained)
+    what = "Score on another test set over that on the one as trained"
+    return smallest_and_largest(what, ratios, "ratio", ["test_set"])
+
+
+FIGURE = Drawing(table, draw, tell)

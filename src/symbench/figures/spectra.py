@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     COLOURS,
@@ -98,4 +99,18 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """How much power rollouts have at the last lead time shown, over all waves."""
+    shown = rows_of(table)
+    last = shown[shown.lead_time == shown.groupby("task").lead_time.transform("max")]
+    names = ["task", "model", "series"]
+    sums = last.groupby(names, sort=False).power.agg(lambda each: each.sum(skipna=False))
+    power = sums.reset_index()
+    truth = power[power.series == TRUTH].set_index("task").power.rename("truth")
+    ratios = power[power.series != TRUTH].join(truth, on="task")
+    ratios = ratios.assign(ratio=ratios.power / ratios.truth)
+    what = "Power over that of the truth, at the last lead time shown"
+    return smallest_and_largest(what, ratios, "ratio", ["series"])
+
+
+FIGURE = Drawing(table, draw, tell)

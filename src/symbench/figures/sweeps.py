@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
+from symbench.figures.finding import smallest_and_largest
 from symbench.figures.results import AMOUNTS, StudyResults, estimated
 from symbench.figures.style import (
     EVALUATIONS,
@@ -102,4 +103,14 @@ def _curve(axis: Axes, rows: pd.DataFrame, treatment: str, evaluation: str) -> N
     )
 
 
-FIGURE = Drawing(table, draw)
+def tell(table: Table) -> str:
+    """What the largest value of each sweep makes of the score at its smallest."""
+    curve = ["sweep", "model", "treatment", "evaluation"]
+    shown = rows_of(table).sort_values("value", kind="stable")
+    by_curve = shown.groupby(curve, sort=False).score
+    ratios = (by_curve.last(skipna=False) / by_curve.first(skipna=False)).reset_index()
+    what = "Score at the last value of a sweep over that at its first"
+    return smallest_and_largest(what, ratios, "score", ["sweep"])
+
+
+FIGURE = Drawing(table, draw, tell)

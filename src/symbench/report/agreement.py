@@ -9,7 +9,7 @@ import pandas as pd
 
 from symbench.errors import DataError
 from symbench.files import damaged, refuse_damaged
-from symbench.report.numbers import interval
+from symbench.numbers import interval
 
 KEY = ["study", "claim", "case"]
 AGREES, APART, UNKNOWN = "agrees", "differs", "cannot be compared"

@@ -14,90 +14,12 @@ import numpy as np
 from symbench.errors import SymBenchError
 from symbench.evaluation.results import RunGroup
 from symbench.figures.results import PLAINLY, StudyResults, score
+from symbench.report.reference import reference_networks
+from symbench.report.ways import EVALUATED, Cell, Network, Way
 from symbench.statistics import COVERAGE, Estimate, relative_change
 
-EVALUATED = {"plain": "", "average": "averaged at evaluation", "frame": "in frames at evaluation"}
 # A change of less than half a per mille is none, however small its interval: round-off, say.
 NOTHING = 5e-4
-
-
-@dataclass(frozen=True)
-class Way:
-    """One way of imposing a symmetry: at training, at evaluation, or both."""
-
-    treatment: str
-    evaluation: str
-
-    def __str__(self) -> str:
-        """Such as "augment, averaged at evaluation"."""
-        parts = ("" if self.treatment == PLAINLY else self.treatment, EVALUATED[self.evaluation])
-        return ", ".join(part for part in parts if part) or "plain"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one way changed for one network.
-
-    Attributes:
-        way: how the symmetry was imposed.
-        change: of the score, relative to the plain network; below 0 is better where lower is.
-        low: end of the interval of the change, which holds for all ways of this network at once.
-        high: the other end.
-        gain: by how much it is better, from -change or change.
-        verdict: "pays", "harms", "nothing", or "open" where the interval leaves it open.
-        training: time of training over that of the plain network; NaN where it is not known.
-        inference: time of inference over that of the plain network.
-
-    """
-
-    way: Way
-    change: float
-    low: float
-    high: float
-    gain: float
-    verdict: str
-    training: float
-    inference: float
-
-
-@dataclass(frozen=True)
-class Network:
-    """A model on a task, with all that was tried for it.
-
-    Attributes:
-        study: name of the study.
-        task: name of the task.
-        kind: of the data, such as "fields".
-        group: name of the group.
-        exact: whether the symmetry is declared to hold.
-        model: name of the model.
-        metric: what it is judged by.
-        plain: the score of the plain network.
-        seeds: number of plain networks.
-        cells: one for each way that was tried.
-
-    """
-
-    study: str
-    task: str
-    kind: str
-    group: str
-    exact: bool
-    model: str
-    metric: str
-    plain: float
-    seeds: int
-    cells: tuple[Cell, ...]
-
-    def cell(self, way: Way) -> Cell | None:
-        """What a way changed; None where it was not tried."""
-        return next((cell for cell in self.cells if cell.way == way), None)
-
-    @cached_property
-    def best(self) -> Cell | None:
-        """The way that gained most among those that pay; None where none does."""
-        paying = [cell for cell in self.cells if cell.verdict == "pays"]
-        return max(paying, key=lambda cell: cell.gain, default=None)
 
 
 @dataclass(frozen=True)
@@ -126,9 +48,16 @@ class Record:
 
 @dataclass(frozen=True)
 class Answer:
-    """The matrix of all networks and ways, and what follows from it."""
+    """The matrix of all networks and ways, and what follows from it.
+
+    Attributes:
+        networks: of this run.
+        references: networks of reference tables on the same tasks; nothing follows from them.
+
+    """
 
     networks: tuple[Network, ...]
+    references: tuple[Network, ...] = ()
 
     @cached_property
     def ways(self) -> tuple[Way, ...]:
@@ -145,9 +74,18 @@ class Answer:
         """Kinds of data."""
         return tuple(dict.fromkeys(each.kind for each in self.networks))
 
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """Names of the reference tables."""
+        return tuple(dict.fromkeys(each.reference for each in self.references))
+
     def of(self, *, exact: bool) -> list[Network]:
         """The networks of tasks whose symmetry holds, or is broken."""
         return [network for network in self.networks if network.exact == exact]
+
+    def beside(self, *, exact: bool) -> list[Network]:
+        """The same of reference tables."""
+        return [network for network in self.references if network.exact == exact]
 
     def records(self, *, exact: bool) -> list[Record]:
         """How each way fared where the symmetry holds, or where it is broken; the best first."""
@@ -192,10 +130,12 @@ def answer(studies: Sequence[StudyResults]) -> Answer:
     There is none either of studies with damaged evaluations: their sections name these.
     """
     found: list[Network] = []
+    references: list[Network] = []
     for results in studies:
         with suppress(SymBenchError):
             found += list(_networks(results))
-    return Answer(tuple(found))
+            references += list(reference_networks(results))
+    return Answer(tuple(found), tuple(references))
 
 
 def _networks(results: StudyResults) -> Iterator[Network]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from symbench.numbers import interval
 from symbench.report.agreement import read_claims
-from symbench.report.numbers import interval
 from symbench.statistics import NOT_RUN
 
 _HEAD = """# Claims, each with its largest evidence

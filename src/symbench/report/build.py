@@ -16,7 +16,7 @@ from PIL import Image
 from symbench.config.read import Configuration
 from symbench.config.study import Study
 from symbench.errors import SymBenchError
-from symbench.figures.draw import FINGERPRINT
+from symbench.figures.draw import FINDING, FINGERPRINT
 from symbench.figures.results import StudyResults
 from symbench.files import is_damaged, refuse_damaged, write_whole
 from symbench.layout import TABLES
@@ -38,6 +38,7 @@ class Shown:
     Attributes:
         name: in the study.
         caption: what to see.
+        finding: what is seen, in words.
         image: as a data address.
         links: from the report to the figure as PDF and to its table.
         command: draws it again.
@@ -46,6 +47,7 @@ class Shown:
 
     name: str
     caption: str
+    finding: str
     image: str
     links: tuple[str, ...]
     command: str
@@ -185,7 +187,9 @@ def _add_figures(found: Section, results: StudyResults) -> None:
             if each.is_file()
         )
         again = f"symbench figure {figure.name} --study {results.study.name}"
-        found.figures.append(Shown(figure.name, figure.caption, embedded(path), links, again))
+        finding = _written(path).get(FINDING, figure.caption)
+        shown = Shown(figure.name, figure.caption, finding, embedded(path), links, again)
+        found.figures.append(shown)
     for problem, names in wrong.items():
         found.lacking.append(f"Figures that {problem}: {', '.join(names)}.")
 
@@ -205,11 +209,16 @@ def _figure_problem(path: Path, fingerprint: str) -> str | None:
     if is_damaged(path):
         return "are damaged"
     try:
-        with Image.open(path) as image:
-            recorded = image.info.get(FINGERPRINT)
+        recorded = _written(path).get(FINGERPRINT)
     except OSError:
         return "are no images"
     return None if recorded == fingerprint else "were made with other settings (or other code)"
+
+
+def _written(path: Path) -> dict[str, str]:
+    """The texts in an image, by key."""
+    with Image.open(path) as image:
+        return {str(key): str(value) for key, value in image.info.items()}
 
 
 def html(table: pd.DataFrame) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from symbench.config.schema import Claim
 from symbench.figures.results import StudyResults
+from symbench.numbers import interval
 from symbench.report.agreement import agreement, read_claims
-from symbench.report.numbers import interval
 from symbench.statistics import NOT_RUN
 
 

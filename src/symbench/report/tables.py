@@ -10,7 +10,7 @@ from symbench.evaluation.reading import DIVERGED
 from symbench.evaluation.results import RunGroup, over_defined
 from symbench.figures.results import StudyResults, score
 from symbench.files import refuse_damaged
-from symbench.report.numbers import interval
+from symbench.numbers import interval
 from symbench.report.run import read_record
 from symbench.report.violations import irrep_tables, violations
 from symbench.statistics import relative_change

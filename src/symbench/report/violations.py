@@ -8,7 +8,7 @@ from symbench.evaluation.results import RunGroup
 from symbench.evaluation.violation import violation
 from symbench.figures import violation_by_irrep
 from symbench.figures.results import StudyResults
-from symbench.report.numbers import interval
+from symbench.numbers import interval
 
 
 def violations(group: RunGroup, *evaluations: str) -> dict[str, str]:

@@ -1,0 +1,108 @@
+"""What a figure shows, in words: one to three sentences that follow from its table by rule."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from symbench.figures.style import EVALUATIONS
+from symbench.numbers import interval
+
+NOTHING = "Nothing can be shown: there is no finite value."
+# What is left as it is has no name in a sentence.
+_SILENT = {"", "none", "plain", "nan"}
+
+
+def finite_rows(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Rows whose values in these columns are all finite."""
+    values = table[list(columns)].to_numpy(dtype=float)
+    return table[np.isfinite(values).all(axis=1)]
+
+
+def smallest_and_largest(
+    what: str,
+    table: pd.DataFrame,
+    column: str,
+    names: Sequence[str] = (),
+    intervals: bool = False,
+) -> str:
+    """The smallest and the largest finite value of a column, whose they are, and the median.
+
+    Args:
+        what: the values are.
+        table: with a row for each value.
+        column: of the values.
+        names: of the columns that tell rows apart, beside task, network and evaluation.
+        intervals: whether the columns low and high are the ends of intervals of the values.
+
+    Returns:
+        A sentence: `NOTHING` if no value is finite.
+
+    """
+    rows = finite_rows(table, column).sort_values(column, kind="stable")
+    if rows.empty:
+        return NOTHING
+    first, last = (
+        f"{_value(row, column, intervals)} ({called(row, names)})"
+        for row in rows.iloc[[0, -1]].to_dict("records")
+    )
+    if len(rows) == 1:
+        return f"{what}: {first}."
+    return f"{what}: from {first} to {last}, in the median {rows[column].median():.3g}."
+
+
+def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
+    """Of each metric of a table, how far the best network of a task leads before the worst.
+
+    Args:
+        table: with a row for each score, and columns task, metric and better; those called low and
+            high are the ends of intervals, where they are there.
+        column: of the scores.
+
+    Returns:
+        Two sentences: how many tasks there are, and the one where most is won; `NOTHING` if no
+        score is finite.
+
+    """
+    leads = []
+    intervals = {"low", "high"} <= {*table}
+    for (task, metric), rows in finite_rows(table, column).groupby(["task", "metric"], sort=False):
+        ordered = rows.sort_values(column, ascending=rows.better.iloc[0] == "lower", kind="stable")
+        best, worst = ordered.iloc[[0, -1]].to_dict("records")
+        small, large = sorted(abs(float(row[column])) for row in (best, worst))
+        ratio = large / small if small else np.inf
+        told = (
+            f"the best {metric} is {_value(best, column, intervals)} ({called(best, task=False)})"
+        )
+        if len(ordered) > 1:
+            told += f", the worst {_value(worst, column, intervals)} ({called(worst, task=False)})"
+        leads.append((ratio, f"On {task} {told}."))
+    if not leads:
+        return NOTHING
+    widest = max(leads, key=lambda lead: lead[0])[1]
+    if len(leads) == 1:
+        return widest
+    return f"Of {len(leads)} tasks, networks lie farthest apart on one. {widest}"
+
+
+def called(row: Mapping[Hashable, object], names: Sequence[str] = (), task: bool = True) -> str:
+    """A row of a table by network, treatment, evaluation and further columns, and its task."""
+    network = str(row.get("label", row.get("model", row.get("architecture", ""))))
+    parts = [network]
+    if "label" not in row:
+        parts.append(str(row.get("treatment", "")))
+    evaluation = str(row.get("evaluation", ""))
+    look = EVALUATIONS.get(evaluation)
+    parts.append(look.label if look else evaluation)
+    for name in names:
+        value, quantity = row[name], name.replace("_", " ")
+        counted = isinstance(value, int | float)
+        parts.append(f"{value:g} {quantity}" if counted else f"{quantity} {value}")
+    told = ", ".join(part for part in parts if part not in _SILENT)
+    return f"{told} on {row['task']}" if task and "task" in row else told
+
+
+def _value(row: Mapping[Hashable, object], column: str, intervals: bool) -> str:
+    ends = ("low", "high") if intervals else (column, column)
+    value, low, high = (float(str(row[name])) for name in (column, *ends))
+    return interval(value, low, high).removesuffix(" (no interval)")
