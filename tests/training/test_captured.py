@@ -8,7 +8,12 @@ from symbench.training.captured import CapturedStep, why_not
 from symbench.training.device import Device
 from symbench.training.treatments.augment import Augment
 from symbench.training.treatments.average import EquiTuning, GroupAverage, RandomAverage
-from symbench.training.treatments.constrain import Constrain, Scheduled, Strict
+from symbench.training.treatments.constrain import (
+    Constrain,
+    ConstrainPartially,
+    Scheduled,
+    Strict,
+)
 from symbench.training.treatments.penalty import EquivariancePenalty
 from symbench.training.treatments.treatment import Treatment
 from tests.training.splits import ISOMETRIES, SETTINGS, RandomSplit, same, trainer
@@ -36,7 +41,7 @@ def captured_trainer(state, settings=SETTINGS, **options):
     device = HasGraphs()
     training = trainer(state, settings, **options)
     training.gradients.captured = CapturedStep(
-        training.model, training.gradients.backward, device.capture
+        training.model, training.updates.parameters, training.gradients.backward, device.capture
     )
     return training, device
 
@@ -107,14 +112,14 @@ def test_sparse_inputs_are_no_graph(tmp_path):
     assert device.captures == 0
 
 
-@pytest.mark.parametrize("treatment", [Treatment, Augment, Strict, GroupAverage])
+@pytest.mark.parametrize(
+    "treatment", [Treatment, Augment, Strict, GroupAverage, Constrain, ConstrainPartially]
+)
 def test_treatments_that_do_the_same_at_every_step_may_be_graphs(treatment):
     assert why_not(treatment(ISOMETRIES), SETTINGS, 1, HasGraphs()) == ""
 
 
-@pytest.mark.parametrize(
-    "treatment", [RandomAverage, EquivariancePenalty, EquiTuning, Constrain, Scheduled]
-)
+@pytest.mark.parametrize("treatment", [RandomAverage, EquivariancePenalty, EquiTuning, Scheduled])
 def test_other_treatments_are_told(treatment):
     assert treatment.__name__ in why_not(treatment(ISOMETRIES), SETTINGS, 1, HasGraphs())
 

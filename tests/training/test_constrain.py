@@ -22,12 +22,14 @@ from symbench.models.homotopy import (
     relaxations,
 )
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from symbench.training.captured import CapturedStep
 from symbench.training.loop import Trainer
 from symbench.training.treatments.augment import act_on_each
 from symbench.training.treatments.constrain import Constrain, ConstrainPartially, Scheduled, Strict
 from symbench.training.treatments.penalty import EquivariancePenalty
 from symbench.training.treatments.treatment import Treatment
 from tests.training.splits import ISOMETRIES, MIXING, ROTATIONS, run_until, same, vectors
+from tests.training.test_captured import HasGraphs
 
 
 class Mixed(nn.Module):
@@ -393,3 +395,38 @@ def test_a_state_of_another_treatment_is_not_taken(tmp_path, capsys):
     training = trainer("constrain_moved", state)
     assert "training starts anew" in capsys.readouterr().out
     assert same(training.run(), trainer("constrain_moved", tmp_path / "new.pt").run())
+
+
+@pytest.mark.parametrize(
+    ("treatment", "options"),
+    [
+        (Constrain, {}),
+        (Constrain, {"dual_steps": "plain", "augmentation": 0.3, "augment": True}),
+        (ConstrainPartially, {}),
+        (ConstrainPartially, {"one_sided": True}),
+    ],
+)
+def test_constrained_steps_as_graphs_are_the_same(treatment, options, tmp_path):
+    """γ, λ and slacks are written where a graph looks for them, and their gradients by it."""
+
+    def training(name):
+        torch.manual_seed(0)
+        kind = treatment(ROTATIONS, dual_rate=0.05, **options)
+        state = tmp_path / f"{name}.pt"
+        return Trainer(
+            Stack(), vectors(0), vectors(1), kind, GRAPH_SETTINGS, seed=0, state_path=state
+        )
+
+    expected = training("alone").run()
+    captured = training("captured")
+    device = HasGraphs()
+    captured.gradients.captured = CapturedStep(
+        captured.model, captured.updates.parameters, captured.gradients.backward, device.capture
+    )
+    found = captured.run()
+    assert same(found, expected)
+    assert device.captures == 1
+    assert (found.history.filter(like="gamma").iloc[-1] < 1).all()
+
+
+GRAPH_SETTINGS = TrainingSettings(epochs=4, batch_size=8, learning_rate=1e-2)

@@ -4,7 +4,7 @@ A graph reads and writes the same memory whenever it is replayed. So each batch 
 the graph looks for it, and gradients are added up where the graph leaves them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic
@@ -30,7 +30,7 @@ def why_not(
     """Why the steps of a training are no graph; empty if they may be one.
 
     A graph holds what a treatment does to a prediction and to the loss, once and for all: only
-    treatments that leave both alone, and do nothing between steps, are the same at every step.
+    treatments that do the same at every step may be a part of it.
     """
     if not device.graphs:
         return "only GPUs have them"
@@ -38,9 +38,13 @@ def why_not(
         return "several processes share a batch"
     if settings.accumulate > 1:
         return "a batch has several parts"
-    for name in ("predict", "loss_term", "after_step"):
-        if getattr(type(treatment), name) is not getattr(Treatment, name):
-            return f"{type(treatment).__name__} does not do the same at every step"
+    kind = type(treatment)
+    own = any(
+        getattr(kind, name) is not getattr(Treatment, name)
+        for name in ("predict", "loss_term", "after_step")
+    )
+    if own and not kind.capturable:
+        return f"{kind.__name__} does not do the same at every step"
     return ""
 
 
@@ -66,18 +70,24 @@ class CapturedStep(Generic[V]):
     """Forward, loss and backward, captured once for each shape of a batch."""
 
     def __init__(
-        self, model: nn.Module, backward: Callable[[Batch[V], bool], Tensor], capture: Capture
+        self,
+        model: nn.Module,
+        parameters: Sequence[nn.Parameter],
+        backward: Callable[[Batch[V], bool], Tensor],
+        capture: Capture,
     ) -> None:
         """Capture nothing yet.
 
         Args:
-            model: whose gradients are computed.
+            model: whose buffers a step may change.
+            parameters: whose gradients are computed, those of a treatment too.
             backward: adds the gradients of a batch, in the first phase or after it, and returns
                 the loss.
             capture: of the device.
 
         """
         self.model = model
+        self.parameters = parameters
         self.backward = backward
         self.capture = capture
         self._graphs: dict[object, _Graph[V]] = {}
@@ -111,7 +121,7 @@ class CapturedStep(Generic[V]):
         with _unchanged(self.model):
             loss = self.backward(own, first_phase).clone()
             gradients = {}
-            for parameter in self.model.parameters():
+            for parameter in self.parameters:
                 if parameter.grad is not None:
                     # All graphs leave their gradients in the same memory.
                     gradients[parameter] = self._gradients.setdefault(parameter, parameter.grad)

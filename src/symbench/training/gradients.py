@@ -77,32 +77,33 @@ class Gradients(Generic[V]):
             if captured is not None:
                 self.losses.add(captured, share)
                 return
-        prediction, loss = self._forward(seen, first_phase, generator)
+        loss, total = self._losses(seen, first_phase, generator)
+        # Before gradients, which may fail where the loss is not finite.
         self.losses.add(loss, share)
-        term = self.treatment.loss_term(
-            self.network, inputs, prediction, loss, batch.samples, generator
-        )
-        total = loss if term is None else loss + term
         (total if share == 1 else share * total).backward()
 
     def backward(self, batch: Batch[V], first_phase: bool) -> Tensor:
-        """Add the gradients of a batch under a treatment that leaves predictions and loss alone.
+        """Add the gradients of a batch as the network sees it; the treatment must draw nothing.
 
-        Returns the loss.
+        Returns the loss, without what the treatment adds.
         """
-        _, loss = self._forward(batch, first_phase, torch.Generator())
-        loss.backward()
+        loss, total = self._losses(batch, first_phase, torch.Generator())
+        total.backward()
         return loss.detach()
 
-    def _forward(
+    def _losses(
         self, batch: Batch[V], first_phase: bool, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """The prediction for a batch, and its loss."""
+        """The loss of the prediction for a batch, without and with what the treatment adds."""
         for module in self.phased:
             module.first_phase = first_phase
         prediction = self._predict(batch.inputs, batch.samples, generator)
         loss_of = self.split.first_phase_loss if first_phase else self.split.loss
-        return prediction, loss_of(prediction.float(), batch)
+        loss = loss_of(prediction.float(), batch)
+        term = self.treatment.loss_term(
+            self.network, batch.inputs, prediction, loss, batch.samples, generator
+        )
+        return loss, loss if term is None else loss + term
 
     def _predict(self, inputs: V, samples: int, generator: torch.Generator) -> Tensor:
         kind, mixed = self.processes.device.type, self.settings.precision == "bfloat16"

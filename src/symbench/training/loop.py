@@ -152,7 +152,7 @@ class Trainer(Generic[V]):
                 print(f"cuda_graphs has no effect: {reason}", flush=True)
             return
         self.gradients.captured = CapturedStep(
-            self.model, self.gradients.backward, self.device.capture
+            self.model, self.updates.parameters, self.gradients.backward, self.device.capture
         )
 
     def run(self) -> Trained:

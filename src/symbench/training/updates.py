@@ -51,6 +51,11 @@ class Updates:
             fused=fused or None,
         )
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What moves, in the order of its groups."""
+        return [each for group in self.optimizer.param_groups for each in group["params"]]
+
     def rate(self, step: int) -> float:
         """The learning rate of a step, counted from 0, before factors of groups."""
         return learning_rate(self.settings, step, self.steps_per_epoch)

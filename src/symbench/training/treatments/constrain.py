@@ -117,6 +117,8 @@ class Constrain(HomotopyTreatment[V]):
     along the γ before it: by Adam, or by plain steps, as in the public code for point clouds.
     """
 
+    capturable = True
+
     def __init__(
         self,
         symmetry: Symmetry[V],
@@ -162,6 +164,7 @@ class Constrain(HomotopyTreatment[V]):
         for layer in self.layers.values():
             layer.gamma.requires_grad_(True)
         self.multipliers = torch.zeros_like(self._gammas()).detach()
+        self.multipliers.grad = torch.zeros_like(self.multipliers)
         self.dual: torch.optim.Optimizer
         if self.dual_steps == "plain":
             self.dual = torch.optim.SGD([self.multipliers], lr=self.dual_rate)
@@ -183,7 +186,8 @@ class Constrain(HomotopyTreatment[V]):
     def loss_term(self, *batch: object) -> Tensor:
         """Σ λ_i s_i + c s_i² with the violations s, which the dual step sees as they are now."""
         violation = self._violation()
-        self.multipliers.grad = -violation.detach()
+        assert self.multipliers.grad is not None
+        torch.neg(violation.detach(), out=self.multipliers.grad)
         return (self.multipliers * violation + self.augmentation * violation.square()).sum()
 
     def after_step(self, progress: float) -> None:

@@ -20,6 +20,9 @@ class Treatment(Generic[V]):
     Attributes:
         projects: whether free branches are on in training only: validated, and kept, is γ = 0.
         finite: whether the group must have a list of elements; the config reads it in the source.
+        capturable: whether `predict` and `loss_term` do the same at every step, on tensors that
+            stay where they are, and draw nothing, so that a GPU may replay them; of a subclass that
+            leaves both alone this is not asked.
         symmetry: the symmetry of the task.
         begins: share of training before its main part, in which no patience is lost.
 
@@ -28,6 +31,7 @@ class Treatment(Generic[V]):
     begins = 0.0
     projects: ClassVar[bool] = False
     finite: ClassVar[bool] = False
+    capturable: ClassVar[bool] = False
 
     def __init__(self, symmetry: Symmetry[V]) -> None:
         """Take the symmetry of the task; subclasses take their settings as keywords."""
