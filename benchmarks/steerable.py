@@ -67,7 +67,7 @@ class Plain(nn.Module):
         difference = graph.positions[receivers] - graph.positions[senders]
         options = {"normalize": True, "normalization": "integral"}
         edge = spherical_harmonics(self.attributes, difference, **options)
-        node = mean_at(edge, receivers, len(graph.positions))
+        node = mean_at(edge, receivers, graph.degrees())
         node = node + spherical_harmonics(self.attributes, graph.velocities, **options)
         more = torch.cat([difference.norm(dim=1, keepdim=True), graph.edge_scalars], dim=1)
         speed = graph.velocities.norm(dim=1, keepdim=True)

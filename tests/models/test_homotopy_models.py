@@ -25,7 +25,7 @@ from symbench.models.molecules.segnn_property import SEGNNProperty
 from symbench.models.points.egnn import EGNN
 from symbench.models.points.egno import EGNO
 from symbench.models.points.segnn import SEGNNParticles, balanced_irreps
-from symbench.models.points.steerable import SteerableLinear, blocks
+from symbench.models.points.steerable import SteerableLinear, blocks, shapes
 from symbench.models.points.vector_neurons import VectorNeuronClassifier
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import Normalizer
@@ -160,7 +160,7 @@ def test_steerable_products_are_those_of_e3nn(degree):
     theirs = FullyConnectedTensorProduct(twice, attributes, out, path_normalization="none").double()
 
     def in_their_layout(values, irreps):
-        return torch.cat([b.transpose(1, 2).flatten(1) for b in blocks(values, irreps)], dim=1)
+        return torch.cat([b.transpose(1, 2).flatten(1) for b in blocks(values, shapes(irreps))], dim=1)
 
     with torch.no_grad():
         for _, path, weight in theirs.weight_views(yield_instruction=True):

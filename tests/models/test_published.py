@@ -70,7 +70,7 @@ def shapes_case(free):
     model = fill(VectorNeuronClassifier(40, neighbours=5, dropout=0.0, free=free)).train()
     for name, relaxation in relaxations(model).items():
         if not name.startswith("rounds"):
-            relaxation.gamma.data.zero_()
+            relaxation.set_gamma(0.0)
             relaxation.gamma.requires_grad_(False)
     points = numbers(2, 24, 3) + 0.3 * numbers(2, 24, 3, first=5).square()
     split = CloudSplit(points, np.array([3, 17]), classes=40)

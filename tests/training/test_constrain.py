@@ -84,7 +84,7 @@ def test_the_bound_holds_on_measured_values(seed, gammas):
     model = Stack().double().eval()
     lipschitz = []
     for layer, gamma in zip(model.layers, gammas, strict=True):
-        layer.relaxation.gamma.data.fill_(gamma)
+        layer.relaxation.set_gamma(gamma)
         equivariant = torch.linalg.matrix_norm(layer.equivariant.weight, 2)
         free = torch.linalg.matrix_norm(layer.free[0].linear.weight, 2)
         lipschitz.append(float((equivariant + abs(gamma) * free).detach()))
@@ -160,7 +160,7 @@ def test_the_ratio_tells_what_gamma_hides():
     """Where a normalisation follows, a layer that shrinks leaves a small γ a large part."""
     layer = Homotopy(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
     values = torch.randn(8, 4)
-    layer.relaxation.gamma.data.fill_(0.01)
+    layer.relaxation.set_gamma(0.01)
     layer.relaxation.watched = True
     layer.eval()
     layer(values)

@@ -5,6 +5,7 @@ Source: Manolache, Chamon and Niepert, arXiv 2505.13631.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,12 @@ class Free(nn.Sequential):
 class Relaxation(nn.Module):
     """How far one layer may leave equivariance: a number γ, 1 at first.
 
+    Whether γ is zero decides whether the free branch is computed. It is looked up when the mode
+    changes between training and use and when weights are loaded, not in each step, since a look at
+    a number of a graphics card waits for the card; so set γ by `set_gamma`.
+
     Attributes:
         watched: whether a treatment wants to know the ratio; networks in use do not compute it.
-        ratio: |γ free| / |equivariant| in the last batch outside training. γ alone says little
-            where a normalisation follows: the equivariant values may shrink as fast as γ does.
 
     """
 
@@ -29,20 +32,51 @@ class Relaxation(nn.Module):
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(()))
         self.watched = False
-        self.ratio = 0.0
+        self._is_zero = False
+        self._ratio: Tensor | None = None
+        self.register_load_state_dict_post_hook(_look_at_gamma)
 
     @property
     def on(self) -> bool:
         """Whether the free branch is needed."""
-        return (self.training and self.gamma.requires_grad) or float(self.gamma.detach()) != 0
+        return (self.training and self.gamma.requires_grad) or not self._is_zero
+
+    @property
+    def ratio(self) -> float:
+        """|γ free| / |equivariant| in the last batch outside training, where it is watched.
+
+        γ alone says little where a normalisation follows: the equivariant values may shrink as fast
+        as γ does.
+        """
+        return 0.0 if self._ratio is None else float(self._ratio)
+
+    def set_gamma(self, value: float) -> None:
+        """Set γ."""
+        self.gamma.data.fill_(value)
+        self._is_zero = value == 0
+
+    def look_at_gamma(self) -> None:
+        """Find out whether γ is zero, after something else has set it."""
+        self._is_zero = not self.gamma.is_meta and float(self.gamma.detach()) == 0
+
+    def train(self, mode: bool = True) -> Self:
+        """Change the mode, and look at γ."""
+        self.look_at_gamma()
+        return super().train(mode)
 
     def forward(self, equivariant: Tensor, free: Callable[[], Tensor]) -> Tensor:
         """equivariant + γ · free(); the free values are computed only where they are needed."""
         change = self.gamma * free() if self.on else None
         if self.watched and not self.training:
-            part = 0.0 if change is None else change.detach().norm() / equivariant.detach().norm()
-            self.ratio = float(part)
+            self._ratio = (
+                None if change is None else change.detach().norm() / equivariant.detach().norm()
+            )
         return equivariant if change is None else equivariant + change
+
+
+def _look_at_gamma(relaxation: Relaxation, keys: object) -> None:
+    """What is called after weights are loaded."""
+    relaxation.look_at_gamma()
 
 
 class Homotopy(nn.Module):
@@ -78,7 +112,7 @@ def relaxations(model: nn.Module) -> dict[str, Relaxation]:
 def project(model: nn.Module) -> None:
     """Make a model strictly equivariant for good: γ = 0, free branches frozen."""
     for relaxation in relaxations(model).values():
-        relaxation.gamma.data.zero_()
+        relaxation.set_gamma(0.0)
         relaxation.gamma.requires_grad_(False)
     for module in model.modules():
         if isinstance(module, Free):
@@ -91,12 +125,13 @@ def projected(model: nn.Module) -> Iterator[None]:
     layers = list(relaxations(model).values())
     kept = [layer.gamma.detach().clone() for layer in layers]
     for layer in layers:
-        layer.gamma.data.zero_()
+        layer.set_gamma(0.0)
     try:
         yield
     finally:
         for layer, gamma in zip(layers, kept, strict=True):
             layer.gamma.data.copy_(gamma)
+            layer.look_at_gamma()
 
 
 def parameters_in_use(model: nn.Module) -> int:

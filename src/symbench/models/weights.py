@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from symbench.errors import CheckpointError
 from symbench.files import refuse_damaged, write_whole
 from symbench.layout import PUBLISHED
+from symbench.models.homotopy import relaxations
 
 # No width, depth or resolution of a published network is as large.
 LARGEST_SETTING = 10_000
@@ -59,6 +60,8 @@ def load_weights(model: nn.Module, path: Path, *, ours: bool = True) -> None:
         _check_tensor(path, key, value, own[key])
     for key, value in state.items():
         own[key].data.copy_(value)
+    for relaxation in relaxations(model).values():
+        relaxation.look_at_gamma()
 
 
 def _check_tensor(path: Path, key: str, value: Tensor, own: Tensor) -> None:

@@ -6,6 +6,7 @@ import torch
 from symbench.data.points.graph_store import GraphStore
 from symbench.data.points.point_graph import (
     complete_edges,
+    count_at,
     mean_at,
     rotate_graph,
     sample_of_equal_rows,
@@ -18,7 +19,7 @@ def test_sums_and_means_at_places():
     values = torch.tensor([[1.0], [2.0], [5.0]])
     places = torch.tensor([2, 0, 2])
     assert sum_at(values, places, 4).flatten().tolist() == [2, 0, 6, 0]
-    assert mean_at(values, places, 4).flatten().tolist() == [2, 0, 3, 0]
+    assert mean_at(values, places, count_at(places, 4)).flatten().tolist() == [2, 0, 3, 0]
 
 
 def test_complete_edges_join_nodes_of_one_sample():

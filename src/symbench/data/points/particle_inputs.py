@@ -27,7 +27,7 @@ class ParticleInputs(Inputs):
     def graph(self) -> PointGraph:
         """The same as one graph, with an edge between every two particles of a sample."""
         samples, particles, _ = self.positions.shape
-        edges = complete_edges(samples, particles).to(self.positions.device)
+        edges = complete_edges(samples, particles, self.positions.device)
         charges = self.charges.flatten()
         index = torch.arange(samples, device=charges.device)
         return PointGraph(

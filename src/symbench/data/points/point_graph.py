@@ -21,6 +21,8 @@ from symbench.symmetry.points.principal_axes import (
 )
 from symbench.symmetry.symmetry import Element, Symmetry
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class PointGraph(Inputs):
@@ -57,8 +59,28 @@ class PointGraph(Inputs):
     def squared_distances(self) -> Tensor:
         """Of receiver and sender of each edge, shape (edge, 1)."""
         receivers, senders = self.edges
-        difference = self.positions[receivers] - self.positions[senders]
+        difference = rows_at(self.positions, receivers) - rows_at(self.positions, senders)
         return difference.square().sum(dim=1, keepdim=True)
+
+    def degrees(self) -> Tensor:
+        """How many edges each node receives from, shape (node,)."""
+        return count_at(self.edges[0], len(self.positions))
+
+    def to_nodes(self, values: Tensor) -> Tensor:
+        """The row of its sample for each node, (sample, ...) to (node, ...)."""
+        return rows_at(values, self.sample_of_node)
+
+    def mean_of_samples(self, values: Tensor) -> Tensor:
+        """Mean over the nodes of each sample, (node, ...) to (sample, ...)."""
+        return mean_at(values, self.sample_of_node, self.nodes)
+
+
+def rows_at(values: Tensor, places: Tensor) -> Tensor:
+    """The rows at some places, which may repeat.
+
+    The same as `values[places]`, whose derivative sorts the places on a graphics card.
+    """
+    return values.index_select(0, places)
 
 
 def sum_at(values: Tensor, places: Tensor, count: int) -> Tensor:
@@ -66,17 +88,28 @@ def sum_at(values: Tensor, places: Tensor, count: int) -> Tensor:
     return values.new_zeros(count, *values.shape[1:]).index_add_(0, places, values)
 
 
-def mean_at(values: Tensor, places: Tensor, count: int) -> Tensor:
-    """Mean of the rows that belong to each of so many places, zero where there are none."""
-    sizes = places.bincount(minlength=count).clamp(min=1)
-    return sum_at(values, places, count) / sizes.reshape(-1, *[1] * (values.ndim - 1))
+def count_at(places: Tensor, count: int) -> Tensor:
+    """How many rows belong to each of so many places, shape (place,).
+
+    Unlike `bincount`, which asks a graphics card for the largest place, and waits for it.
+    """
+    return places.new_zeros(count).index_add_(0, places, torch.ones_like(places))
+
+
+def mean_at(values: Tensor, places: Tensor, counts: Tensor) -> Tensor:
+    """Mean of the rows that belong to each place, zero where there are none; see `count_at`."""
+    sizes = counts.clamp(min=1).reshape(-1, *[1] * (values.ndim - 1))
+    return sum_at(values, places, len(counts)) / sizes
 
 
 @lru_cache(maxsize=64)
-def complete_edges(samples: int, nodes: int) -> Tensor:
+def complete_edges(samples: int, nodes: int, device: torch.device = CPU) -> Tensor:
     """All ordered pairs of different nodes of each of some samples, shape (2, edge)."""
-    pairs = (1 - torch.eye(nodes)).nonzero().T
-    offsets = nodes * torch.arange(samples)
+    pair = torch.arange(nodes * (nodes - 1), device=device)
+    others = max(1, nodes - 1)
+    receivers, senders = pair // others, pair % others
+    pairs = torch.stack([receivers, senders + (senders >= receivers)])
+    offsets = nodes * torch.arange(samples, device=device)
     return (pairs[:, None, :] + offsets[None, :, None]).flatten(1)
 
 
@@ -100,10 +133,10 @@ def graph_axes(graph: PointGraph) -> Tensor:
     Shape (pattern, sample, axis, axis); see `symmetry.points.principal_axes`.
     """
     with torch.no_grad():
-        centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)
-        centred = graph.positions - centre[graph.sample_of_node]
+        centre = graph.mean_of_samples(graph.positions)
+        centred = graph.positions - graph.to_nodes(centre)
         products = centred[:, :, None] * centred[:, None]
-        covariance = mean_at(products, graph.sample_of_node, graph.samples)
+        covariance = graph.mean_of_samples(products)
         variances, axes = finite_eigh(covariance)
         variances, axes = variances.flip(-1), axes.flip(-1)
         equal = equal_variances(variances)
@@ -114,7 +147,7 @@ def graph_axes(graph: PointGraph) -> Tensor:
 
 def _warn_of_open_axes(graph: PointGraph, centred: Tensor, axes: Tensor, equal: Tensor) -> None:
     """Say for how many samples vectors lie along axes of equal variance; see `determined_axes`."""
-    of_nodes = axes[graph.sample_of_node]
+    of_nodes = graph.to_nodes(axes)
     squares = [
         sum_at((vectors[:, None] @ of_nodes)[:, 0].square(), graph.sample_of_node, graph.samples)
         for vectors in (centred, graph.velocities)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.data.molecules.molecule import Molecule
-from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.data.points.point_graph import PointGraph, sum_at
 from symbench.errors import choose
 from symbench.models.molecules.schnet import SchNet
 from symbench.models.phased import PhasedModule
@@ -17,8 +17,8 @@ from symbench.models.settings import check_settings
 
 def centred(graph: PointGraph) -> PointGraph:
     """The graph with positions about the centroid of each sample."""
-    centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)
-    return replace(graph, positions=graph.positions - centre[graph.sample_of_node])
+    centre = graph.mean_of_samples(graph.positions)
+    return replace(graph, positions=graph.positions - graph.to_nodes(centre))
 
 
 class Potential(PhasedModule):
@@ -63,7 +63,7 @@ class Potential(PhasedModule):
 
     @staticmethod
     def _rows(graph: PointGraph, energy: Tensor, forces: Tensor) -> Tensor:
-        shared = (energy / graph.nodes)[graph.sample_of_node]
+        shared = graph.to_nodes(energy / graph.nodes)
         return torch.cat([shared[:, None], forces], dim=1)
 
 
@@ -98,14 +98,16 @@ class Property(nn.Module):
         self.atoms = atoms(node_scalars, edge_scalars, **settings)
         self.target_mean = target_mean
         self.target_scale = target_scale
-        gather = {"sum": sum_at, "mean": mean_at}
-        self.gather = gather[choose(readout, gather, "readout")]
+        self.mean = choose(readout, ("sum", "mean"), "readout") == "mean"
 
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (sample, 1)."""
         values = self.atoms(centred(graph))
-        total = self.gather(values, graph.sample_of_node, graph.samples)
-        return self.target_mean + self.target_scale * total
+        if self.mean:
+            read = graph.mean_of_samples(values)
+        else:
+            read = sum_at(values, graph.sample_of_node, graph.samples)
+        return self.target_mean + self.target_scale * read
 
 
 def _potential(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.data.parameters import positive_number
-from symbench.data.points.point_graph import PointGraph, sum_at
+from symbench.data.points.point_graph import PointGraph, rows_at, sum_at
 from symbench.models.homotopy import Free, Relaxation
 from symbench.models.molecules.distances import length
 
@@ -47,7 +47,7 @@ class Interaction(nn.Module):
     ) -> Tensor:
         """What each atom gains, (node, feature), from expanded distances (edge, gaussian)."""
         receivers, senders = edges
-        messages = self.into(features)[senders] * (self.filter(expanded) * envelope)
+        messages = rows_at(self.into(features), senders) * (self.filter(expanded) * envelope)
         gained: Tensor = self.out(sum_at(messages, receivers, len(features)))
         return gained
 
@@ -89,7 +89,7 @@ class SchNet(nn.Module):
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (node, 1); positions about the centroid, so that only rotations are broken."""
         receivers, senders = graph.edges
-        difference = graph.positions[receivers] - graph.positions[senders]
+        difference = rows_at(graph.positions, receivers) - rows_at(graph.positions, senders)
         distance = length(difference)
         expanded = torch.exp(-0.5 * ((distance - self.centres) / self.spacing).square())
         inside = distance < self.cutoff

@@ -7,13 +7,18 @@ averaged, and a small network reads the property from the mean.
 from dataclasses import replace
 
 import torch
-from e3nn.o3 import Irreps, spherical_harmonics
+from e3nn.o3 import Irreps
 from torch import Tensor, nn
 
 from symbench.data.parameters import positive_number
-from symbench.data.points.point_graph import PointGraph, mean_at
-from symbench.models.molecules.distances import direction
-from symbench.models.points.segnn import SEGNNLayer, SteerableGate, balanced_irreps, with_constant
+from symbench.data.points.point_graph import PointGraph, mean_at, rows_at
+from symbench.models.points.segnn import (
+    Harmonics,
+    SEGNNLayer,
+    SteerableGate,
+    balanced_irreps,
+    with_constant,
+)
 from symbench.models.points.steerable import SteerableLinear
 
 
@@ -54,7 +59,8 @@ class SEGNNProperty(nn.Module):
         super().__init__()
         self.radius = positive_number(radius, "radius")
         self.target_mean, self.target_scale = target_mean, target_scale
-        attributes = self.attributes = Irreps.spherical_harmonics(attribute_degree)
+        attributes = Irreps.spherical_harmonics(attribute_degree)
+        self.harmonics = Harmonics(attributes, "component")
         irreps = balanced_irreps(hidden, attributes, largest_degree)
         self.embed = SteerableLinear(Irreps([(node_scalars, (0, 1))]), irreps, attributes)
         self.layers = nn.ModuleList(
@@ -69,18 +75,20 @@ class SEGNNProperty(nn.Module):
     def forward(self, graph: PointGraph) -> Tensor:
         """Shape (sample, 1)."""
         receivers, senders = graph.edges
-        difference = graph.positions[senders] - graph.positions[receivers]
+        difference = rows_at(graph.positions, senders) - rows_at(graph.positions, receivers)
         squared = difference.square().sum(dim=1, keepdim=True)
-        near = squared[:, 0] < self.radius**2
-        graph = replace(graph, edges=graph.edges[:, near], edge_scalars=graph.edge_scalars[near])
-        harmonics = spherical_harmonics(
-            self.attributes, direction(difference[near]), normalize=False, normalization="component"
+        near = (squared[:, 0] < self.radius**2).nonzero()[:, 0]
+        scalars = rows_at(torch.cat([squared, graph.edge_scalars], dim=1), near)
+        graph = replace(
+            graph,
+            edges=graph.edges.index_select(1, near),
+            edge_scalars=rows_at(graph.edge_scalars, near),
         )
-        of_nodes = with_constant(mean_at(harmonics, graph.edges[0], len(graph.scalars)))
-        scalars = torch.cat([squared[near], graph.edge_scalars], dim=1)
+        harmonics = self.harmonics(rows_at(difference, near))
+        of_nodes = with_constant(mean_at(harmonics, graph.edges[0], graph.degrees()))
         features = self.embed(graph.scalars, of_nodes)
         for layer in self.layers:
             features = layer(features, graph, harmonics, of_nodes, scalars)
         values = self.pool(self.gate(features, of_nodes), of_nodes)
-        mean = mean_at(values, graph.sample_of_node, graph.samples)
+        mean = graph.mean_of_samples(values)
         return self.target_mean + self.target_scale * self.decode(mean)

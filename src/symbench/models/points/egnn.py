@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.data.points.particle_inputs import ParticleInputs
-from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.data.points.point_graph import PointGraph, mean_at, rows_at, sum_at
 from symbench.models.homotopy import Free, Relaxation
 from symbench.models.perceptron import perceptron
 
@@ -36,7 +36,10 @@ class InvariantMessages(nn.Module):
 
         """
         receivers, senders = edges
-        seen = torch.cat([features[receivers], features[senders], squared, edge_scalars], dim=-1)
+        seen = torch.cat(
+            [rows_at(features, receivers), rows_at(features, senders), squared, edge_scalars],
+            dim=-1,
+        )
         messages: Tensor = self.message(seen)
         gathered = sum_at(messages, receivers, len(features))
         update: Tensor = self.update(torch.cat([features, gathered], dim=-1))
@@ -78,13 +81,14 @@ class EGNN(nn.Module):
         receivers, senders = graph.edges
         features = self.embed(graph.velocities.norm(dim=-1, keepdim=True))
         edge_scalars = torch.cat([graph.edge_scalars, graph.squared_distances()], dim=1)
+        degrees = graph.degrees()
         for index, (layer, move, drift) in enumerate(
             zip(self.layers, self.moves, self.drifts, strict=True)
         ):
-            difference = positions[receivers] - positions[senders]
+            difference = rows_at(positions, receivers) - rows_at(positions, senders)
             squared = difference.square().sum(dim=-1, keepdim=True)
             updated, messages = layer(features, graph.edges, squared, edge_scalars)
-            moved = positions + mean_at(difference * move(messages), receivers, len(positions))
+            moved = positions + mean_at(difference * move(messages), receivers, degrees)
             moved = moved + drift(features) * graph.velocities
             if self.free:
                 updated, moved = self.free[index](graph, features, positions, updated, moved)
@@ -112,8 +116,8 @@ class FreeBranches(nn.Module):
         new_positions: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """New features and positions, each with γ times what its branch says."""
-        centre = mean_at(positions, graph.sample_of_node, graph.samples)
-        centred = positions - centre[graph.sample_of_node]
+        centre = graph.mean_of_samples(positions)
+        centred = positions - graph.to_nodes(centre)
         seen = torch.cat([features, centred, graph.velocities], dim=-1)
         return (
             self.features(new_features, lambda: self.free_features(seen)),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.data.points.point_graph import PointGraph, mean_at, rows_at, sum_at
 from symbench.errors import ConfigError
 from symbench.models.homotopy import Free, Relaxation
 from symbench.models.perceptron import perceptron
@@ -56,15 +56,18 @@ class MotionLayer(nn.Module):
         positions: Tensor,
         velocities: Tensor,
         edges: Tensor,
+        degrees: Tensor,
         edge_scalars: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """New features (node, feature) and positions (node, axis)."""
         receivers, senders = edges
-        difference = positions[receivers] - positions[senders]
+        difference = rows_at(positions, receivers) - rows_at(positions, senders)
         squared = difference.square().sum(dim=1, keepdim=True)
-        seen = torch.cat([features[receivers], features[senders], squared, edge_scalars], dim=1)
+        seen = torch.cat(
+            [rows_at(features, receivers), rows_at(features, senders), squared, edge_scalars], dim=1
+        )
         messages = self.message(seen)
-        move = mean_at(difference * self.move(messages), receivers, len(features))
+        move = mean_at(difference * self.move(messages), receivers, degrees)
         moved = positions + self.drift(features) * velocities
         # By length: the public code clamps each component, which no rotation leaves alone.
         length = move.norm(dim=1, keepdim=True)
@@ -125,12 +128,13 @@ class EGNO(nn.Module):
         """Positions of shape (node, time, axis)."""
         times, nodes = self.time_steps, len(graph.positions)
         edges = torch.cat([graph.edges + nodes * time for time in range(times)], dim=1)
+        degrees = graph.degrees().repeat(times)
         edge_scalars = torch.cat([graph.edge_scalars, graph.squared_distances()], dim=1)
         edge_scalars = edge_scalars.repeat(times, 1)
         velocities = graph.velocities.repeat(times, 1)
         positions = graph.positions.repeat(times, 1)
-        centre = mean_at(graph.positions, graph.sample_of_node, graph.samples)
-        centre = centre[graph.sample_of_node].repeat(times, 1)
+        centre = graph.mean_of_samples(graph.positions)
+        centre = graph.to_nodes(centre).repeat(times, 1)
         speed = graph.velocities.norm(dim=1, keepdim=True)
         seen = torch.cat([speed, graph.scalars], dim=1).repeat(times, 1)
         embedded = embed_times(times, self.time_embedding, seen.device).to(seen)
@@ -146,7 +150,9 @@ class EGNO(nn.Module):
             vectors = vectors.flatten(0, 1)
             positions, velocities = vectors[..., 0] + centre, vectors[..., 1]
             before = positions
-            features, positions = layer(features, positions, velocities, edges, edge_scalars)
+            features, positions = layer(
+                features, positions, velocities, edges, degrees, edge_scalars
+            )
             if stream is not None:
                 stream = self.free_features[index](stream)
                 features = self.features[index](features, lambda stream=stream: stream)

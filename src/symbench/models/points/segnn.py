@@ -7,15 +7,15 @@ update, each with its own γ.
 
 import torch
 from e3nn.math import normalize2mom
-from e3nn.o3 import Irreps, spherical_harmonics
+from e3nn.o3 import Irreps, SphericalHarmonics
 from torch import Tensor, nn
 
 from symbench.data.points.particle_inputs import ParticleInputs
-from symbench.data.points.point_graph import PointGraph, mean_at, sum_at
+from symbench.data.points.point_graph import PointGraph, mean_at, rows_at, sum_at
 from symbench.errors import ConfigError
 from symbench.models.homotopy import Free, Homotopy
 from symbench.models.molecules.distances import direction, length
-from symbench.models.points.steerable import SteerableLinear, blocks
+from symbench.models.points.steerable import SteerableLinear, blocks, shapes
 
 
 class SteerableGate(nn.Module):
@@ -24,7 +24,7 @@ class SteerableGate(nn.Module):
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps, attributes: Irreps) -> None:
         """Set the irreps; those of the output start with scalars."""
         super().__init__()
-        self.irreps = irreps_out
+        self.gated = shapes(irreps_out[1:])
         self.scalars, self.gates = irreps_out[0].mul, irreps_out[1:].num_irreps
         first = Irreps([(self.scalars + self.gates, (0, 1))])
         self.linear = SteerableLinear(irreps_in, first + irreps_out[1:], attributes)
@@ -39,7 +39,7 @@ class SteerableGate(nn.Module):
         gates = self.gate(gates)
         parts = [self.activation(scalars)]
         first = 0
-        for block in blocks(rest, self.irreps[1:]):
+        for block in blocks(rest, self.gated):
             copies = block.shape[2]
             parts.append((block * gates[:, None, first : first + copies]).flatten(1))
             first += copies
@@ -52,25 +52,21 @@ class SteerableInstanceNorm(nn.Module):
     def __init__(self, irreps: Irreps, epsilon: float = 1e-5) -> None:
         """Set the irreps."""
         super().__init__()
-        self.irreps = irreps
+        self.shapes = shapes(irreps)
         self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(irreps.num_irreps))
         self.bias = nn.Parameter(torch.zeros(irreps[0].mul))
 
-    def forward(self, values: Tensor, sample_of_node: Tensor, samples: int) -> Tensor:
+    def forward(self, values: Tensor, graph: PointGraph) -> Tensor:
         """Values of shape (node, irreps)."""
-        parts, first = [], 0
-        for part, (copies, irrep) in zip(blocks(values, self.irreps), self.irreps, strict=True):
-            if irrep.l == 0:
-                part = part - mean_at(part, sample_of_node, samples)[sample_of_node]
-            power = mean_at(part.square().mean(dim=1), sample_of_node, samples)
-            scale = (power + self.epsilon).rsqrt() * self.weight[first : first + copies]
-            part = part * scale[sample_of_node][:, None]
-            if irrep.l == 0:
-                part = part + self.bias
-            parts.append(part.flatten(1))
-            first += copies
-        return torch.cat(parts, dim=1)
+        scalars, *others = blocks(values, self.shapes)
+        parts = [scalars - graph.to_nodes(graph.mean_of_samples(scalars)), *others]
+        powers = torch.cat([part.square().mean(dim=1) for part in parts], dim=1)
+        scale = (graph.mean_of_samples(powers) + self.epsilon).rsqrt() * self.weight
+        copies = [copies for copies, _ in self.shapes]
+        scales = graph.to_nodes(scale)[:, None].split(copies, dim=2)
+        scalars, *others = [part * each for part, each in zip(parts, scales, strict=True)]
+        return torch.cat([part.flatten(1) for part in (scalars + self.bias, *others)], dim=1)
 
 
 def balanced_irreps(hidden: int, attributes: Irreps, largest_degree: int) -> Irreps:
@@ -123,7 +119,9 @@ class SEGNNLayer(nn.Module):
     ) -> Tensor:
         """Features of shape (node, irreps)."""
         receivers, senders = graph.edges
-        message = torch.cat([features[receivers], features[senders], edge_scalars], dim=1)
+        message = torch.cat(
+            [rows_at(features, receivers), rows_at(features, senders), edge_scalars], dim=1
+        )
         for gate in self.message:
             message = gate(message, edge_attributes)
         update = torch.cat([features, sum_at(message, receivers, len(features))], dim=1)
@@ -132,8 +130,22 @@ class SEGNNLayer(nn.Module):
         features = features + update
         if self.norm is None:
             return features
-        normed: Tensor = self.norm(features, graph.sample_of_node, graph.samples)
+        normed: Tensor = self.norm(features, graph)
         return normed
+
+
+class Harmonics(nn.Module):
+    """Spherical harmonics of directions; y, z, x is e3nn's order of axes."""
+
+    def __init__(self, irreps: Irreps, normalization: str) -> None:
+        """Set the degrees, and what is 1: the "integral" over the sphere, or each "component"."""
+        super().__init__()
+        self.polynomials = SphericalHarmonics(irreps, False, normalization)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Vectors (row, axis) to (row, irreps)."""
+        found: Tensor = self.polynomials(direction(vectors))
+        return found
 
 
 def free_branch(features_in: int, features_out: int) -> Free:
@@ -181,23 +193,24 @@ class SEGNN(nn.Module):
 
         """
         super().__init__()
-        self.attributes = Irreps.spherical_harmonics(largest_degree)
-        irreps = balanced_irreps(hidden, self.attributes, largest_degree)
-        self.embed = SteerableLinear(irreps_in, irreps, self.attributes)
+        attributes = Irreps.spherical_harmonics(largest_degree)
+        self.harmonics = Harmonics(attributes, "integral")
+        irreps = balanced_irreps(hidden, attributes, largest_degree)
+        self.embed = SteerableLinear(irreps_in, irreps, attributes)
         self.layers = nn.ModuleList(
-            SEGNNLayer(irreps, self.attributes, 1 + edge_scalars, norm=norm, free=free)
+            SEGNNLayer(irreps, attributes, 1 + edge_scalars, norm=norm, free=free)
             for _ in range(layers)
         )
-        self.gate = SteerableGate(irreps, irreps, self.attributes)
-        self.decode = SteerableLinear(irreps, irreps_out, self.attributes)
+        self.gate = SteerableGate(irreps, irreps, attributes)
+        self.decode = SteerableLinear(irreps, irreps_out, attributes)
 
     def forward(self, graph: PointGraph, values: Tensor) -> Tensor:
         """Values of shape (node, irreps) to outputs of shape (node, irreps)."""
         receivers, senders = graph.edges
         # From receiver to sender, as in the public code: velocities meet the mean of these.
-        difference = graph.positions[senders] - graph.positions[receivers]
+        difference = rows_at(graph.positions, senders) - rows_at(graph.positions, receivers)
         edge_attributes = self.harmonics(difference)
-        node_attributes = mean_at(edge_attributes, receivers, len(values))
+        node_attributes = mean_at(edge_attributes, receivers, graph.degrees())
         node_attributes = node_attributes + self.harmonics(graph.velocities)
         node_attributes = with_constant(node_attributes)
         distance = length(difference)
@@ -207,13 +220,6 @@ class SEGNN(nn.Module):
             features = layer(features, graph, edge_attributes, node_attributes, edge_scalars)
         out: Tensor = self.decode(self.gate(features, node_attributes), node_attributes)
         return out
-
-    def harmonics(self, vectors: Tensor) -> Tensor:
-        """Spherical harmonics of directions; y, z, x is e3nn's order of axes."""
-        harmonics: Tensor = spherical_harmonics(
-            self.attributes, direction(vectors), normalize=False, normalization="integral"
-        )
-        return harmonics
 
 
 class SEGNNParticles(nn.Module):

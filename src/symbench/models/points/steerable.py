@@ -6,18 +6,55 @@ matrix product, where e3nn's layout (copy, component) needs a transposition and 
 one product for each path. The numbers are the same; a test compares.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
 import torch
-from e3nn.o3 import Irrep, Irreps, wigner_3j
+from e3nn.o3 import Irreps, wigner_3j
 from torch import Tensor, nn
 
+# Copies and components of each term of some irreps: plain numbers, which a compiler follows.
+Shapes = Sequence[tuple[int, int]]
 
-def blocks(values: Tensor, irreps: Irreps) -> list[Tensor]:
+
+def shapes(irreps: Irreps) -> Shapes:
+    """Copies and components of each term."""
+    return [(copies, irrep.dim) for copies, irrep in irreps]
+
+
+def blocks(values: Tensor, terms: Shapes) -> list[Tensor]:
     """The blocks of features, each of shape (row, component, copy)."""
-    parts = values.split([copies * irrep.dim for copies, irrep in irreps], dim=1)
+    parts = values.split([copies * components for copies, components in terms], dim=1)
     return [
-        part.unflatten(1, (irrep.dim, copies))
-        for part, (copies, irrep) in zip(parts, irreps, strict=True)
+        part.unflatten(1, (components, copies))
+        for part, (copies, components) in zip(parts, terms, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A way from an irrep of the values and one of the attributes to a term of the output.
+
+    Attributes:
+        name: of its weights.
+        irrep: name of the irrep of the values.
+        attribute: place of the term of the attributes.
+        place: of the term of the output.
+        components: of the irreps of values, attributes and output.
+
+    """
+
+    name: str
+    irrep: str
+    attribute: int
+    place: int
+    components: tuple[int, int, int]
+
+    @property
+    def coupling(self) -> str | None:
+        """The buffer with its coefficients; None for products with a scalar or to one."""
+        return None if 1 in self.components else f"coupling_{self.name}"
 
 
 class SteerableLinear(nn.Module):
@@ -30,83 +67,96 @@ class SteerableLinear(nn.Module):
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps, attributes: Irreps) -> None:
         """Set the irreps of values and outputs; of attributes, one copy of each."""
         super().__init__()
-        self.irreps_in, self.irreps_out, self.attributes = irreps_in, irreps_out, attributes
-        self.copies_in: dict[Irrep, int] = {}
-        for copies, irrep in irreps_in:
-            self.copies_in[irrep] = self.copies_in.get(irrep, 0) + copies
-        # (input irrep, place of the attribute, place of the output, name) of each path.
-        self.paths: list[tuple[Irrep, int, int, str]] = []
+        self.shapes_in, self.seen = shapes(irreps_in), shapes(attributes)
+        self.shapes_out = shapes(irreps_out)
+        self.names_in = [str(irrep) for _, irrep in irreps_in]
+        self.is_scalar = [out.is_scalar() for _, out in irreps_out]
+        irreps = dict(zip(self.names_in, (irrep for _, irrep in irreps_in), strict=True))
+        copies_in = dict.fromkeys(irreps, 0)
+        for name, (copies, _) in zip(self.names_in, self.shapes_in, strict=True):
+            copies_in[name] += copies
+        self.paths: list[Path] = []
         fan_in = [0] * len(irreps_out)
-        for irrep, copies in self.copies_in.items():
+        for irrep_name, irrep in irreps.items():
             for attribute, (_, other) in enumerate(attributes):
                 for place, (_, out) in enumerate(irreps_out):
                     if out in irrep * other:
-                        self.paths.append((irrep, attribute, place, f"{irrep}_{other}_{place}"))
-                        fan_in[place] += copies
+                        name = f"{irrep}_{other}_{place}"
+                        components = (irrep.dim, other.dim, out.dim)
+                        self.paths.append(Path(name, irrep_name, attribute, place, components))
+                        fan_in[place] += copies_in[irrep_name]
         self.weights = nn.ParameterDict()
-        # In double precision whatever the module's: a buffer would be rounded with it.
-        self.couplings: dict[str, Tensor] = {}
-        for irrep, attribute, place, name in self.paths:
-            copies, out = irreps_out[place]
-            shape = (self.copies_in[irrep], copies)
-            bound = fan_in[place] ** -0.5
-            self.weights[name] = nn.Parameter((2 * torch.rand(shape) - 1) * bound)
-            other = attributes[attribute].ir
-            coupling = wigner_3j(irrep.l, other.l, out.l, dtype=torch.float64) * out.dim**0.5
-            self.couplings[name] = coupling
+        for path in self.paths:
+            shape = (copies_in[path.irrep], self.shapes_out[path.place][0])
+            bound = fan_in[path.place] ** -0.5
+            self.weights[path.name] = nn.Parameter((2 * torch.rand(shape) - 1) * bound)
+            if path.coupling is not None:
+                empty = torch.empty(path.components)
+                self.register_buffer(path.coupling, empty, persistent=False)
+        self._fill_couplings()
         bounds = [
             fan_in[place] ** -0.5 * torch.ones(copies)
-            for place, (copies, out) in enumerate(irreps_out)
-            if out.is_scalar()
+            for place, (copies, _) in enumerate(self.shapes_out)
+            if self.is_scalar[place]
         ]
         bound_of = torch.cat([*bounds, torch.zeros(0)])
         self.bias = nn.Parameter((2 * torch.rand(len(bound_of)) - 1) * bound_of)
 
+    def _fill_couplings(self) -> None:
+        for path in self.paths:
+            if path.coupling is not None:
+                degrees = [(components - 1) // 2 for components in path.components]
+                exact = wigner_3j(*degrees, dtype=torch.float64) * path.components[2] ** 0.5
+                self.get_buffer(path.coupling).copy_(exact)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        # From double precision again: what was single precision before is none after `double()`.
+        self._fill_couplings()
+        return self
+
     def forward(self, values: Tensor, attributes: Tensor) -> Tensor:
         """Values (row, irreps) and attributes (row, irreps) to (row, irreps)."""
-        gathered: dict[Irrep, list[Tensor]] = {}
-        for block, (_, irrep) in zip(blocks(values, self.irreps_in), self.irreps_in, strict=True):
-            gathered.setdefault(irrep, []).append(block)
+        gathered: dict[str, list[Tensor]] = {}
+        for name, block in zip(self.names_in, blocks(values, self.shapes_in), strict=True):
+            gathered.setdefault(name, []).append(block)
         inputs = {
-            irrep: parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
-            for irrep, parts in gathered.items()
+            name: parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+            for name, parts in gathered.items()
         }
-        seen = blocks(attributes, self.attributes)
-        outputs: list[Tensor | None] = [None] * len(self.irreps_out)
-        for irrep, attribute, place, name in self.paths:
-            out = self.irreps_out[place].ir
-            coupling = self.couplings[name].to(values)
-            value, weight = inputs[irrep], self.weights[name]
+        seen = blocks(attributes, self.seen)
+        outputs: list[Tensor | None] = [None] * len(self.shapes_out)
+        for path in self.paths:
+            value, weight = inputs[path.irrep], self.weights[path.name]
+            left, _, out = path.components
             # The smaller of input and output meets the weights.
-            if out.dim < irrep.dim:
-                term = _couple(value, seen[attribute], coupling) @ weight
+            if out < left:
+                term = self._couple(value, seen[path.attribute], path) @ weight
             else:
-                term = _couple(value @ weight, seen[attribute], coupling)
-            before = outputs[place]
-            outputs[place] = term if before is None else before + term
+                term = self._couple(value @ weight, seen[path.attribute], path)
+            before = outputs[path.place]
+            outputs[path.place] = term if before is None else before + term
         return torch.cat(self._biased(outputs, len(values), values), dim=1)
+
+    def _couple(self, value: Tensor, attribute: Tensor, path: Path) -> Tensor:
+        """Clebsch-Gordan product of (row, component, copy) with (row, component, 1)."""
+        left, right, _ = path.components
+        if 1 in (left, right):
+            return value * attribute
+        if path.coupling is None:
+            return (value * (attribute * left**-0.5)).sum(dim=1, keepdim=True)
+        coupling = self.get_buffer(path.coupling).to(value.dtype)
+        mixed = torch.einsum("rb,abc->rca", attribute.squeeze(2), coupling)
+        return mixed @ value
 
     def _biased(self, outputs: list[Tensor | None], rows: int, like: Tensor) -> list[Tensor]:
         finished, first = [], 0
-        for output, (copies, out) in zip(outputs, self.irreps_out, strict=True):
-            term = like.new_zeros(rows, out.dim, copies) if output is None else output
-            if out.is_scalar():
+        for output, (copies, components), scalar in zip(
+            outputs, self.shapes_out, self.is_scalar, strict=True
+        ):
+            term = like.new_zeros(rows, components, copies) if output is None else output
+            if scalar:
                 term = term + self.bias[first : first + copies]
                 first += copies
             finished.append(term.flatten(1))
         return finished
-
-
-def _couple(value: Tensor, attribute: Tensor, coupling: Tensor) -> Tensor:
-    """Clebsch-Gordan product of (row, component, copy) with (row, component, 1)."""
-    left, right, out = coupling.shape
-    if right == 1:
-        return value * (attribute * coupling[0, 0, 0])
-    if left == 1:
-        return (attribute.squeeze(2) @ coupling[0])[:, :, None] * value
-    if out == 1:
-        return (value * (attribute.squeeze(2) @ coupling[:, :, 0].mT)[:, :, None]).sum(
-            dim=1, keepdim=True
-        )
-    mixed = torch.einsum("rb,abc->rca", attribute.squeeze(2), coupling)
-    return mixed @ value

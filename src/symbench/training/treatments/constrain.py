@@ -95,7 +95,7 @@ class Scheduled(HomotopyTreatment[V]):
     def after_step(self, progress: float) -> None:
         """Set γ."""
         for layer in self.layers.values():
-            layer.gamma.data.fill_(max(0.0, 1 - progress / self.until))
+            layer.set_gamma(max(0.0, 1 - progress / self.until))
 
 
 class DualSettings(TypedDict, total=False):
