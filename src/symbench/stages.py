@@ -21,6 +21,7 @@ from symbench.data.batch import ModelInputs
 from symbench.data.dataset import Data
 from symbench.data.manifest import check_data, write_manifest
 from symbench.data.raw_files import RawFiles
+from symbench.devices import chosen_device
 from symbench.errors import CheckpointError, ConfigError, SymBenchError, choose
 from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
@@ -227,6 +228,7 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
     weights = output / "weights.safetensors"
     state_path = output / "state.pt"
     parameters = parameters_in_use(model)
+    device: torch.device | None = None
     if published is not None or not parameters:
         if published is not None:
             load_weights(model, published, ours=False)
@@ -234,7 +236,8 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
         history = pd.DataFrame(columns=["epoch", "train_loss", "valid_loss"])
         cost: dict[str, object] = {}
     else:
-        with torch.random.fork_rng(devices=[]), measure(gpu=torch.cuda.is_available()) as spent:
+        device = chosen_device()
+        with torch.random.fork_rng(devices=[]), measure(device) as spent:
             torch.manual_seed(run.seed)
             trainer = Trainer(
                 model,
@@ -252,12 +255,16 @@ def train(configuration: Configuration, run: Run, threads: int, output: Path | N
             return
         save_weights(weights, trained.weights)
         history = trained.history
-        cost = {**vars(spent), "samples_per_second": trained.throughput}
+        cost = {**spent.measured(), "samples_per_second": trained.throughput}
         load_weights(model, weights)
         parameters = parameters_in_use(model.eval())
     with write_whole(output / "history.csv") as temporary:
         history.to_csv(temporary, index=False)
-    record = {**describe(run.training_fingerprint, run.seed), **cost, "parameters": parameters}
+    record = {
+        **describe(run.training_fingerprint, run.seed, device),
+        **cost,
+        "parameters": parameters,
+    }
     write_json(output / "provenance.json", record)
     remove(state_path)
 
@@ -304,12 +311,13 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     metrics = [own_metric(path) for path in run.task.settings.metrics]
     measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
     parameters = parameters_in_use(model.eval())
+    trained_on = _trained_on(layout.run_folder(run.study, *run.key, run.seed))
     for evaluation in run.evaluations:
-        with measure(gpu=torch.cuda.is_available()) as spent:
+        with measure(measurement.device) as spent:
             dataset = measurement.run(evaluation)
         if evaluation == "plain":
             _refuse_other_than_published(run, dataset)
-        record = describe(run.evaluation_fingerprint, run.seed)
+        record = describe(run.evaluation_fingerprint, run.seed, measurement.device)
         dataset.attrs |= {
             **{
                 key: json.dumps(value) if isinstance(value, dict) else value
@@ -320,9 +328,9 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
             "model": run.model,
             "treatment": run.treatment,
             "evaluation": evaluation,
+            "trained_on": trained_on,
             "parameters": parameters,
-            "seconds": spent.seconds,
-            "peak_memory": spent.peak_memory,
+            **spent.measured(),
         }
         path = layout.evaluation(run.study, *run.key, evaluation, run.seed)
         with write_whole(path) as temporary:
@@ -359,6 +367,12 @@ def _refuse_other_training(folder: Path, run: Run) -> None:
             f"the config describes (recorded {recorded}, wanted {run.training_fingerprint}): train "
             "it again."
         )
+
+
+def _trained_on(folder: Path) -> str:
+    """The device that a training ran on, as its provenance says."""
+    record = json.loads((folder / "provenance.json").read_text())
+    return str(record["device"]) if "seconds" in record else "not trained here"
 
 
 def _refuse_other_than_published(run: Run, plain: xr.Dataset) -> None:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 
-# JAX reads them when it is imported, which only functions of simulations do: they run on the processor
-# unless the environment says otherwise, and even then JAX keeps no memory of a GPU from torch.
+# JAX reads them when it is imported, which only functions of simulations do: they run on the
+# processor unless the environment says otherwise, and JAX keeps no memory of a GPU from torch.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
