@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Snakemake may itself run in a job of Slurm, whose variables are not for its jobs.
 unexport $(filter-out SLURM_CONF,$(filter SLURM_%,$(.VARIABLES)))
+# Of tests and benchmarks: cpu, cuda, or one GPU such as cuda:1. A run takes a GPU where there is one.
+DEVICE ?= cpu
 # Anything else for Snakemake.
 OPTIONS ?=
 # On a cluster the profile says how many jobs run; cores would be those of all jobs together.
@@ -66,10 +68,10 @@ lint: $(VENV)/installed
 	$(BIN)/shellcheck .ci/run $(wildcard tests/slurm/*.sh profiles/*/*.sh workflow/envs/*.sh)
 
 unit: $(VENV)/installed
-	$(BIN)/pytest -n auto
+	SYMBENCH_DEVICE=$(DEVICE) $(BIN)/pytest -n auto
 
 smoke: $(VENV)/installed
-	$(SNAKEMAKE) --config size=smoke $(if $(STUDIES),studies="$(STUDIES)")
+	SYMBENCH_DEVICE=$(DEVICE) $(SNAKEMAKE) --config size=smoke $(if $(STUDIES),studies="$(STUDIES)")
 	$(BIN)/symbench check-results --config config/sizes/smoke.yaml $(addprefix --study ,$(STUDIES))
 
 test-slurm: $(VENV)/installed
@@ -82,7 +84,7 @@ report: $(VENV)/installed
 	$(REPRODUCE) --report "$$($(BIN)/symbench where $(CHOSEN) --folder)/snakemake_report.html"
 
 benchmark: $(VENV)/installed
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --device $(DEVICE)
 
 reference: reproduce
 	$(BIN)/symbench reference $(CHOSEN) --output results/reference

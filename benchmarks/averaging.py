@@ -7,7 +7,8 @@ import ttach
 from the_well.data.augmentation import RandomAxisFlip, RandomAxisPermute
 from torch import Tensor, nn
 
-from benchmarks.timing import in_turns
+from benchmarks.timing import CPU, bounded, in_turns
+from benchmarks.training import networks
 from symbench import Field, symmetrize
 from symbench.models.fields import the_well
 from symbench.provenance import measure
@@ -15,6 +16,8 @@ from symbench.symmetry.grids.isometries import named_group
 
 PLANAR = [Field("pressure"), Field("velocity", order=1)]
 SPATIAL = [Field("velocity", order=1)]
+PEER = "loop over The Well's augmentations / (|G| plain)"
+TIME, MEMORY = "average / (|G| plain)", "peak memory, average / plain"
 
 
 def rows() -> Iterator[dict[str, object]]:
@@ -30,6 +33,22 @@ def rows() -> Iterator[dict[str, object]]:
     yield _row("unet_classic", builders["unet_classic"], "O_h", SPATIAL, (32, 32, 32), batch=2)
 
 
+def gpu_rows(device: torch.device) -> Iterator[dict[str, object]]:
+    """The same on a GPU, for networks of The Well's sizes; without peers."""
+    for resolution, batch in ((64, 16), (256, 4)):
+        for name, build in networks(device).items():
+            row = _row(name, build, "D4", PLANAR, (resolution, resolution), batch, device)
+            seconds, memory = row[TIME], row[MEMORY]
+            yield {
+                "model": name,
+                "batch": f"{batch} of {row['grid']}",
+                TIME: seconds,
+                "bound of time": bounded(seconds, most=1.03),
+                MEMORY: memory,
+                "bound of memory": bounded(memory, most=1.3),
+            }
+
+
 def _row(
     name: str,
     build: Callable[..., nn.Module],
@@ -37,6 +56,7 @@ def _row(
     fields: list[Field],
     shape: tuple[int, ...],
     batch: int,
+    device: torch.device = CPU,
 ) -> dict[str, object]:
     channels = sum(field.channels(len(shape)) for field in fields)
     torch.manual_seed(0)
@@ -45,28 +65,31 @@ def _row(
         dim_out=channels,
         n_spatial_dims=len(shape),
         spatial_resolution=shape,
-    ).eval()
+    )
+    model = model.to(device).eval()
     averaged = symmetrize(model, group=group_name, fields=fields)
     order = named_group(group_name, len(shape)).order
-    inputs = torch.randn(batch, 4 * channels, *shape)
+    inputs = torch.randn(batch, 4 * channels, *shape, device=device)
     functions: list[Callable[[], object]] = [
         lambda: [model(inputs) for _ in range(order)],
         lambda: averaged(inputs),
-        lambda: _loop_over_well_augmentations(model, inputs, fields, group_name),
     ]
+    if device.type == "cpu":
+        functions.append(lambda: _loop_over_well_augmentations(model, inputs, fields, group_name))
     with torch.inference_mode():
-        plain, ours, peer = in_turns(*functions, rounds=21 if len(shape) == 2 else 5)
-        with measure() as plain_cost:
+        rounds = 21 if len(shape) == 2 else 5
+        plain, ours, *peers = in_turns(*functions, rounds=rounds, device=device)
+        with measure(device) as plain_cost:
             model(inputs)
-        with measure() as averaged_cost:
+        with measure(device) as averaged_cost:
             averaged(inputs)
     return {
         "model": name,
         "group": group_name,
         "grid": "x".join(map(str, shape)),
-        "average / (|G| plain)": ours / plain,
-        "loop over The Well's augmentations / (|G| plain)": peer / plain,
-        "peak memory, average / plain": averaged_cost.peak_memory / plain_cost.peak_memory,
+        TIME: ours / plain,
+        **({PEER: peers[0] / plain} if peers else {}),
+        MEMORY: averaged_cost.peak_memory / plain_cost.peak_memory,
     }
 
 

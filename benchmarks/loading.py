@@ -25,7 +25,7 @@ def rows() -> Iterator[dict[str, object]]:
     """Samples per second of one epoch in random order, from data that fits in memory."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
-        _write(directory)
+        write_noise(directory, 64)
         split = FieldData(directory).split("train")
         theirs = WellDataset(
             path=str(directory / "train"),
@@ -56,19 +56,21 @@ def rows() -> Iterator[dict[str, object]]:
     }
 
 
-def _write(directory: Path) -> None:
-    values = np.random.default_rng(0).normal(size=(16, 34, 3, 64, 64)).astype(np.float32)
-    path = directory / "train" / "noise.hdf5"
-    write_file(
-        path,
-        dataset="noise",
-        fields=[Field("pressure"), Field("velocity", 1)],
-        values=values,
-        extent=1.0,
-        time=np.arange(34.0),
-        parameters={},
-    )
-    write_statistics(directory / "stats.yaml", [read_header(path)])
+def write_noise(directory: Path, resolution: int, trajectories: int = 16) -> None:
+    """Write a data set of noise: so many trajectories to train on, one to validate by."""
+    for split, count in (("train", trajectories), ("valid", 1)):
+        shape = (count, 34, 3, resolution, resolution)
+        write_file(
+            directory / split / "noise.hdf5",
+            dataset="noise",
+            fields=[Field("pressure"), Field("velocity", 1)],
+            values=np.random.default_rng(0).normal(size=shape).astype(np.float32),
+            extent=1.0,
+            time=np.arange(34.0),
+            parameters={},
+        )
+    header = read_header(directory / "train" / "noise.hdf5")
+    write_statistics(directory / "stats.yaml", [header])
 
 
 def allocator_rows() -> Iterator[dict[str, object]]:

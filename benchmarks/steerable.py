@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -83,13 +84,20 @@ class Plain(nn.Module):
         return graph.positions + self.decode(self.head(h, node), node)
 
 
-def rows() -> Iterator[dict[str, object]]:
-    """Milliseconds of a training step and of making its batch."""
+@contextmanager
+def particles(trajectories: int = 3000) -> Iterator[ParticleData]:
+    """Charged particles, simulated for so few steps that it takes a moment."""
     with tempfile.TemporaryDirectory() as folder:
-        counts = {"train": 3000, "valid": 1, "test": 1}
+        counts = {"train": trajectories, "valid": 1, "test": 1}
         dataset = ChargedParticles(trajectories=counts, input_step=20, target_step=40)
         dataset.fetch(Path(folder), RawFiles())
-        split = ParticleData(Path(folder)).split("train")
+        yield ParticleData(Path(folder))
+
+
+def rows() -> Iterator[dict[str, object]]:
+    """Milliseconds of a training step and of making its batch."""
+    with particles() as data:
+        split = data.split("train")
     rows = split.samples[:BATCH]
     batch = split.batch(rows)
     ours = SEGNNParticles(3, norm=False, free=False)

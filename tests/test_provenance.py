@@ -11,6 +11,7 @@ import torch
 
 from symbench import provenance
 from symbench.memory import PEAK
+from tests.nvml import install_pynvml, pretend_card
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -102,14 +103,56 @@ def test_a_missing_package_ends_nothing(monkeypatch):
     assert packages["a-package-of-nobody"] == "not installed"
 
 
-def test_the_device_is_named(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_the_processor_is_the_device_unless_another_is_given():
     assert provenance.describe("f")["device"] == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "GPU of a test")
-    assert provenance.describe("f")["device"] == "GPU of a test"
-    monkeypatch.delitem(sys.modules, "torch")
-    assert provenance.describe("f")["device"] == "cpu"
+    record = provenance.describe("f", device=torch.device("cpu"))
+    assert record["device"] == "cpu"
+    assert not {"driver", "cuda", "device_memory", "energy"} & set(record)
+
+
+def test_a_card_is_named_with_its_driver_memory_and_energy(monkeypatch, tmp_path):
+    install_pynvml(monkeypatch, tmp_path)
+    card = pretend_card(monkeypatch)
+    record = provenance.describe("f", device=card)
+    assert (record["device"], record["driver"], record["cuda"], record["device_memory"]) == (
+        "NVIDIA H200",
+        "580.65.06",
+        "13.0",
+        150_000_000_000,
+    )
+    assert json.loads(json.dumps(record)) == record
+    with provenance.measure(card) as spent:
+        pass
+    assert spent.measured() == {
+        "seconds": spent.seconds,
+        "peak_memory": 3_000_000_000,
+        "energy": 2500.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["package", "nvmlInit", "nvmlSystemGetDriverVersion", "nvmlDeviceGetTotalEnergyConsumption"],
+)
+def test_what_nvml_does_not_tell_is_left_out_and_ends_nothing(monkeypatch, tmp_path, broken):
+    if broken == "package":
+        monkeypatch.setitem(sys.modules, "pynvml", None)
+    else:
+        install_pynvml(monkeypatch, tmp_path, broken)
+    card = pretend_card(monkeypatch)
+    record = provenance.describe("f", device=card)
+    with provenance.measure(card) as spent:
+        pass
+    assert ("driver" in record) == (broken == "nvmlDeviceGetTotalEnergyConsumption")
+    assert ("energy" in spent.measured()) == (broken == "nvmlSystemGetDriverVersion")
+    assert spent.measured()["peak_memory"] == 3_000_000_000
+
+
+def test_on_the_processor_no_energy_is_measured(monkeypatch, tmp_path):
+    install_pynvml(monkeypatch, tmp_path)
+    with provenance.measure() as spent:
+        pass
+    assert set(spent.measured()) == {"seconds", "peak_memory"}
 
 
 def test_provenance_alone_needs_no_torch():

@@ -1,18 +1,22 @@
-"""Where a result comes from: code, packages, machine, time and memory."""
+"""Where a result comes from: code, packages, machine, time, memory and energy."""
 
 import importlib.metadata
 import os
 import platform
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from symbench.memory import PEAK
+from symbench.nvml import driver_version, energy_used
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = (
     "symbench",
@@ -37,44 +41,63 @@ class Cost:
     Attributes:
         seconds: wall time.
         peak_memory: bytes: on a GPU what torch allocated, else the peak resident set.
+        energy: joules that the GPU used, other processes on it included; None if not measured.
 
     """
 
     seconds: float = 0.0
     peak_memory: int = 0
+    energy: float | None = None
+
+    def measured(self) -> dict[str, float]:
+        """What was measured, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @contextmanager
-def measure(gpu: bool = False) -> Iterator[Cost]:
-    """Measure wall time and peak memory of a block; the values are there when it ends."""
+def measure(device: "torch.device | None" = None) -> Iterator[Cost]:
+    """Measure time, peak memory and energy of a block; the values are there when it ends.
+
+    Args:
+        device: that it computes on; the processor by default.
+
+    """
     cost = Cost()
+    gpu = device if device is not None and device.type == "cuda" else None
+    before = None
     if gpu:
         import torch
 
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize(gpu)
+        torch.cuda.reset_peak_memory_stats(gpu)
+        before = energy_used(gpu)
     else:
         PEAK.restart()
     start = time.perf_counter()
     yield cost
     if gpu:
-        torch.cuda.synchronize()
-        cost.peak_memory = torch.cuda.max_memory_allocated()
+        torch.cuda.synchronize(gpu)
+        cost.peak_memory = torch.cuda.max_memory_allocated(gpu)
     else:
         cost.peak_memory = PEAK.since_restart()
     cost.seconds = time.perf_counter() - start
+    if gpu and before is not None and (after := energy_used(gpu)) is not None:
+        cost.energy = after - before
 
 
-def describe(fingerprint: str, seed: int | None = None) -> dict[str, object]:
+def describe(
+    fingerprint: str, seed: int | None = None, device: "torch.device | None" = None
+) -> dict[str, object]:
     """Provenance of an artifact that is made now.
 
     Args:
         fingerprint: hash of the part of the config that the artifact depends on.
         seed: the seed it was made with.
+        device: that it was computed on; the processor by default.
 
     Returns:
-        What goes into JSON: config, commit, made, python, packages, processor, device, cores,
-        system, and the seed if there is one.
+        What goes into JSON: config, commit, made, python, packages, processor, what
+        `describe_device` says, cores, system, and the seed if there is one.
 
     """
     record: dict[str, object] = {
@@ -84,7 +107,7 @@ def describe(fingerprint: str, seed: int | None = None) -> dict[str, object]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "processor": _processor(),
-        "device": _device(),
+        **describe_device(device),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -125,15 +148,24 @@ def _git(folder: Path, *arguments: str) -> str:
     return result.stdout.strip() if result.returncode == 0 else ""
 
 
-def _device() -> str:
-    """The name of the GPU that torch uses, or "cpu"."""
-    # Where nothing has imported torch, nothing ran on a GPU, and importing it takes seconds.
-    if "torch" in sys.modules:
-        import torch
+def describe_device(device: "torch.device | None") -> dict[str, object]:
+    """What a device is: `device`, "cpu" or the name of a GPU.
 
-        if torch.cuda.is_available():
-            return torch.cuda.get_device_name()
-    return "cpu"
+    Of a GPU also `device_memory` (bytes), `cuda` (the version that torch was built for) and, where
+    NVML can be asked, `driver`.
+    """
+    if device is None or device.type != "cuda":
+        return {"device": "cpu"}
+    import torch
+
+    properties = torch.cuda.get_device_properties(device)
+    driver = driver_version()
+    return {
+        "device": properties.name,
+        "device_memory": properties.total_memory,
+        "cuda": torch.version.cuda,
+        **({"driver": driver} if driver is not None else {}),
+    }
 
 
 def _processor() -> str:

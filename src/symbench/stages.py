@@ -23,6 +23,7 @@ from symbench.data.batch import ModelInputs
 from symbench.data.dataset import Data
 from symbench.data.manifest import check_data, write_manifest
 from symbench.data.raw_files import RawFiles
+from symbench.devices import chosen_device
 from symbench.errors import CheckpointError, ConfigError, SymBenchError, choose
 from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
@@ -233,7 +234,8 @@ def train(
     torch.set_num_threads(threads)
     several = len(runs) > 1
     trainings = [_Training.of(configuration, run, output) for run in runs]
-    with torch.random.fork_rng(devices=[]), measure(gpu=torch.cuda.is_available()) as spent:
+    device = chosen_device() if any(training.trains for training in trainings) else None
+    with torch.random.fork_rng(devices=[]), measure(device) as spent:
         trainers = {
             number: training.trainer(str(training.run) if several else "")
             for number, training in enumerate(trainings)
@@ -243,11 +245,11 @@ def train(
     errors = {number: each for number, each in outcomes.items() if isinstance(each, SymBenchError)}
     if any(trainer.rank for trainer in trainers.values()) and not errors:
         return
-    cost = {**vars(spent), **({"trained_together": len(trainers)} if several else {})}
+    cost = {**spent.measured(), **({"trained_together": len(trainers)} if several else {})}
     for number, training in enumerate(trainings):
         outcome = outcomes.get(number)
         if not isinstance(outcome, SymBenchError):
-            training.write(outcome, cost)
+            training.write(outcome, cost, device)
         elif several:
             noted = {"config": training.run.training_fingerprint, "error": str(outcome)}
             write_json(training.output / FAILED, noted)
@@ -317,7 +319,9 @@ class _Training:
             test=self.data.split("test") if self.run.training.test_every else None,
         )
 
-    def write(self, trained: Trained | None, spent: Mapping[str, object]) -> None:
+    def write(
+        self, trained: Trained | None, spent: Mapping[str, object], device: torch.device | None
+    ) -> None:
         """Write weights, history and provenance; None stands for weights that were not trained."""
         weights = self.output / "weights.safetensors"
         parameters = parameters_in_use(self.model)
@@ -335,7 +339,8 @@ class _Training:
             parameters = parameters_in_use(self.model.eval())
         with write_whole(self.output / "history.csv") as temporary:
             history.to_csv(temporary, index=False)
-        described = describe(self.run.training_fingerprint, self.run.seed)
+        used = device if trained is not None else None
+        described = describe(self.run.training_fingerprint, self.run.seed, used)
         write_json(self.output / "provenance.json", {**described, **cost, "parameters": parameters})
 
 
@@ -381,6 +386,7 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     metrics = [own_metric(path) for path in run.task.settings.metrics]
     measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
     parameters = parameters_in_use(model.eval())
+    trained_on = _trained_on(layout.run_folder(run.study, *run.key, run.seed))
     for evaluation in run.evaluations:
         with (
             tf32(run.evaluation.precision == "tf32"),
@@ -390,12 +396,12 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
                 f"{run.evaluation.chunk} group elements at once",
                 "a smaller batch_size or chunk of the evaluation",
             ),
-            measure(gpu=torch.cuda.is_available()) as spent,
+            measure(measurement.device) as spent,
         ):
             dataset = measurement.run(evaluation)
         if evaluation == "plain":
             _refuse_other_than_published(run, dataset)
-        record = describe(run.evaluation_fingerprint, run.seed)
+        record = describe(run.evaluation_fingerprint, run.seed, measurement.device)
         dataset.attrs |= {
             **{
                 key: json.dumps(value) if isinstance(value, dict) else value
@@ -406,9 +412,9 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
             "model": run.model,
             "treatment": run.treatment,
             "evaluation": evaluation,
+            "trained_on": trained_on,
             "parameters": parameters,
-            "seconds": spent.seconds,
-            "peak_memory": spent.peak_memory,
+            **spent.measured(),
         }
         path = layout.evaluation(run.study, *run.key, evaluation, run.seed)
         with write_whole(path) as temporary:
@@ -445,6 +451,12 @@ def _refuse_other_training(folder: Path, run: Run) -> None:
             f"the config describes (recorded {recorded}, wanted {run.training_fingerprint}): train "
             "it again."
         )
+
+
+def _trained_on(folder: Path) -> str:
+    """The device that a training ran on, as its provenance says."""
+    record = json.loads((folder / "provenance.json").read_text())
+    return str(record["device"]) if "seconds" in record else "not trained here"
 
 
 def _refuse_other_than_published(run: Run, plain: xr.Dataset) -> None:

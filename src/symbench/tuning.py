@@ -18,6 +18,7 @@ from symbench.config.read import Configuration
 from symbench.config.run import Task
 from symbench.config.study import Study
 from symbench.config.tuning import Arm, Trial, trials, tuning_fingerprint
+from symbench.devices import chosen_device
 from symbench.errors import ConfigError, DivergedError, TrainingError, choose
 from symbench.files import refuse_damaged, remove, write_json, write_whole
 from symbench.layout import TUNING, Layout
@@ -66,7 +67,8 @@ def run_trial(configuration: Configuration, trial: Trial, threads: int) -> None:
     except DivergedError as error:
         with write_whole(folder / "history.csv") as temporary:
             pd.DataFrame({"epoch": [0], "valid_loss": [math.nan]}).to_csv(temporary, index=False)
-        record = {**describe(run.training_fingerprint, run.seed), "diverged": str(error)}
+        trained = describe(run.training_fingerprint, run.seed, chosen_device())
+        record = {**trained, "diverged": str(error)}
         write_json(folder / "provenance.json", record)
     for name in ("weights.safetensors", "state.pt"):
         remove(folder / name)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import xarray as xr
 import yaml
 from safetensors.torch import save_file
 
@@ -14,10 +15,12 @@ from symbench.comparison import compare_study
 from symbench.config.read import read_configuration
 from symbench.config.schema import Selection
 from symbench.data.fields.grid_data import FieldData
+from symbench.devices import chosen_device
 from symbench.errors import ConfigError, DataError
 from symbench.evaluation.results import run_groups
 from symbench.models.points.particles import GraphNeuralNetwork
 from symbench.models.weights import load_weights
+from symbench.provenance import describe_device
 from tests.evaluation.test_fields import Network
 
 SIZES = Path(__file__).parents[2] / "config" / "sizes"
@@ -47,6 +50,13 @@ def compared(configuration, study):
     metrics = pd.read_csv(layout.table(study, "metrics"), dtype={"lead_time": str})
     claims = pd.read_csv(layout.table(study, "claims"), keep_default_na=False)
     return metrics, claims.set_index(["claim", "case"])
+
+
+def attributes(configuration, run):
+    """Of the plain evaluation of a run."""
+    path = configuration.layout.evaluation(run.study, *run.key, "plain", run.seed)
+    with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        return dataset.attrs
 
 
 class NeedsTwo(GraphNeuralNetwork):
@@ -123,6 +133,9 @@ def test_particles_from_training_to_claims(tmp_path):
     gain = judged.loc["averaging_helps_particles", ""]
     assert float(gain.value) == pytest.approx(after / before - 1, rel=1e-5)
     assert float(gain.low) <= float(gain.value) <= float(gain.high)
+    device = describe_device(chosen_device())["device"]
+    said = attributes(configuration, study.runs[0])
+    assert (said["device"], said["trained_on"]) == (device, device)
     # Nothing to compare with.
     assert judged.loc["one_pass_as_good_as_frames", ""].verdict == "not run"
     assert group.estimate(Selection(metric="auc")) is None
@@ -170,6 +183,7 @@ def test_published_weights_are_evaluated_without_training(tmp_path):
     load_weights(model, weights)
     inputs = torch.randn(1, 12, 32, 32)
     assert torch.equal(model(inputs), theirs(inputs))
+    assert attributes(configuration, run)["trained_on"] == "not trained here"
     table, _ = compared(configuration, "group_averaging")
     assert set(table.evaluation) == {"plain"}
     assert "seconds_per_epoch" not in set(table.metric)

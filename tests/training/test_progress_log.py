@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 import torch
 
 from symbench.training import progress_log
 from symbench.training.progress_log import ProgressLog
+from tests.nvml import install_pynvml, pretend_card
 from tests.training.splits import SETTINGS, trainer
 
 LINE = re.compile(
@@ -35,3 +37,14 @@ def test_the_time_left_counts_from_where_this_process_began(monkeypatch, capsys)
     # One epoch in 10 s and five are left; epoch 6 came a moment after; three in 45 s, three left.
     assert LINE.fullmatch(first).group(1, 4, 5, 6) == ("5", "0", "00", "50")
     assert LINE.fullmatch(third).group(1, 4, 5, 6) == ("7", "0", "00", "45")
+
+
+@pytest.mark.parametrize("broken", ["", "nvmlInit"])
+def test_a_card_is_told_with_what_it_used(monkeypatch, tmp_path, capsys, broken):
+    install_pynvml(monkeypatch, tmp_path, broken)
+    log = ProgressLog(1, 0, pretend_card(monkeypatch))
+    log.tell({"epoch": 0, "train_loss": 1.0, "valid_loss": 2.0}, last=True)
+    begun, last = capsys.readouterr().out.splitlines()
+    driver, energy = ("", "") if broken else (", driver 580.65.06", ", 2.50 kJ")
+    assert begun == f"training for 1 epochs: NVIDIA H200, 150 GB, CUDA 13.0{driver}"
+    assert last.endswith(f"left; 3.00 GB{energy}")

@@ -3,7 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from symbench import job_server
+from symbench import devices, job_server
 from symbench.artifacts import expected, trained_together
 from symbench.config.read import read_configuration
 from symbench.config.registry import add_working_folder
@@ -115,12 +115,38 @@ def resource(stage, name, study=None):
     return get
 
 
+# GPUs that jobs of this machine share; on a cluster each job has those that the config asks for.
+GPUS = 0
+if workflow.is_main_process and workflow.resource_settings.nodes is None:
+    GPUS = devices.count_gpus()
+PLACES = devices.jobs_per_gpu()
+if GPUS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS * PLACES)
+
+
+def gpus_of(stage, study, most=None):
+    """GPUs of a job: on this machine one at least where it has any, and no more than it has."""
+    asked = study.resources(stage).gpus
+    there = min(max(asked, 1), GPUS) if GPUS else asked
+    return there if most is None else min(there, most)
+
+
+def gpu(stage, study=None, most=None):
+    """The resource `gpu` of a rule: GPUs on a cluster, places on those of this machine."""
+
+    def get(wildcards):
+        count = gpus_of(stage, study or study_of(wildcards), most)
+        return count * PLACES if GPUS and count > 1 else count
+
+    return get
+
+
 def launcher(wildcards):
     """How to start training: torchrun where a job has several GPUs.
 
     It is a resource and no parameter of the rule, because it changes no result.
     """
-    gpus = study_of(wildcards).resources("train").gpus
+    gpus = gpus_of("train", study_of(wildcards))
     if gpus < 2:
         return "symbench"
     return f"torchrun --standalone --nproc-per-node {gpus} --no-python symbench"

@@ -39,7 +39,7 @@ for number, ((name, treatment, evaluations, tasks), models) in enumerate(
         resources:
             mem_mb=resource("evaluate", "mem_mb", CONFIGURATION.study(name)),
             runtime=resource("evaluate", "runtime", CONFIGURATION.study(name)),
-            gpu=resource("evaluate", "gpus", CONFIGURATION.study(name)),
+            gpu=gpu("evaluate", CONFIGURATION.study(name)),
             gpu_model=resource("evaluate", "gpu_model", CONFIGURATION.study(name)),
             slurm_partition=resource("evaluate", "partition", CONFIGURATION.study(name)),
             constraint=resource("evaluate", "constraint", CONFIGURATION.study(name)),

@@ -25,7 +25,7 @@ rule train:
         runtime=resource("train", "runtime"),
         slurm_partition=resource("train", "partition"),
         constraint=resource("train", "constraint"),
-        gpu=resource("train", "gpus"),
+        gpu=gpu("train"),
         gpu_model=resource("train", "gpu_model"),
         launcher=launcher,
         seeds=lambda wildcards: f"--seed {wildcards.seed}",

@@ -48,7 +48,7 @@ rule tune_trial:
         slurm_partition=resource("train", "partition"),
         constraint=resource("train", "constraint"),
         # One that diverges would leave other processes waiting.
-        gpu=lambda wildcards: min(1, study_of(wildcards).resources("train").gpus),
+        gpu=gpu("train", most=1),
         gpu_model=resource("train", "gpu_model"),
     params:
         fingerprint=lambda wildcards: TRIALS[tuple(wildcards)].training_fingerprint,

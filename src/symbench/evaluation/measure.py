@@ -19,6 +19,7 @@ from symbench.config.settings import EvaluationSettings
 from symbench.data.batch import Batch, V
 from symbench.data.dataset import Data, Dataset, Split
 from symbench.data.fields.grid_data import FieldData, FieldSplit
+from symbench.devices import chosen_device
 from symbench.errors import SymmetryError
 from symbench.evaluation.floor import mark_floor
 from symbench.evaluation.orbits import Orbits, PartialAverages, means_of_first
@@ -72,7 +73,7 @@ class Measurement(Generic[V]):
             split: whose samples are looked at.
 
         """
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = chosen_device()
         self.model = model.to(self.device).eval()
         self.data = data
         self.symmetry = symmetry

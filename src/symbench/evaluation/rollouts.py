@@ -137,7 +137,7 @@ class Rollouts:
             part = trajectories[first : first + self.settings.batch_size]
             inputs = self.split.inputs(part).to(self.device)
             true = [self.split.frames(t, start, start + steps) for t in part]
-            with measure(gpu=self.device.type == "cuda") as cost:
+            with measure(self.device) as cost:
                 frames = roll(inputs, steps)
             yield frames, torch.stack(true, dim=1).to(self.device), cost
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,20 +13,26 @@ from symbench.data.manifest import read_manifest
 from symbench.errors import SymBenchError
 from symbench.provenance import PACKAGES, describe
 
+# What is told of a GPU beside its name.
+_GPU = {"cuda": "CUDA", "driver": "driver"}
+
 
 def what_was_run(configuration: Configuration) -> dict[str, str]:
     """Rows of a table, by title."""
     record = describe("report")
     packages = [f"{name} {_version(name)}" for name in PACKAGES]
+    trained = list(_records_of_trainings(configuration))
+    energy = sum(float(str(each["energy"])) for each in trained if "energy" in each)
     return {
         "size": configuration.size,
         "command": command(configuration),
         "commit": str(record["commit"]),
         "report made on": _machine(record),
-        "trained on": _trained_on(configuration),
+        "trained on": _machines(trained),
         "python": str(record["python"]),
         "packages": ", ".join(packages),
         "time of all jobs": _time(configuration.layout.benchmarks),
+        **({"energy of GPUs in trainings": f"{energy / 1e3:.1f} kJ"} if energy else {}),
         **({"left out": " ".join(configuration.left_out)} if configuration.left_out else {}),
     }
 
@@ -88,19 +95,23 @@ def _version(package: str) -> str:
 
 
 def _machine(record: dict[str, object]) -> str:
-    parts = [record.get("processor"), record.get("device"), record.get("system")]
-    told = [str(part) for part in parts if part]
+    told = [str(record[key]) for key in ("processor", "device") if key in record]
+    told += [f"{name} {record[key]}" for key, name in _GPU.items() if key in record]
+    told += [str(record["system"])] if "system" in record else []
     return ", ".join(dict.fromkeys([*told, f"{record.get('cores')} cores"]))
 
 
-def _trained_on(configuration: Configuration) -> str:
-    """Machines of all trainings, by number of runs."""
-    machines: Counter[str] = Counter()
+def _records_of_trainings(configuration: Configuration) -> Iterator[dict[str, object]]:
     for study in configuration.studies.values():
         for run in study.runs:
             path = configuration.layout.trained("provenance.json", study.name, *run.key, run.seed)
             if record := read_record(path):
-                machines[_machine(record)] += 1
+                yield record
+
+
+def _machines(records: Iterable[dict[str, object]]) -> str:
+    """Machines of all trainings, by number of runs."""
+    machines = Counter(map(_machine, records))
     return "; ".join(f"{name} ({count} runs)" for name, count in machines.items()) or "not known"
 
 

@@ -10,6 +10,8 @@ import torch.distributed
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from symbench.devices import chosen_device
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -30,12 +32,7 @@ class Processes:
     def from_environment(cls) -> "Processes":
         """As torchrun says in environment variables; one process without it."""
         count = int(os.environ.get("WORLD_SIZE", 1))
-        local = int(os.environ.get("LOCAL_RANK", 0)) if count > 1 else 0
-        device = torch.device("cpu")
-        if torch.cuda.is_available():
-            torch.cuda.set_device(local)
-            device = torch.device("cuda", local)
-        return cls(int(os.environ.get("RANK", 0)), count, device)
+        return cls(int(os.environ.get("RANK", 0)), count, chosen_device())
 
     def distribute(self, model: nn.Module) -> nn.Module:
         """The model, wrapped so that gradients are averaged where there are several processes."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import torch
 
 from symbench.memory import PEAK
+from symbench.nvml import driver_version, energy_used
 
 # Seconds between two lines, but for the first epoch and the last.
 _BETWEEN = 30.0
@@ -31,14 +32,9 @@ class ProgressLog:
         self.device = device
         self.start = time.monotonic()
         self.told = float("-inf")
-        threads = torch.get_num_threads()
-        name = (
-            torch.cuda.get_device_name(device)
-            if device.type == "cuda"
-            else f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-        )
+        self.energy = energy_used(device) if device.type == "cuda" else None
         resumed = f", after {begun} that are done" if begun else ""
-        print(f"{self.prefix}training for {epochs} epochs{resumed}: {name}", flush=True)
+        print(f"{self.prefix}training for {epochs} epochs{resumed}: {_name(device)}", flush=True)
 
     def tell(self, row: Mapping[str, float], *, last: bool = False) -> None:
         """A line on an epoch that is over, unless one was written a moment ago.
@@ -59,6 +55,26 @@ class ProgressLog:
         print(
             f"{self.prefix}epoch {done}/{self.epochs}: training loss {row['train_loss']:.4g}, "
             f"validation loss {row['valid_loss']:.4g}; {timedelta(seconds=round(left))} left; "
-            f"{memory / 1e9:.2f} GB",
+            f"{memory / 1e9:.2f} GB{self._energy()}",
             flush=True,
         )
+
+    def _energy(self) -> str:
+        """What the GPU used so far, where it can be asked."""
+        if self.energy is None or (now := energy_used(self.device)) is None:
+            return ""
+        return f", {(now - self.energy) / 1e3:.2f} kJ"
+
+
+def _name(device: torch.device) -> str:
+    """A device in words: a GPU with its memory and driver, or the threads of the processor."""
+    if device.type != "cuda":
+        threads = torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    properties, driver = torch.cuda.get_device_properties(device), driver_version()
+    words = [
+        properties.name,
+        f"{properties.total_memory / 1e9:.0f} GB",
+        f"CUDA {torch.version.cuda}",
+    ]
+    return ", ".join([*words, *([f"driver {driver}"] if driver else [])])

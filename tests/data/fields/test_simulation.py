@@ -1,6 +1,7 @@
 """The simulated data: physics, reproducibility, and what a user can get wrong."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -300,3 +301,33 @@ def test_components_of_burgers_decay_alike():
     task = Burgers3D(**{**SMALL, "resolution": 32, "frame_interval": 0.3, "steps_per_frame": 9})
     spread = task.solve(task.audit_starts(3), 2)[:, 1].std(axis=(0, 2, 3, 4))
     assert spread.max() / spread.min() < 1.1
+
+
+def jax_of_simulations(**environment: str) -> list[str]:
+    """In a process of its own: what JAX was told when it was imported by a simulation."""
+    code = f"""
+import os, sys
+from symbench.config import registry
+for name in registry.names("datasets"):
+    registry.resolve("datasets", name)
+assert "jax" not in sys.modules
+registry.resolve("datasets", "decaying_turbulence")(**{SMALL}).audit_starts(1)
+import jax
+print(jax.config.jax_platforms, os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"])
+"""
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(("JAX", "XLA"))
+    }
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=variables | environment
+    ).stdout.split()
+
+
+def test_simulations_leave_gpus_alone():
+    assert jax_of_simulations() == ["cpu", "false"]
+
+
+def test_jax_does_what_the_environment_says():
+    said = {"JAX_PLATFORMS": "", "XLA_PYTHON_CLIENT_PREALLOCATE": "true"}
+    assert jax_of_simulations(**said) == ["true"]

@@ -6,6 +6,7 @@ Grids are cell-centred, so that flipping an axis is a reflection about the centr
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
     from symbench.symmetry.groups import Elements
 
 Array = np.ndarray
+
+# JAX reads them when it is imported, which only functions of simulations do: they run on the
+# processor unless the environment says otherwise, and JAX keeps no memory of a GPU from torch.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 # Where the config gives no step: cells that the fastest flow crosses in one, or what the fastest
 # reaction changes. Linear terms, diffusion too, are exact in exponential time differencing.
