@@ -1,5 +1,7 @@
 """What is chosen on the command line: sizes, overlays, studies, single keys, and mistakes."""
 
+import re
+
 import pytest
 
 from tests.workflow.checkout import DATA, RESULTS, STUDIES
@@ -90,3 +92,14 @@ def test_an_environment_that_was_moved_along_is_made_anew(unfinished):
     planned = unfinished.run("make", "--dry-run", "reproduce").stdout
     assert "-m venv --clear .venv" in planned
     unfinished.install()
+
+
+def test_resources_of_every_evaluation_are_set_by_one_name(unfinished):
+    """Evaluations are many rules, of one name for those who run them."""
+    asked = ["--set-resources", "evaluate:mem_mb=1234", "--set-threads", "evaluate=3"]
+    said = unfinished.snakemake("--dry-run", "--cores", "4", *asked).stdout
+    jobs = re.findall(r"rule (\w+):\n((?:    .*\n)*)", said)
+    of_evaluations = [text for name, text in jobs if name.startswith("evaluate_")]
+    assert len(of_evaluations) > 1
+    assert all("mem_mb=1234" in text and "threads: 3" in text for text in of_evaluations)
+    assert not any("1234" in text for name, text in jobs if not name.startswith("evaluate_"))

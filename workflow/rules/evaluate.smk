@@ -9,13 +9,23 @@ MODELS = {}
 for (*key, model), tasks in TASKS.items():
     MODELS.setdefault((*key, tuple(tasks)), []).append(model)
 
+OVERWRITTEN = (
+    workflow.resource_settings._parsed_overwrite_resources,
+    workflow.resource_settings._parsed_overwrite_threads,
+)
+
 for number, ((name, treatment, evaluations, tasks), models) in enumerate(
     MODELS.items()
 ):
+    rule_name = f"evaluate_{number}_{name}_{treatment}"
+    # --set-resources evaluate:… and --set-threads evaluate=… are for all of these rules.
+    for overwritten in OVERWRITTEN:
+        if "evaluate" in overwritten:
+            overwritten.setdefault(rule_name, overwritten["evaluate"])
 
     rule:
         name:
-            f"evaluate_{number}_{name}_{treatment}"
+            rule_name
         input:
             manifest=manifest_of,
             audit=str(LAYOUT.audit("{study}", "{task}")),
