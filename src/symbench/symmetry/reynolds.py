@@ -18,14 +18,7 @@ from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
 from symbench.symmetry.groups import FiniteGroup, Group, checked_seed, whole_number
-from symbench.symmetry.symmetry import (
-    Element,
-    Elements,
-    Symmetry,
-    V,
-    moved_by_all,
-    moved_in_parts,
-)
+from symbench.symmetry.symmetry import Element, Elements, Symmetry, V, moved_by_all, moved_in_parts
 
 All = Literal["all"]
 # What nn.DataParallel and torch.compile put before the names of weights.
@@ -80,8 +73,11 @@ def _orbit(
     for start in range(0, len(pairs), chunk):
         part = pairs[start : start + chunk]
         elements, inverses = [g for g, _ in part], [inverse for _, inverse in part]
-        output = one_tensor(model(moved_by_all(symmetry.act_on_input, elements, values)))
-        pulled_back = moved_in_parts(symmetry.act_on_output, inverses, output)
+        pulled_back = moved_in_parts(
+            symmetry.act_on_output,
+            inverses,
+            one_tensor(model(moved_by_all(symmetry.act_on_input, elements, values))),
+        )
         for (element, _), each in zip(part, pulled_back, strict=True):
             yield element, each
 
