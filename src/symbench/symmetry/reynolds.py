@@ -19,14 +19,7 @@ from torch import Tensor, nn
 from symbench.errors import SymmetryError
 from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
 from symbench.symmetry.groups import FiniteGroup, Group, checked_seed, whole_number
-from symbench.symmetry.symmetry import (
-    Element,
-    Elements,
-    Symmetry,
-    V,
-    moved_by_all,
-    moved_in_parts,
-)
+from symbench.symmetry.symmetry import Element, Elements, Symmetry, V, moved_by_all, moved_in_parts
 
 All = Literal["all"]
 # What nn.DataParallel and torch.compile put before the names of weights.
@@ -81,17 +74,19 @@ def _orbit(
     chunks = Chunks(chunk, values, len(pairs))
     rest = pairs
 
-    def predictions(count: int) -> tuple[Sequence[tuple[Element, Element]], Tensor]:
-        part = rest[:count]
-        moved = moved_by_all(symmetry.act_on_input, [g for g, _ in part], values)
-        return part, one_tensor(model(moved))
+    def pulled_back(count: int) -> Sequence[Tensor]:
+        elements, inverses = [g for g, _ in rest[:count]], [back for _, back in rest[:count]]
+        return moved_in_parts(
+            symmetry.act_on_output,
+            inverses,
+            one_tensor(model(moved_by_all(symmetry.act_on_input, elements, values))),
+        )
 
     while rest:
-        part, output = chunks.run(predictions)
-        pulled_back = moved_in_parts(symmetry.act_on_output, [back for _, back in part], output)
-        for (element, _), each in zip(part, pulled_back, strict=True):
+        outputs = chunks.run(pulled_back)
+        for (element, _), each in zip(rest, outputs, strict=False):
             yield element, each
-        rest = rest[len(part) :]
+        rest = rest[len(outputs) :]
 
 
 def one_tensor(output: object) -> Tensor:

@@ -72,9 +72,8 @@ def normalizer_of(channels):
 
 
 def chosen(group):
-    """Some elements, in no order, one of them twice."""
-    order = group.order
-    return (order - 1, 0, *(place * order // 4 for place in (1, 2, 3)), order - 1)[: order + 1]
+    """Some elements, in no order; those of small groups more than once."""
+    return (group.order - 1, 0, group.order // 2, 3 * group.order // 4)
 
 
 def by_matrices(element, fields, values):
@@ -272,6 +271,26 @@ def test_tensors_without_numbers_are_not_given_to_the_kernel():
         assert action.of_all([0, 3], values).shape == (4, 2, 4, 4)
     assert not kernel.takes(mode.from_tensor(torch.empty(2, 2, 4, 4)))
     assert not kernel.takes(torch.empty(2, 2, 4, 4))
+
+
+def test_without_a_gpu_triton_says_why():
+    pytest.importorskip("triton")
+    with pytest.warns(UserWarning, match="moved without a kernel, which is slower: Triton says"):
+        assert not kernel._runs.__wrapped__(torch.device("cpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "shape"), [("D4 * shifts(2)", (70, 70)), ("O_h", (40, 40, 40))])
+def test_kernel_and_torch_give_the_same_numbers_on_a_gpu(name, shape, dtype):
+    action = FieldAction(named_group(name, len(shape)), [Field("v", 1)], normalizer_of(len(shape)))
+    values = normal(3, 2 * len(shape), *shape).to("cuda", dtype)
+    assert kernel.takes(values)
+    ((table, _),) = action.spans(values.shape[1], shape)
+    elements = range(action.group.order)
+    by_torch = torch.empty((3 * len(elements), *values.shape[1:]), device="cuda", dtype=dtype)
+    moves.move(table, elements, values, by_torch, False)
+    assert torch.equal(action.of_all(elements, values), by_torch)
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "bf16", "fp32", "fp64"])
