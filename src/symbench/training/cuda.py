@@ -113,7 +113,8 @@ class CudaDevice(Device):
             stream.wait_event(end)
 
             def used_by_stream(values: Tensor) -> Tensor:
-                values.record_stream(stream)
+                for part in strided_parts(values):
+                    part.record_stream(stream)
                 return values
 
             return there.map(used_by_stream)
@@ -124,3 +125,12 @@ class CudaDevice(Device):
         if values.layout != torch.strided or values.device == self.device:
             return values.to(self.device)
         return values.pin_memory().to(self.device, non_blocking=True)
+
+
+def strided_parts(values: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that hold the numbers of a tensor and, of a sparse one, their places."""
+    if values.layout == torch.strided:
+        return (values,)
+    if values.layout == torch.sparse_coo:
+        return values._indices(), values._values()
+    return values.crow_indices(), values.col_indices(), values.values()
