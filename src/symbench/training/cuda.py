@@ -70,6 +70,10 @@ class CudaDevice(Device):
             torch.cuda.current_stream(self.device).wait_stream(self.own)
             self.own = None
 
+    def wait(self) -> None:
+        """Wait for the stream of this training."""
+        (self.own or torch.cuda.current_stream(self.device)).synchronize()
+
     def working(self) -> AbstractContextManager[object]:
         """The stream of this training as the current one."""
         return torch.cuda.stream(self.own)

@@ -58,6 +58,9 @@ class Device:
     def join(self) -> None:
         """Let the process see all that was done since `fork`."""
 
+    def wait(self) -> None:
+        """Wait until this training's work on the device is done."""
+
     def working(self) -> AbstractContextManager[object]:
         """A context in which work goes to this training's part of the device."""
         return nullcontext()
