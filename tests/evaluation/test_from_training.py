@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ from symbench.config.read import read_configuration
 from symbench.config.schema import Selection
 from symbench.data.fields.grid_data import FieldData
 from symbench.devices import chosen_device
-from symbench.errors import ConfigError, DataError
+from symbench.errors import ConfigError, DataError, DeviceMemoryError
 from symbench.evaluation.results import run_groups
 from symbench.models.points.particles import GraphNeuralNetwork
 from symbench.models.weights import load_weights
@@ -70,6 +71,37 @@ class NeedsTwo(GraphNeuralNetwork):
         return (
             super().forward(inputs) * self.norm(inputs.charges.mean(dim=1, keepdim=True))[:, None]
         )
+
+
+class Looks(GraphNeuralNetwork):
+    """A network that remembers the precision of products, and may run out of memory."""
+
+    full = False
+    seen: ClassVar[set[bool]] = set()
+
+    def forward(self, inputs):
+        if self.full:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.seen.add(torch.backends.cudnn.allow_tf32)
+        return super().forward(inputs)
+
+
+def test_an_evaluation_has_a_precision_and_may_need_too_much_memory(tmp_path, monkeypatch):
+    content = {
+        "models": {"mine": {"architecture": f"{__name__}:Looks"}},
+        "evaluation": {"precision": "tf32", "batch_size": 5},
+        "evaluations": ["plain"],
+        "runs": [{"tasks": ["charged_3d"], "models": ["mine"], "seeds": [0]}],
+    }
+    configuration = configured(tmp_path, "sign_equivariant", content)
+    made(configuration, "sign_equivariant")
+    assert Looks.seen == {False, True}
+    assert torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(Looks, "full", True)
+    (run,) = configuration.study("sign_equivariant").runs
+    words = r"evaluation \(plain\) of 5 samples .* did not fit .* smaller batch_size or chunk"
+    with pytest.raises(DeviceMemoryError, match=words):
+        stages.evaluate(configuration, run, threads=1)
 
 
 @pytest.mark.tried("points, graphs and shapes", "batches in parts of one sample", "refused")

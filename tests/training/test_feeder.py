@@ -17,7 +17,7 @@ def finished(tmp_path_factory):
 
 def trainer_ahead(state, **options):
     training = trainer(state, **options)
-    training.ahead = 2
+    training.device.ahead = 2
     return training
 
 

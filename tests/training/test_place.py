@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from symbench.errors import DeviceMemoryError, TrainingError
-from symbench.training.cuda import CudaDevice
+from symbench.training.cuda import CudaDevice, strided_parts
 from symbench.training.device import Device
 from symbench.training.failures import told_in_a_sentence
 from symbench.training.treatments.treatment import Treatment
@@ -94,3 +94,10 @@ def test_a_gpu_is_deterministic_where_its_library_was_told_so(monkeypatch, value
         return
     with pytest.raises(TrainingError, match="CUBLAS_WORKSPACE_CONFIG=:4096:8: set it before"):
         device.check_deterministic()
+
+
+def test_a_tensor_that_a_stream_uses_has_parts_that_hold_all_of_it():
+    dense = torch.eye(3)
+    for values in (dense, dense.to_sparse(), dense.to_sparse_csr()):
+        assert sum(part.is_floating_point() for part in strided_parts(values)) == 1
+        assert all(part.layout == torch.strided for part in strided_parts(values))

@@ -93,7 +93,8 @@ def test_settings_that_a_treatment_does_not_take_are_refused(checkout, symbench)
 def run_all(configuration, study, monkeypatch, losses):
     """Trials whose training is replaced: each has this validation loss, or diverges at NaN."""
 
-    def train(configuration, run, threads, output):
+    def train(configuration, runs, threads, output):
+        (run,) = runs
         loss = losses[RATES.index(run.training.learning_rate)]
         if math.isnan(loss):
             raise DivergedError("The training loss became nan.")

@@ -70,6 +70,10 @@ class CudaDevice(Device):
             torch.cuda.current_stream(self.device).wait_stream(self.own)
             self.own = None
 
+    def wait(self) -> None:
+        """Wait for the stream of this training."""
+        (self.own or torch.cuda.current_stream(self.device)).synchronize()
+
     def working(self) -> AbstractContextManager[object]:
         """The stream of this training as the current one."""
         return torch.cuda.stream(self.own)
@@ -113,7 +117,8 @@ class CudaDevice(Device):
             stream.wait_event(end)
 
             def used_by_stream(values: Tensor) -> Tensor:
-                values.record_stream(stream)
+                for part in strided_parts(values):
+                    part.record_stream(stream)
                 return values
 
             return there.map(used_by_stream)
@@ -124,3 +129,12 @@ class CudaDevice(Device):
         if values.layout != torch.strided or values.device == self.device:
             return values.to(self.device)
         return values.pin_memory().to(self.device, non_blocking=True)
+
+
+def strided_parts(values: Tensor) -> tuple[Tensor, ...]:
+    """The tensors that hold the numbers of a tensor and, of a sparse one, their places."""
+    if values.layout == torch.strided:
+        return (values,)
+    if values.layout == torch.sparse_coo:
+        return values._indices(), values._values()
+    return values.crow_indices(), values.col_indices(), values.values()

@@ -35,8 +35,11 @@ class Device:
 
     def memory(self) -> tuple[int, int]:
         """Bytes that are free, and all that there are."""
-        page = os.sysconf("SC_PAGE_SIZE")
-        return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
+        page, pages = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_PHYS_PAGES")
+        # macOS does not say how many are free.
+        known = "SC_AVPHYS_PAGES" in os.sysconf_names
+        free = os.sysconf("SC_AVPHYS_PAGES") if known else pages
+        return page * free, page * pages
 
     def check_deterministic(self) -> None:
         """Raise `TrainingError` if it cannot compute the same bits each time as it is set up."""
@@ -54,6 +57,9 @@ class Device:
 
     def join(self) -> None:
         """Let the process see all that was done since `fork`."""
+
+    def wait(self) -> None:
+        """Wait until this training's work on the device is done."""
 
     def working(self) -> AbstractContextManager[object]:
         """A context in which work goes to this training's part of the device."""

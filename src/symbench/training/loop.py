@@ -112,9 +112,7 @@ class Trainer(Generic[V]):
         self.settings = settings
         self.state_path = state_path
         self.name = name
-        self.ahead = self.device.ahead
-        if train.hold_on(self.device.device, self.device.room_for_samples()):
-            self.ahead = 0
+        self.held = train.hold_on(self.device.device, self.device.room_for_samples())
         fused = self.device.fuses(self.model.parameters())
         self.updates = Updates(self.model, treatment, settings, steps_per_epoch, fused=fused)
         unread = min(steps_per_epoch, settings.save_every)
@@ -198,7 +196,9 @@ class Trainer(Generic[V]):
         self.network.train()
         # A state may have been saved after the last step of an epoch, before its validation.
         steps = range(self.progress.step, (epoch + 1) * self.batches.steps_per_epoch)
-        with closing(prepared(self.batches.prepare, steps, self.ahead)) as following:
+        # What is made on the device itself takes no thread.
+        ahead = 0 if self.held else self.device.ahead
+        with closing(prepared(self.batches.prepare, steps, ahead)) as following:
             for step in following:
                 try:
                     self._step(step)
@@ -285,7 +285,7 @@ class Trainer(Generic[V]):
     def _loss_of(self, split: Split[V], samples: np.ndarray) -> float:
         self.network.eval()
         size = self.settings.batch_size
-        return mean_loss(self.model, split, samples, size, self.device, self.ahead)
+        return mean_loss(self.model, split, samples, size, self.device)
 
     def _when(self, kind: str, loss: float, step: int, rate: float) -> str:
         """Which loss became what, and when."""

@@ -35,6 +35,7 @@ def train_together(trainers: Sequence[Trainer[V]]) -> list[Trained | SymBenchErr
         for trainer in trainers:
             trainer.device.fork()
             stack.callback(trainer.device.join)
+        begun: set[int] = set()
         while running:
             for number, steps in list(running.items()):
                 trainer = trainers[number]
@@ -47,6 +48,10 @@ def train_together(trainers: Sequence[Trainer[V]]) -> list[Trained | SymBenchErr
                     interruption = error
                 else:
                     if goes_on:
+                        if number not in begun:
+                            # What networks keep for each other, such as edges, they make at first.
+                            trainer.device.wait()
+                            begun.add(number)
                         continue
                     outcomes[number] = trainer.trained()
                 del running[number]

@@ -21,7 +21,6 @@ def mean_loss(
     samples: np.ndarray,
     batch_size: int,
     device: Device,
-    ahead: int,
 ) -> float:
     """The mean of the validation loss over samples.
 
@@ -31,7 +30,6 @@ def mean_loss(
         samples: some of its rows.
         batch_size: samples in one call of the model, at most.
         device: of the model.
-        ahead: batches that a thread prepares while the model works.
 
     """
 
@@ -40,7 +38,7 @@ def mean_loss(
 
     parts = in_parts(samples, batch_size)
     losses = []
-    with closing(prepared(uploaded, parts, ahead)) as following:
+    with closing(prepared(uploaded, parts, device.ahead)) as following:
         for take in following:
             batch = take()
             losses.append(split.validation_loss(model(batch.inputs).float(), batch))
