@@ -91,9 +91,7 @@ def tell(table: Table) -> str:
     names = ["task", "model", "quantity"]
     spread = shown.true - shown.groupby(names).true.transform("mean")
     squares = shown.assign(error=(shown.predicted - shown.true) ** 2, spread=spread**2)
-    means = squares.groupby(names, sort=False)[["error", "spread"]].agg(
-        lambda each: each.mean(skipna=False)
-    )
+    means = squares.groupby(names, sort=False)[["error", "spread"]].mean(skipna=False)
     explained = (1 - means.error / means.spread).rename("explained").reset_index()
     what = "Part of the variance that predictions explain"
     return smallest_and_largest(what, explained, "explained", ["quantity"])
