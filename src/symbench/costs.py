@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from symbench.errors import ConfigError
 from symbench.layout import BENCHMARK
 from symbench.memory import PEAK
@@ -72,10 +70,16 @@ def read_costs(folders: Iterable[Path]) -> dict[str, JobCost]:
 
 def _read(path: Path) -> JobCost:
     try:
-        row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-        seconds, memory = float(row["s"]), float(row["max_rss"])
-    except (ValueError, KeyError, IndexError):
+        names, values = (line.split("\t") for line in path.read_text().splitlines()[:2])
+        row = dict(zip(names, values, strict=True))
+        seconds, memory = (_number(row[name]) for name in ("s", "max_rss"))
+    except (ValueError, KeyError):
         seconds = memory = math.nan
     if not math.isfinite(seconds):
         raise ConfigError(f"{path} is no record of what a job cost; remove it.")
     return JobCost(seconds, memory if math.isfinite(memory) else 0.0)
+
+
+def _number(text: str) -> float:
+    """Of a record; Snakemake's own write "-" for what they do not know."""
+    return math.nan if text == "-" else float(text)

@@ -103,3 +103,14 @@ def test_resources_of_every_evaluation_are_set_by_one_name(unfinished):
     assert len(of_evaluations) > 1
     assert all("mem_mb=1234" in text and "threads: 3" in text for text in of_evaluations)
     assert not any("1234" in text for name, text in jobs if not name.startswith("evaluate_"))
+
+
+def test_snakemakes_own_report_says_what_each_result_is(checkout):
+    """Its captions are reStructuredText; those of the config are not, and stay in ours."""
+    made = checkout.snakemake("--report", "snakemake_report.html")
+    assert made.returncode == 0, made.stderr
+    page = (checkout.folder / "snakemake_report.html").read_text()
+    assert "system-message" not in page
+    for text in ("ways of imposing a symmetry", "Metrics of every run", "Claims with value"):
+        assert text in page
+    assert f'of the study <tt class=\\"docutils literal\\">{STUDIES[0]}</tt>' in page

@@ -23,6 +23,7 @@ PROJECT = (
     "symbench figures --results laptop.tar.gz --output there",
 )
 CHECKOUT = (
+    "symbench progress",
     "symbench compare-with results/reference/laptop",
     "symbench plan --config config/sizes/paper.yaml",
     "symbench judge scores.csv --baseline plain",
@@ -159,5 +160,6 @@ def test_commands_run_in_a_checkout(checkout_before, command):
         said[text.split()[1]] = done.stdout
     assert re.search(r"\d+ claims and cases: \d+ agrees", said["compare-with"])
     assert "critical path" in said["plan"]
+    assert said["progress"].startswith("train 0 of ")
     assert "better" in said["judge"]
     assert (checkout_before / "my_project" / "Snakefile").is_file()

@@ -1,5 +1,6 @@
 """Commands about runs and results: their cost, their places, whether they are whole."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -53,6 +54,21 @@ def plan(
     print(f"\ndisk: {size / 1e9:.2f} GB of data are there already")
     if ask_hub:
         print("\n".join(["", *_lines(missing_downloads(configuration))]))
+
+
+@app.command()
+def progress(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    study: StudiesOption = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="That the jobs share; all of this machine by default.")
+    ] = None,
+) -> None:
+    """Say how far a run is, and about how long the rest takes: in another terminal, at any time."""
+    from symbench.progress import progress as said
+
+    print(said(read(config, overrides, study), cores or os.cpu_count() or 1))
 
 
 @app.command()

@@ -104,7 +104,7 @@ def tell(table: Table) -> str:
     shown = rows_of(table)
     last = shown[shown.lead_time == shown.groupby("task").lead_time.transform("max")]
     names = ["task", "model", "series"]
-    sums = last.groupby(names, sort=False).power.agg(lambda each: each.sum(skipna=False))
+    sums = last.groupby(names, sort=False).power.sum(skipna=False)
     power = sums.reset_index()
     truth = power[power.series == TRUTH].set_index("task").power.rename("truth")
     ratios = power[power.series != TRUTH].join(truth, on="task")

@@ -103,7 +103,7 @@ def tell(table: Table) -> str:
     """The part of the error that averaging takes away."""
     names = ["task", "model", "treatment"]
     taken = rows_of(table).query("irrep != @TRIVIAL")
-    shares = taken.groupby(names, sort=False).share.agg(lambda each: 100 * each.sum(skipna=False))
+    shares = 100 * taken.groupby(names, sort=False).share.sum(skipna=False)
     what = "Part of the squared error over the orbit that averaging takes away, in %"
     return smallest_and_largest(what, shares.reset_index(), "share")
 
