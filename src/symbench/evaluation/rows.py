@@ -168,16 +168,25 @@ def _subgroup_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
         return
     denominators, unit = _denominators(group, dataset)
     # The group is the same for all seeds.
-    lattice = dataset.subgroup_members.isel(seed=0).values
-    for number, members in enumerate(lattice):
-        chosen = np.flatnonzero(members)
-        gram = dataset.error_gram.isel(element=chosen, element_b=chosen)
-        squared = gram.mean(("element", "element_b"), skipna=False) / denominators
-        roots, squared = over_defined(squared**0.5), over_defined(squared)
+    parts = [np.flatnonzero(members) for members in dataset.subgroup_members.isel(seed=0).values]
+    averaged = [
+        dataset.error_gram.isel(element=chosen, element_b=chosen).mean(
+            ("element", "element_b"), skipna=False
+        )
+        for chosen in parts
+    ]
+    squared = xr.concat(averaged, "subgroup") / denominators
+    found = {"vrmse": (squared**0.5, "1")} if "variance" in dataset else {}
+    found["nmse"] = (squared, unit)
+    means = {
+        metric: (over_defined(values).mean("sample", skipna=False), its_unit)
+        for metric, (values, its_unit) in found.items()
+    }
+    for number, chosen in enumerate(parts):
         name = f"subgroup{number}_order{len(chosen)}"
-        if "variance" in dataset:
-            yield from _per_seed(group, roots, name, "vrmse")
-        yield from _per_seed(group, squared, name, "nmse", unit=unit)
+        for metric, (values, its_unit) in means.items():
+            of_part = values.isel(subgroup=number)
+            yield from _per_seed(group, of_part, name, metric, unit=its_unit)
 
 
 def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
@@ -237,20 +246,25 @@ def _rollout_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
     dataset = group.open(evaluation)
     if "rollout_vrmse" not in dataset:
         return
-    leads = {str(lead): (int(lead), int(lead)) for lead in dataset.lead_time.values}
-    windows = {name: ends for name, ends in HORIZONS.items() if name != "1"}
     for operator in map(str, dataset.operator.values):
         name = f"{evaluation}_rollout_{operator}"
         of_operator = dataset.sel(operator=operator)
         by_trajectory = of_operator.rollout_vrmse.mean("channel")
-        for seed in group.seeds:
-            for lead, (first, last) in {**leads, **windows}.items():
-                window = by_trajectory.sel(seed=seed, lead_time=slice(first, last))
-                if not window.sizes["lead_time"]:
-                    continue
-                scores = window.mean("lead_time").dropna("trajectory").values
-                yield _row(group, seed, name, "vrmse", scores.mean(), lead_time=lead)
-                yield _row(group, seed, name, "vrmse_median", np.median(scores), lead_time=lead)
+        by_trajectory = by_trajectory.transpose("seed", "lead_time", "trajectory")
+        # By lead time or window, of shape (seed, trajectory).
+        scores = {
+            str(lead): by_trajectory.values[:, index]
+            for index, lead in enumerate(dataset.lead_time.values)
+        }
+        for window, (first, last) in HORIZONS.items():
+            inside = by_trajectory.sel(lead_time=slice(first, last))
+            if first < last and inside.sizes["lead_time"]:
+                scores[window] = inside.mean("lead_time").values
+        for number, seed in enumerate(group.seeds):
+            for lead, values in scores.items():
+                known = values[number][~np.isnan(values[number])]
+                yield _row(group, seed, name, "vrmse", known.mean(), lead_time=lead)
+                yield _row(group, seed, name, "vrmse_median", np.median(known), lead_time=lead)
             one = of_operator.sel(seed=seed)
             for metric, value, unit in (
                 ("seconds_per_trajectory", one.rollout_seconds, "s"),
