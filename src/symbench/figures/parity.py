@@ -85,18 +85,13 @@ def draw(table: Table) -> Figure:
     return figure
 
 
-def _mean(values: pd.Series) -> float:
-    """The mean, NaN where any value is."""
-    return float(values.mean(skipna=False))
-
-
 def tell(table: Table) -> str:
     """How far predictions are from the truth, over how far the truth is from its mean."""
     shown = rows_of(table)
     names = ["task", "model", "quantity"]
     spread = shown.true - shown.groupby(names).true.transform("mean")
     squares = shown.assign(error=(shown.predicted - shown.true) ** 2, spread=spread**2)
-    means = squares.groupby(names, sort=False)[["error", "spread"]].agg(_mean)
+    means = squares.groupby(names, sort=False)[["error", "spread"]].mean(skipna=False)
     explained = (1 - means.error / means.spread).rename("explained").reset_index()
     what = "Part of the variance that predictions explain"
     return smallest_and_largest(what, explained, "explained", ["quantity"])
