@@ -160,7 +160,9 @@ def test_steerable_products_are_those_of_e3nn(degree):
     theirs = FullyConnectedTensorProduct(twice, attributes, out, path_normalization="none").double()
 
     def in_their_layout(values, irreps):
-        return torch.cat([b.transpose(1, 2).flatten(1) for b in blocks(values, shapes(irreps))], dim=1)
+        return torch.cat(
+            [b.transpose(1, 2).flatten(1) for b in blocks(values, shapes(irreps))], dim=1
+        )
 
     with torch.no_grad():
         for _, path, weight in theirs.weight_views(yield_instruction=True):

@@ -10,6 +10,10 @@ from torch import Tensor
 class ModelInputs(Protocol):
     """What a model sees: a tensor of shape (sample, ...), or a subclass of `Inputs`."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+
     def to(self, device: torch.device, /) -> Self:
         """The same on another device."""
 
@@ -20,6 +24,12 @@ V = TypeVar("V", bound=ModelInputs)
 @dataclass(frozen=True)
 class Inputs:
     """What a model sees where that is more than a tensor: a subclass with tensors as fields."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        found: torch.device = getattr(self, fields(self)[0].name).device
+        return found
 
     def to(self, device: torch.device, /) -> Self:
         """The inputs on another device."""

@@ -10,7 +10,7 @@ from symbench.errors import ConfigError
 from symbench.symmetry.groups import Group
 from symbench.symmetry.reynolds import Averaged, added, checked_chunk
 from symbench.symmetry.symmetry import Elements, Symmetry
-from symbench.training.treatments.augment import act_on_each
+from symbench.training.treatments.augment import act_on_each, moved_to
 from symbench.training.treatments.checks import share
 from symbench.training.treatments.treatment import Treatment
 
@@ -36,8 +36,9 @@ class RandomAverage(Treatment[V]):
         """The mean of the predictions for moved inputs, each moved back."""
         total: Tensor | None = None
         for _ in range(self.elements):
-            there = self.symmetry.group.sample(samples, generator)
-            back = _inverses(self.symmetry.group, there)
+            drawn = self.symmetry.group.sample(samples, generator)
+            there = moved_to(drawn, inputs.device)
+            back = moved_to(_inverses(self.symmetry.group, drawn), inputs.device)
             moved: Tensor = network(act_on_each(self.symmetry.act_on_input, there, inputs))
             total = added(total, act_on_each(self.symmetry.act_on_output, back, moved))
         assert total is not None
