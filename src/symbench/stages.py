@@ -33,6 +33,7 @@ from symbench.layout import FAILED
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.settings import check_settings
+from symbench.models.uncompiled import check_compilable
 from symbench.models.weights import load_weights, published_files, save_weights
 from symbench.provenance import describe, measure
 from symbench.symmetry.audit import refuse_broken, undecided
@@ -109,6 +110,8 @@ def check_run(run: Run, data: Data[ModelInputs], symmetry: Symmetry[ModelInputs]
         if run.checkpoint is None:
             model, _ = build_model(run, data, symmetry)
             if parameters_in_use(model):
+                if run.training.compiled:
+                    check_compilable(model)
                 _check_parts(run, data, model)
                 build_treatment(run, symmetry).attach(model)
         Measurement.check(data, symmetry, run.evaluation, run.evaluations)

@@ -11,6 +11,10 @@ from torch import Tensor
 class ModelInputs(Protocol):
     """What a model sees: a tensor of shape (sample, ...), or a subclass of `Inputs`."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+
     def to(self, device: torch.device, /) -> Self:
         """The same on another device."""
 
@@ -27,6 +31,12 @@ class Inputs:
         return type(self)(
             **{field.name: function(getattr(self, field.name)) for field in fields(self)}
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        found: torch.device = getattr(self, fields(self)[0].name).device
+        return found
 
     def to(self, device: torch.device, /) -> Self:
         """The inputs on another device."""

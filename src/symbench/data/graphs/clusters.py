@@ -128,7 +128,8 @@ class ClusterSplit(Split[ClusterInputs]):
     def loss(self, prediction: Tensor, batch: Batch[ClusterInputs]) -> Tensor:
         """Cross-entropy weighted against the size of each class in the batch."""
         labels = batch.targets.flatten()
-        counts = labels[labels != PADDING].bincount(minlength=self.communities).float()
+        communities = torch.arange(self.communities, device=labels.device)
+        counts = (labels[:, None] == communities).sum(dim=0).float()
         weight = (counts.sum() - counts) / counts.sum()
         logits = prediction.flatten(0, 1)
         return nn.functional.cross_entropy(logits, labels, weight, ignore_index=PADDING)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from symbench.errors import ConfigError, SymmetryError
+from symbench.models.constant import Constant
 from symbench.models.homotopy import Free, Homotopy
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, Normalizer
@@ -179,6 +180,7 @@ class GroupConvolutions(nn.Module):
                 layer = Homotopy(layer, Free(_free(n_spatial_dims, into, out, size, periodic)))
             self.layers.append(layer)
         # One scale for each field: scales of components do not commute with the group.
+        self.channels = given.channels
         self.given = _common_scale(given, n_spatial_dims)
         self.predicted = _common_scale(predicted, n_spatial_dims)
         self.changes = given.fields == predicted.fields
@@ -191,16 +193,15 @@ class GroupConvolutions(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Normalised frames (sample, steps·channel, *space) to the one that is predicted."""
-        frames = values.unflatten(1, (-1, len(self.given.mean)))
-        features = self.given.denormalize(frames, channel_axis=2).flatten(1, 2)
+        frames = values.unflatten(1, (-1, self.channels))
+        mean, std = (each.to(values.dtype) for each in self.given())
+        features = (frames * std + mean).flatten(1, 2)
         features = nn.functional.gelu(self.layers[0](features))
         for layer in list(self.layers)[1:-1]:
             features = features + nn.functional.gelu(layer(features))
         output = self.layers[-1](features)
-        if not self.changes:
-            return self.predicted.normalize(output)
-        scale = output.new_tensor(self.predicted.std)
-        return frames[:, -1] + output / scale.reshape(-1, *[1] * (values.ndim - 2))
+        mean, std = (each.to(output.dtype) for each in self.predicted())
+        return frames[:, -1] + output / std if self.changes else (output - mean) / std
 
 
 def _free(dimension: int, into: Tensor, out: Tensor, size: int, periodic: bool) -> nn.Module:
@@ -214,14 +215,20 @@ def _free(dimension: int, into: Tensor, out: Tensor, size: int, periodic: bool) 
     )
 
 
-def _common_scale(frames: FieldAction, dimension: int) -> Normalizer:
-    """From normalised channels to physical ones over one scale for each field."""
+def _common_scale(frames: FieldAction, dimension: int) -> Constant:
+    """From normalised channels to physical ones over one scale for each field.
+
+    Means and standard deviations, shape (2, channel, ...) with an axis of length 1 for each of
+    space.
+    """
     normalizer = frames.normalizer or Normalizer((0.0,) * frames.channels, (1.0,) * frames.channels)
     scales: list[float] = []
     for field in frames.fields:
         part = normalizer.std[len(scales) :][: field.channels(dimension)]
         scales += [(sum(std**2 for std in part) / len(part)) ** 0.5] * len(part)
-    return Normalizer(
-        tuple(mean / scale for mean, scale in zip(normalizer.mean, scales, strict=True)),
-        tuple(std / scale for std, scale in zip(normalizer.std, scales, strict=True)),
-    )
+    both = [
+        [value / scale for value, scale in zip(values, scales, strict=True)]
+        for values in (normalizer.mean, normalizer.std)
+    ]
+    shape = (2, frames.channels, *[1] * dimension)
+    return Constant(torch.tensor(both, dtype=torch.float64).reshape(shape))

@@ -133,7 +133,8 @@ class Located(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Values of shape (batch, channel, *space)."""
         space = values.shape[2:]
-        axes = [(2 * torch.arange(n).to(values) + 1) / n - 1 for n in space]
+        like = {"dtype": values.dtype, "device": values.device}
+        axes = [(2 * torch.arange(n, **like) + 1) / n - 1 for n in space]
         coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         repeated = coordinates.expand(len(values), *coordinates.shape)
         return self.network(torch.cat([values, repeated], dim=1))

@@ -125,11 +125,13 @@ class Circuit(nn.Module, ABC):
         relative = positions - positions[:, :1]
         node = self.sampled if sampled else self.exact
         assert node is not None
-        values = iter(node(relative))
-        groups = [
-            torch.stack([torch.as_tensor(next(values)) for _ in group]).mean(dim=0)
-            for group in self.observables()
-        ]
+        # PennyLane names no device for the state that circuits start from, and its own gates.
+        with relative.device:
+            values = iter(node(relative))
+            groups = [
+                torch.stack([torch.as_tensor(next(values)) for _ in group]).mean(dim=0)
+                for group in self.observables()
+            ]
         expectations = torch.stack(groups, dim=-1).to(positions)
         # What has no input in it has no axis of samples.
         expectations = expectations.expand(len(positions), -1)

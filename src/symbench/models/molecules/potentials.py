@@ -13,6 +13,7 @@ from symbench.models.molecules.schnet import SchNet
 from symbench.models.phased import PhasedModule
 from symbench.models.points.egnn import EGNNAtoms
 from symbench.models.settings import check_settings
+from symbench.models.uncompiled import Uncompiled
 
 
 def centred(graph: PointGraph) -> PointGraph:
@@ -21,11 +22,16 @@ def centred(graph: PointGraph) -> PointGraph:
     return replace(graph, positions=graph.positions - graph.to_nodes(centre))
 
 
-class Potential(PhasedModule):
+class Potential(PhasedModule, Uncompiled):
     """An energy, and forces as minus its gradient: conservative whatever the network is.
 
     The first phase of training is of energies: forces are left out.
     """
+
+    why_uncompiled = (
+        "gives forces, which are derivatives that training derives again, and what torch.compile "
+        "makes can be derived once alone"
+    )
 
     def __init__(self, atoms: nn.Module, energy_scale: float, energy_shift: float = 0.0) -> None:
         """Wrap a network.

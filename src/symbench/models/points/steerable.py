@@ -6,13 +6,14 @@ matrix product, where e3nn's layout (copy, component) needs a transposition and 
 one product for each path. The numbers are the same; a test compares.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from e3nn.o3 import Irreps, wigner_3j
 from torch import Tensor, nn
+
+from symbench.models.constant import Constant
 
 # Copies and components of each term of some irreps: plain numbers, which a compiler follows.
 Shapes = Sequence[tuple[int, int]]
@@ -51,10 +52,11 @@ class Path:
     place: int
     components: tuple[int, int, int]
 
-    @property
-    def coupling(self) -> str | None:
-        """The buffer with its coefficients; None for products with a scalar or to one."""
-        return None if 1 in self.components else f"coupling_{self.name}"
+    def coupling(self) -> Tensor:
+        """Clebsch-Gordan coefficients, shape of `components`."""
+        degrees = [(components - 1) // 2 for components in self.components]
+        found: Tensor = wigner_3j(*degrees, dtype=torch.float64)
+        return found * self.components[2] ** 0.5
 
 
 class SteerableLinear(nn.Module):
@@ -86,14 +88,18 @@ class SteerableLinear(nn.Module):
                         self.paths.append(Path(name, irrep_name, attribute, place, components))
                         fan_in[place] += copies_in[irrep_name]
         self.weights = nn.ParameterDict()
+        # Those of products with a scalar, or to one, are a single number.
+        self.couplings = nn.ModuleDict(
+            {
+                path.name: Constant(path.coupling())
+                for path in self.paths
+                if 1 not in path.components
+            }
+        )
         for path in self.paths:
             shape = (copies_in[path.irrep], self.shapes_out[path.place][0])
             bound = fan_in[path.place] ** -0.5
             self.weights[path.name] = nn.Parameter((2 * torch.rand(shape) - 1) * bound)
-            if path.coupling is not None:
-                empty = torch.empty(path.components)
-                self.register_buffer(path.coupling, empty, persistent=False)
-        self._fill_couplings()
         bounds = [
             fan_in[place] ** -0.5 * torch.ones(copies)
             for place, (copies, _) in enumerate(self.shapes_out)
@@ -101,19 +107,6 @@ class SteerableLinear(nn.Module):
         ]
         bound_of = torch.cat([*bounds, torch.zeros(0)])
         self.bias = nn.Parameter((2 * torch.rand(len(bound_of)) - 1) * bound_of)
-
-    def _fill_couplings(self) -> None:
-        for path in self.paths:
-            if path.coupling is not None:
-                degrees = [(components - 1) // 2 for components in path.components]
-                exact = wigner_3j(*degrees, dtype=torch.float64) * path.components[2] ** 0.5
-                self.get_buffer(path.coupling).copy_(exact)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
-        # From double precision again: what was single precision before is none after `double()`.
-        self._fill_couplings()
-        return self
 
     def forward(self, values: Tensor, attributes: Tensor) -> Tensor:
         """Values (row, irreps) and attributes (row, irreps) to (row, irreps)."""
@@ -140,12 +133,12 @@ class SteerableLinear(nn.Module):
 
     def _couple(self, value: Tensor, attribute: Tensor, path: Path) -> Tensor:
         """Clebsch-Gordan product of (row, component, copy) with (row, component, 1)."""
-        left, right, _ = path.components
+        left, right, out = path.components
         if 1 in (left, right):
             return value * attribute
-        if path.coupling is None:
+        if out == 1:
             return (value * (attribute * left**-0.5)).sum(dim=1, keepdim=True)
-        coupling = self.get_buffer(path.coupling).to(value.dtype)
+        coupling = self.couplings[path.name]().to(value.dtype)
         mixed = torch.einsum("rb,abc->rca", attribute.squeeze(2), coupling)
         return mixed @ value
 

@@ -23,7 +23,7 @@ def rotate(element: Element, vectors: Tensor, sample_of_row: Tensor | None = Non
         The rotated vectors, same shape.
 
     """
-    matrix = torch.as_tensor(element).to(vectors)
+    matrix = torch.as_tensor(element).to(vectors, non_blocking=True)
     if matrix.ndim == 2:
         return vectors @ matrix.mT
     if sample_of_row is not None:
@@ -42,5 +42,5 @@ def flip_columns(signs: Element, vectors: Tensor) -> Tensor:
         The flipped vectors, same shape.
 
     """
-    signs = torch.as_tensor(signs).to(vectors)
+    signs = torch.as_tensor(signs).to(vectors, non_blocking=True)
     return vectors * (signs if signs.ndim == 1 or vectors.ndim == 2 else signs[:, None])

@@ -5,7 +5,6 @@ Where two principal variances meet, the axes jump: no frame of O(d) is continuou
 and the frames refuse clouds that leave them open.
 """
 
-import itertools
 import warnings
 from collections.abc import Sequence
 
@@ -60,7 +59,9 @@ def relative_gap(points: Tensor) -> Tensor:
 
 def sign_patterns(dimension: int, device: torch.device | None = None) -> Tensor:
     """All 2^d patterns of signs, shape (pattern, axis), the trivial one first."""
-    return torch.tensor(list(itertools.product((1.0, -1.0), repeat=dimension)), device=device)
+    numbers = torch.arange(2**dimension, device=device)
+    bits = numbers[:, None] // 2 ** torch.arange(dimension - 1, -1, -1, device=device) % 2
+    return 1.0 - 2.0 * bits
 
 
 def equal_variances(variances: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Augmentation: a random group element for each training sample, in physical units."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import cast
 
@@ -19,11 +20,19 @@ class Augment(Treatment[V]):
         self, inputs: V, targets: Tensor, samples: int, generator: torch.Generator
     ) -> tuple[V, Tensor]:
         """Move the batch; the generator alone decides the elements."""
-        elements = self.symmetry.group.sample(samples, generator)
+        elements = moved_to(self.symmetry.group.sample(samples, generator), inputs.device)
         return (
             act_on_each(self.symmetry.act_on_input, elements, inputs),
             act_on_each(self.symmetry.act_on_output, elements, targets),
         )
+
+
+def moved_to(elements: Elements, device: torch.device) -> Elements:
+    """Elements on the device of what they act on; drawn on the CPU, they are the same on all.
+
+    Once here, and not by each action.
+    """
+    return elements.to(device, non_blocking=True) if isinstance(elements, Tensor) else elements
 
 
 def act_on_each(action: Callable[[Element, V], V], elements: Elements, values: V) -> V:
@@ -48,9 +57,13 @@ def act_on_each(action: Callable[[Element, V], V], elements: Elements, values: V
             f"Samples of {type(values).__name__} cannot be moved one by one by the elements of a "
             "finite group: use a group whose elements are arrays."
         )
-    moved = torch.empty_like(values)
     # One action per element of a list, not per sample: large batches share it.
-    for element in sorted(set(elements)):
-        chosen = torch.tensor([other == element for other in elements], device=values.device)
-        moved[chosen] = cast(Tensor, action(element, cast(V, values[chosen])))
-    return cast(V, moved)
+    order = sorted(range(len(elements)), key=elements.__getitem__)
+    rows = torch.tensor(order).to(values.device, non_blocking=True)
+    counts = Counter(elements)
+    parts = values.index_select(0, rows).split([counts[each] for each in sorted(counts)])
+    moved = [
+        cast(Tensor, action(element, cast(V, part)))
+        for element, part in zip(sorted(counts), parts, strict=True)
+    ]
+    return cast(V, torch.empty_like(values).index_copy_(0, rows, torch.cat(moved)))

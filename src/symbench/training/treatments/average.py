@@ -11,7 +11,7 @@ from symbench.symmetry.chunks import checked_chunk
 from symbench.symmetry.groups import Group
 from symbench.symmetry.reynolds import Averaged, added
 from symbench.symmetry.symmetry import Elements, Symmetry
-from symbench.training.treatments.augment import act_on_each
+from symbench.training.treatments.augment import act_on_each, moved_to
 from symbench.training.treatments.checks import share
 from symbench.training.treatments.treatment import Treatment
 
@@ -37,8 +37,9 @@ class RandomAverage(Treatment[V]):
         """The mean of the predictions for moved inputs, each moved back."""
         total: Tensor | None = None
         for _ in range(self.elements):
-            there = self.symmetry.group.sample(samples, generator)
-            back = _inverses(self.symmetry.group, there)
+            drawn = self.symmetry.group.sample(samples, generator)
+            there = moved_to(drawn, inputs.device)
+            back = moved_to(_inverses(self.symmetry.group, drawn), inputs.device)
             moved: Tensor = network(act_on_each(self.symmetry.act_on_input, there, inputs))
             total = added(total, act_on_each(self.symmetry.act_on_output, back, moved))
         assert total is not None

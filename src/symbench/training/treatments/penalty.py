@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from symbench.data.batch import V
 from symbench.data.parameters import positive_number
 from symbench.symmetry.symmetry import Symmetry
-from symbench.training.treatments.augment import act_on_each
+from symbench.training.treatments.augment import act_on_each, moved_to
 from symbench.training.treatments.treatment import Treatment
 
 _TINY = 1e-12
@@ -35,7 +35,7 @@ class EquivariancePenalty(Treatment[V]):
         generator: torch.Generator,
     ) -> Tensor:
         """The weighted violation; one more pass of the network."""
-        elements = self.symmetry.group.sample(samples, generator)
+        elements = moved_to(self.symmetry.group.sample(samples, generator), inputs.device)
         moved: Tensor = network(act_on_each(self.symmetry.act_on_input, elements, inputs))
         expected = act_on_each(self.symmetry.act_on_output, elements, prediction)
         violation = (moved - expected).square().mean()
