@@ -1,5 +1,7 @@
-"""Small simulated data that many tests share."""
+"""The device of the tests, and small simulated data that many of them share."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,15 @@ from hypothesis import HealthCheck, settings
 from symbench.data.dataset import Dataset
 from symbench.data.manifest import write_manifest
 from symbench.data.raw_files import RawFiles
+from symbench.devices import DEVICE, chosen_device
 
 torch.set_num_threads(1)
+# On the processor, unless `make test DEVICE=cuda` says otherwise.
+os.environ.setdefault(DEVICE, "cpu")
+if os.environ[DEVICE] == "cuda" and torch.cuda.is_available():
+    # Many processes of the tests share a GPU, for which the jobs of a run would wait.
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "0")))
+    os.environ[DEVICE] = f"cuda:{worker % torch.cuda.device_count()}"
 # How long an example takes says nothing on a machine that other tests share.
 settings.register_profile("symbench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("symbench"), max_examples=2000)
@@ -23,6 +32,12 @@ SMALL = {
     "frame_interval": 0.2,
     "steps_per_frame": 4,
 }
+
+
+@pytest.fixture
+def device() -> torch.device:
+    """Where the package computes, and with it the networks of tests."""
+    return chosen_device()
 
 
 def fetched(dataset: Dataset, directory: Path, *folders: Path) -> Path:

@@ -16,6 +16,7 @@ from symbench.evaluation.rollouts import Rollouts
 from symbench.symmetry.grids.rollouts import rollout
 from symbench.symmetry.reynolds import average
 from tests.conftest import SMALL
+from tests.tolerances import on_device
 
 
 class Network(nn.Module):
@@ -59,8 +60,8 @@ def averaged(measured):
     return measured.run("average")
 
 
-def test_one_step_scores_are_those_of_the_averaged_model(measured, averaged):
-    batch = measured.split.batch(measured.split.samples[measured.chosen])
+def test_one_step_scores_are_those_of_the_averaged_model(measured, averaged, device):
+    batch = measured.split.batch(measured.split.samples[measured.chosen]).to(device)
     normalizer = measured.data.normalizer
     target = normalizer.denormalize(batch.targets)
     mean = average(measured.model, measured.symmetry)
@@ -68,11 +69,12 @@ def test_one_step_scores_are_those_of_the_averaged_model(measured, averaged):
     with torch.inference_mode():
         for found, model in ((plain, measured.model), (averaged, mean)):
             expected = vrmse(normalizer.denormalize(model(batch.inputs)), target)
-            np.testing.assert_allclose(found.vrmse, expected, rtol=1e-5)
+            rtol = on_device(1e-5, device)
+            np.testing.assert_allclose(found.vrmse, expected.cpu(), rtol=rtol)
     assert plain.trajectory_of_sample.values.tolist() == plain.block.values.tolist()
 
 
-def test_gram_matrix_gives_every_subset_and_the_decomposition(measured, averaged):
+def test_gram_matrix_gives_every_subset_and_the_decomposition(measured, averaged, device):
     gram = averaged.error_gram
     np.testing.assert_allclose(gram.mean(("element", "element_b")), averaged.mse, rtol=1e-4)
     squares = np.diagonal(gram.values, axis1=2, axis2=3)
@@ -84,27 +86,28 @@ def test_gram_matrix_gives_every_subset_and_the_decomposition(measured, averaged
     )
     group = measured.symmetry.group
     rotations = [0, *(i for i, e in enumerate(group.elements) if i and e.determinant == 1)]
-    batch = measured.split.batch(measured.split.samples[measured.chosen])
+    batch = measured.split.batch(measured.split.samples[measured.chosen]).to(device)
     normalizer = measured.data.normalizer
     with torch.inference_mode():
         subset = average(measured.model, measured.symmetry, elements=rotations)(batch.inputs)
     squared = (normalizer.denormalize(subset) - normalizer.denormalize(batch.targets)) ** 2
     from_gram = gram.isel(element=rotations, element_b=rotations).mean(("element", "element_b"))
-    np.testing.assert_allclose(from_gram, squared.mean(dim=(2, 3)), rtol=1e-4)
+    rtol = on_device(1e-4, device)
+    np.testing.assert_allclose(from_gram, squared.mean(dim=(2, 3)).cpu(), rtol=rtol)
     assert averaged.sizes["subgroup"] == 10
 
 
-def test_rollouts_start_at_the_start_and_feed_back(measured, averaged):
-    inputs = measured.split.inputs([0, 1])
+def test_rollouts_start_at_the_start_and_feed_back(measured, averaged, device):
+    inputs = measured.split.inputs([0, 1]).to(device)
     mean = average(measured.model, measured.symmetry)
     normalizer = measured.data.normalizer
     with torch.inference_mode():
         frames = torch.stack(list(rollout(mean, inputs, 6)))
     for step, frame in enumerate(frames):
         truth = torch.stack([measured.split.frames(t, 4 + step, 5 + step)[0] for t in (0, 1)])
-        expected = vrmse(normalizer.denormalize(frame), normalizer.denormalize(truth))
+        expected = vrmse(normalizer.denormalize(frame.cpu()), normalizer.denormalize(truth))
         got = averaged.rollout_vrmse.sel(operator="stepwise", lead_time=step + 1)
-        np.testing.assert_allclose(got, expected, rtol=1e-4)
+        np.testing.assert_allclose(got, expected, rtol=on_device(1e-4, device))
     first = averaged.rollout_vrmse.sel(lead_time=1)
     np.testing.assert_allclose(
         first.sel(operator="stepwise"), first.sel(operator="trajectory"), rtol=1e-4

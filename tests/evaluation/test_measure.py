@@ -15,6 +15,7 @@ from symbench.symmetry.frame_averaging import FrameAveraged
 from symbench.symmetry.reynolds import average
 from tests.conftest import fetched
 from tests.evaluation.vectors import LARGEST, Double, Network, VectorData, Vectors
+from tests.tolerances import on_device
 
 
 def measured(evaluation, model=None, metrics=(), dataset=None, **settings):
@@ -36,7 +37,7 @@ def particles(tmp_path_factory):
 
 
 @pytest.mark.parametrize("evaluation", ["plain", "average", "frame"])
-def test_scores_are_those_of_the_model(particles, evaluation):
+def test_scores_are_those_of_the_model(particles, evaluation, device):
     dataset, data = particles
     torch.manual_seed(0)
     model = GraphNeuralNetwork(3, 8, 2)
@@ -49,12 +50,12 @@ def test_scores_are_those_of_the_model(particles, evaluation):
         "frame": FrameAveraged(model, symmetry),
     }[evaluation]
     split = data.split("test")
-    batch = split.batch(split.samples)
+    batch = split.batch(split.samples).to(device)
     with torch.no_grad():
         expected = (direct(batch.inputs) - batch.targets).square().flatten(1).mean(dim=1)
-    np.testing.assert_allclose(found.mse, expected, rtol=1e-4)
+    np.testing.assert_allclose(found.mse, expected.cpu(), rtol=on_device(1e-4, device))
     exact = evaluation == "frame"
-    assert (float(found.equivariance_error.median()) < 1e-4) == exact
+    assert (float(found.equivariance_error.median()) < on_device(1e-4, device)) == exact
     assert found.seconds_per_sample.sizes == {"call": 3}
     assert found.mse.attrs["units"] == "length squared"
     assert found.attrs["diverged"] == 0
@@ -62,14 +63,14 @@ def test_scores_are_those_of_the_model(particles, evaluation):
         assert list(found.element.values) == ["identity", *(f"random {n}" for n in range(1, 6))]
 
 
-def test_an_equivariant_model_has_no_error_and_gains_nothing(particles):
+def test_an_equivariant_model_has_no_error_and_gains_nothing(particles, device):
     dataset, data = particles
     torch.manual_seed(0)
     settings = EvaluationSettings(batch_size=5, elements=3)
     measurement = Measurement(EGNN(3, 8, 2), data, data.symmetry("O(3)"), settings, dataset)
     plain, averaged = measurement.run("plain"), measurement.run("average")
-    assert float(plain.equivariance_error.max()) < 1e-4
-    np.testing.assert_allclose(plain.mse, averaged.mse, rtol=1e-3)
+    assert float(plain.equivariance_error.max()) < on_device(1e-4, device)
+    np.testing.assert_allclose(plain.mse, averaged.mse, rtol=on_device(1e-3, device))
 
 
 def test_orbits_hold_every_subset_and_the_decomposition():

@@ -22,7 +22,7 @@ MATRICES = torch.tensor(np.stack([element.matrix for element in GROUP.elements])
 
 
 def rotate(element, values):
-    return values @ MATRICES[int(element)].T
+    return values @ MATRICES[int(element)].T.to(values)
 
 
 class Vectors(Dataset):
@@ -118,7 +118,7 @@ class Network(nn.Module):
         self.mixing = nn.Parameter(torch.eye(2) + 0.3 * torch.randn(2, 2))
 
     def forward(self, values):
-        moved = values @ self.mixing + self.bias * torch.tensor([1.0, -0.5])
+        moved = values @ self.mixing + self.bias * values.new_tensor([1.0, -0.5])
         return moved.masked_fill(values.norm(dim=1, keepdim=True) > self.beyond, float("nan"))
 
 

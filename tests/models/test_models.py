@@ -22,7 +22,7 @@ SETTINGS = {
 }
 
 
-def build(name, dimension=2):
+def build(name, dimension=2, device=None):
     torch.manual_seed(0)
     model = resolve("models", name)(
         dim_in=8,
@@ -31,12 +31,12 @@ def build(name, dimension=2):
         spatial_resolution=(16,) * dimension,
         **SETTINGS[name],
     )
-    return model.eval()
+    return model.eval().to(device)
 
 
-def influenced(model, dimension=2):
+def influenced(model, device, dimension=2):
     """Share of output cells that change with one input cell."""
-    inputs = torch.zeros(1, 8, *(16,) * dimension)
+    inputs = torch.zeros(1, 8, *(16,) * dimension, device=device)
     changed = inputs.clone()
     changed[(0, 0, *(5,) * dimension)] = 1.0
     with torch.no_grad():
@@ -45,39 +45,41 @@ def influenced(model, dimension=2):
 
 
 @pytest.mark.parametrize("name", ["fno", "tfno", "unet_classic", "unet_convnext"])
-def test_a_cell_influences_others(name):
+def test_a_cell_influences_others(name, device):
     """The published wrapper once dropped its spectral blocks, and no test asked."""
-    assert influenced(build(name))[0] > 0.3
+    assert influenced(build(name, device=device), device)[0] > 0.3
 
 
 @pytest.mark.parametrize("name", ["fno_published", "tfno_published"])
-def test_published_networks_are_pointwise(name):
-    share, difference = influenced(build(name))
+def test_published_networks_are_pointwise(name, device):
+    share, difference = influenced(build(name, device=device), device)
     assert share == 1 / 256
     assert difference[5, 5] > 0
 
 
 @pytest.mark.parametrize("name", ["fno", "unet_classic", "unet_convnext"])
-def test_three_dimensions(name):
-    assert build(name, 3)(torch.zeros(1, 8, 16, 16, 16)).shape == (1, 2, 16, 16, 16)
+def test_three_dimensions(name, device):
+    inputs = torch.zeros(1, 8, 16, 16, 16, device=device)
+    assert build(name, 3, device)(inputs).shape == (1, 2, 16, 16, 16)
 
 
 @pytest.mark.parametrize("name", ["unet_classic", "unet_convnext"])
 @pytest.mark.parametrize("shape", [(15,), (15, 31), (16, 33)])
-def test_padded_unets_take_any_size_and_are_the_same_on_one_that_fits(name, shape):
+def test_padded_unets_take_any_size_and_are_the_same_on_one_that_fits(name, shape, device):
     grid = {"dim_in": 2, "dim_out": 1, "n_spatial_dims": len(shape), **SETTINGS[name]}
     torch.manual_seed(0)
     padded = resolve("models", name)(spatial_resolution=shape, pad=True, **grid).eval()
-    assert padded(torch.randn(2, 2, *shape)).shape == (2, 1, *shape)
+    padded = padded.to(device)
+    assert padded(torch.randn(2, 2, *shape).to(device)).shape == (2, 1, *shape)
     torch.manual_seed(0)
     fits = (32,) * len(shape)
-    plain = resolve("models", name)(spatial_resolution=fits, **grid).eval()
-    values = torch.randn(2, 2, *fits)
+    plain = resolve("models", name)(spatial_resolution=fits, **grid).eval().to(device)
+    values = torch.randn(2, 2, *fits).to(device)
     torch.testing.assert_close(padded(values), plain(values), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("shape", [(15,), (15, 16)])
-def test_neural_operators_know_the_place_by_coordinates_alone(shape):
+def test_neural_operators_know_the_place_by_coordinates_alone(shape, device):
     for coordinates in (False, True):
         torch.manual_seed(0)
         model = resolve("models", "fno")(
@@ -89,7 +91,7 @@ def test_neural_operators_know_the_place_by_coordinates_alone(shape):
             **SETTINGS["fno"],
         ).eval()
         with torch.no_grad():
-            output = model(torch.ones(3, 2, *shape))
+            output = model.to(device)(torch.ones(3, 2, *shape, device=device))
         assert output.shape == (3, 1, *shape)
         assert (float(output.std(dim=-1).min()) > 1e-3) == coordinates
 
@@ -103,14 +105,14 @@ def test_published_weights_keep_their_names():
 
 
 @pytest.mark.parametrize("name", list(SETTINGS))
-def test_weights_survive_a_round_trip(name, tmp_path):
-    model, other = build(name), build(name)
+def test_weights_survive_a_round_trip(name, tmp_path, device):
+    model, other = build(name, device=device), build(name, device=device)
     with torch.no_grad():
         for value in tensors(other).values():
             value.zero_()
     save_weights(tmp_path / "weights.safetensors", tensors(model))
     load_weights(other, tmp_path / "weights.safetensors")
-    inputs = torch.randn(1, 8, 16, 16)
+    inputs = torch.randn(1, 8, 16, 16).to(device)
     assert torch.equal(other(inputs), model(inputs))
 
 
