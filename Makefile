@@ -28,7 +28,7 @@ REPRODUCE := $(SNAKEMAKE) $(if $(strip $(CHOICE)),--config $(CHOICE)) \
 CHOSEN := $(if $(SIZE),--config config/sizes/$(SIZE).yaml) \
 	$(if $(filter '%,$(FILES)),--config $(FILES),$(addprefix --config ,$(FILES))) $(addprefix --study ,$(STUDIES))
 
-.PHONY: reproduce download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book docs \
+.PHONY: reproduce times download tune repair test lint unit smoke test-slurm test-faults report benchmark reference book docs \
 	wheel lock container apptainer schema clean
 
 reproduce: $(VENV)/installed
@@ -39,6 +39,12 @@ reproduce: $(VENV)/installed
 tune: $(VENV)/installed
 	$(REPRODUCE) -- tuned
 	@$(BIN)/symbench where --tuning $(CHOSEN)
+
+# Times of predictions, with no other job beside them, and the report with them.
+times: $(VENV)/installed
+	$(REPRODUCE) -- timed
+	$(REPRODUCE)
+	@$(BIN)/symbench where $(CHOSEN)
 
 # Data and weights of others, where there is a network: sizes first, and no more than LIMIT_GB where it is given.
 LIMIT_GB ?=

@@ -90,6 +90,10 @@ class Layout:
         """The overlay that sets what the trials of a study chose."""
         return self.study(study) / "tuning.yaml"
 
+    def times(self, study: str) -> Path:
+        """Times of predictions that were measured alone; a study need not have them."""
+        return self.study(study) / "times.csv"
+
     def evaluation(
         self, study: str, task: str, model: str, treatment: str, evaluation: str, seed: str | int
     ) -> Path:

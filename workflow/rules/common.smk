@@ -26,6 +26,11 @@ for key in CHOSEN:
     choose(key, ["container", "set", "size", "studies"], "key of --config")
 
 
+def contents(path):
+    """The text of a file; empty where there is none."""
+    return path.read_text() if path.is_file() else ""
+
+
 def words(value, separator=None):
     """A list of a list, or of text with separators."""
     return value.split(separator) if isinstance(value, str) else list(value or [])

@@ -36,6 +36,8 @@ rule compare:
         constraint=resource("compare", "constraint"),
     params:
         fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint,
+        # No input: networks that were trained anew are not timed for it.
+        times=lambda wildcards: contents(LAYOUT.times(wildcards.study)),
     shell:
         'symbench compare "${{config[@]}}" --study {wildcards.study} > {log:q} 2>&1'
 

@@ -150,6 +150,21 @@ def tune(study: StudyOption, config: ConfigOption = None, overrides: SetOption =
 
 
 @app.command()
+def times(
+    study: StudyOption,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    threads: ThreadsOption = 1,
+) -> None:
+    """Time the predictions of all networks of a study, alone on this machine."""
+    from symbench.times import measure_times
+
+    configuration = read(config, overrides, [study])
+    with recorded(configuration.layout.benchmark("times", study)):
+        measure_times(configuration, configuration.study(study), threads)
+
+
+@app.command()
 def evaluate(
     study: StudyOption,
     task: TaskOption,

@@ -33,6 +33,7 @@ from symbench.evaluation.probes import (
     Sensitivity,
     Step,
     Time,
+    calls_in_seconds,
     seconds_per_sample,
     synchronise,
 )
@@ -105,12 +106,36 @@ class Measurement(Generic[V]):
 
     def run(self, evaluation: str) -> xr.Dataset:
         """One of "plain", "average" and "frame", as a dataset with named dimensions."""
-        # Forces are gradients of an energy, which inference mode does not allow.
-        mode: AbstractContextManager[object]
-        mode = torch.inference_mode() if self.fields else torch.no_grad()
-        with mode:
+        with self._without_gradients():
             parts = [self._of_samples(evaluation), *self._of_rollouts(evaluation)]
         return xr.merge(parts, combine_attrs="no_conflicts", compat="no_conflicts", join="outer")
+
+    def time(self, evaluation: str, least: int, most: int, within: float) -> list[float]:
+        """Seconds per sample of some calls with the first batch, after one that is not counted.
+
+        Args:
+            evaluation: one of "plain", "average" and "frame".
+            least: calls that are made in any case.
+            most: calls.
+            within: seconds after which no further call is begun.
+
+        """
+        operator = self._operator(evaluation)
+        batch = next(self._batches(self.split, self.chosen))
+        with self._without_gradients():
+            operator(batch.inputs)
+            synchronise(self.device)
+            found: list[float] = []
+            for seconds in calls_in_seconds(operator, batch, self.device):
+                found.append(seconds)
+                done = sum(found) * batch.samples >= within
+                if len(found) >= most or (len(found) >= least and done):
+                    break
+        return found
+
+    def _without_gradients(self) -> AbstractContextManager[object]:
+        # Forces are gradients of an energy, which inference mode does not allow.
+        return torch.inference_mode() if self.fields else torch.no_grad()
 
     @property
     def _chunk(self) -> Chunk:

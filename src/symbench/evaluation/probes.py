@@ -5,8 +5,9 @@ average are in `orbits`, and what fields have besides in `rollouts`.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, Protocol, cast
 
 import numpy as np
@@ -265,17 +266,24 @@ class Time(Generic[V]):
 
     def see(self, step: Step[V]) -> None:
         """Time the calls, if this is the first batch; the loop has called the operator already."""
-        if self.seconds:
-            return
-        for _ in range(TIMED_CALLS):
-            start = time.perf_counter()
-            self.operator(step.batch.inputs)
-            synchronise(self.device)
-            self.seconds.append((time.perf_counter() - start) / step.batch.samples)
+        if not self.seconds:
+            calls = calls_in_seconds(self.operator, step.batch, self.device)
+            self.seconds = [*islice(calls, TIMED_CALLS)]
 
     def dataset(self) -> xr.Dataset:
         """`seconds_per_sample`, dimension call."""
         return seconds_per_sample(self.seconds)
+
+
+def calls_in_seconds(
+    operator: Operator[V], batch: Batch[V], device: torch.device
+) -> Iterator[float]:
+    """Call an operator again and again, and yield the seconds per sample of each call."""
+    while True:
+        start = time.perf_counter()
+        operator(batch.inputs)
+        synchronise(device)
+        yield (time.perf_counter() - start) / batch.samples
 
 
 def seconds_per_sample(seconds: Sequence[float]) -> xr.Dataset:

@@ -18,6 +18,7 @@ from symbench.evaluation.reading import (
     join_seeds,
     multipliers_of,
     read_history,
+    times_measured_alone,
 )
 from symbench.evaluation.scores import metrics_of, own_metric
 from symbench.layout import Layout
@@ -105,7 +106,13 @@ class RunGroup:
 
     @cached_property
     def _opened(self) -> dict[str, xr.Dataset]:
-        return {name: join_seeds(self.runs, self.layout, name) for name in self.evaluations}
+        opened = {name: join_seeds(self.runs, self.layout, name) for name in self.evaluations}
+        for run in self.runs:
+            for name, seconds in times_measured_alone(run, self.layout).items():
+                every = (("seed", "call"), np.full((len(self.runs), 1), seconds), {"units": "s"})
+                apart = opened[name].drop_dims("call", errors="ignore")
+                opened[name] = apart.assign(seconds_per_sample=every)
+        return opened
 
     def estimate(self, selection: Selection) -> Estimate | None:
         """Mean of a metric over channels, samples and seeds; None where it was not evaluated."""
