@@ -133,8 +133,8 @@ class Located(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Values of shape (batch, channel, *space)."""
         space = values.shape[2:]
-        like = {"dtype": values.dtype, "device": values.device}
-        axes = [(2 * torch.arange(n, **like) + 1) / n - 1 for n in space]
+        cells = [torch.arange(n, device=values.device).to(values.dtype) for n in space]
+        axes = [(2 * each + 1) / len(each) - 1 for each in cells]
         coordinates = torch.stack(torch.meshgrid(*axes, indexing="ij"))
         repeated = coordinates.expand(len(values), *coordinates.shape)
         return self.network(torch.cat([values, repeated], dim=1))
