@@ -40,6 +40,7 @@ ELSEWHERE = {
     "snakemake --dry-run --config size=paper": "workflow/test_commands.py",
     "snakemake --cores 2 --configfile oscillators.yaml": "workflow/test_extending.py",
     "make reproduce CONFIG=oscillators.yaml": "workflow/test_extending.py",
+    "make times": "workflow/test_times.py",
     "symbench advise --data my_flow --model my_network:Network --weights my_network.pt": (
         "workflow/test_tutorial.py"
     ),
