@@ -56,7 +56,8 @@ download: $(VENV)/installed
 # from one that was made before and came out the same. A path a line: folders may have spaces in their names.
 repair: $(VENV)/installed
 	gone=$$($(BIN)/symbench check-results $(CHOSEN) --remove-damaged) && set -f && IFS="$$(printf '\n\t')" && \
-		for stage in fetch audit train; do $(REPRODUCE) --until $$stage -- all $$gone || exit; done
+		for stage in fetch audit; do $(REPRODUCE) --until $$stage -- all $$gone || exit; done && \
+		$(REPRODUCE) -- trained $$gone
 	$(REPRODUCE)
 
 test: lint unit smoke

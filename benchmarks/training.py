@@ -21,7 +21,8 @@ from symbench.data.dataset import Data
 from symbench.data.fields.grid_data import FieldData
 from symbench.models.fields import the_well
 from symbench.models.points.segnn import SEGNNParticles
-from symbench.training.loop import Trainer
+from symbench.training.loop import Trained, Trainer
+from symbench.training.together import train_together
 from symbench.training.treatments.treatment import Treatment
 
 # The Well's own sizes for a GPU, small ones for the processor.
@@ -131,8 +132,10 @@ def _seconds_of_epochs(
             seed=0,
             state_path=Path(folder, "state.pt"),
         )
-        history = trainer.run().history
-    assert trainer.steps_per_epoch == steps, "there are too few samples for an epoch"
+        (trained,) = train_together([trainer])
+    assert isinstance(trained, Trained)
+    history = trained.history
+    assert trainer.batches.steps_per_epoch == steps, "there are too few samples for an epoch"
     return float(median(np.array(history.seconds)[1:]))
 
 

@@ -9,11 +9,13 @@ from symbench.artifacts import (
     expected,
     outdated_artifacts,
     remove_artifacts,
+    trained_together,
     unfinished,
 )
 from symbench.config.read import read_configuration
 from symbench.data.manifest import NAME, Manifest, write_manifest
 from symbench.files import sha256, write_json, write_whole
+from symbench.layout import FAILED
 
 ROOT = Path(__file__).parents[1]
 STUDY = "group_averaging"
@@ -133,3 +135,28 @@ def test_other_settings_are_told_by_the_record(run):
     record.write_text("no record")
     assert outdated_artifacts(configuration) == []
     assert damaged_artifacts(configuration) == [record]
+
+
+def test_a_job_of_several_seeds_trains_those_that_it_is_called_after(tmp_path):
+    """It reads the workflow again, after others have written files, and after a failed attempt."""
+    configuration = read_configuration(
+        [ROOT / "config" / "sizes" / "smoke.yaml"],
+        ["ace"],
+        overrides=[
+            f"results={tmp_path}",
+            "studies.ace.resources.train.seeds_together=true",
+            "studies.ace.seeds=[3, 4, 5]",
+        ],
+    )
+    study, layout = configuration.study("ace"), configuration.layout
+    planned = trained_together(study, layout)
+    name, runs = next(iter(planned.items()))
+    assert name.endswith("_seeds_3_4_5")
+    assert [run.seed for run in runs] == [3, 4, 5]
+    run = runs[1]
+    failed = layout.trained(FAILED, run.study, *run.key, run.seed)
+    failed.parent.mkdir(parents=True)
+    write_json(failed, {"config": run.training_fingerprint, "error": "it diverged"})
+    again = name.replace("_3_4_5", "_3_5")
+    assert [each.seed for each in trained_together(study, layout)[again]] == [3, 5]
+    assert trained_together(study, layout, [name, "train"]) == {name: runs}

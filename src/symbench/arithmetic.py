@@ -12,7 +12,11 @@ def tf32(allowed: bool) -> Iterator[None]:
 
     TF32 has the range of float32 and 11 significant bits in place of 24. By itself torch takes it
     for convolutions and not for products; here both are alike, for as long as the context lasts.
+    Where there is no GPU nothing is changed.
     """
+    if not torch.cuda.is_available():
+        yield
+        return
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     before = products.allow_tf32, convolutions.allow_tf32
     products.allow_tf32 = convolutions.allow_tf32 = allowed

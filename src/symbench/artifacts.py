@@ -1,7 +1,7 @@
 """What a run leaves: which artifacts there must be, and which are no longer what was written."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from symbench.config.read import Configuration
@@ -10,7 +10,7 @@ from symbench.config.study import Study
 from symbench.data.manifest import NAME, unlike_manifest
 from symbench.errors import DataError
 from symbench.files import damaged, is_damaged, remove
-from symbench.layout import FAILED, IMAGES, TABLES, TRAINED, Layout
+from symbench.layout import FAILED, IMAGES, SEEDS, TABLES, TRAINED, Layout
 
 
 def expected(configuration: Configuration) -> list[Path]:
@@ -31,18 +31,35 @@ def expected(configuration: Configuration) -> list[Path]:
     return paths
 
 
-def trained_together(study: Study, layout: Layout) -> list[tuple[Run, ...]]:
-    """Runs of each run group that one job shall train at once: those that are not trained.
+def trained_together(
+    study: Study, layout: Layout, asked: Iterable[str] | None = None
+) -> dict[str, tuple[Run, ...]]:
+    """Runs that one job shall train at once, by the name of the job, in which their seeds are.
 
-    A run that failed beside others is left to a job of its own.
+    Of each run group those that are not trained; a run that failed beside others is left to a job
+    of its own. A job that reads the workflow again, on another machine and after others have
+    written files, asks for what it was called.
+
+    Args:
+        study: whose trainings are planned.
+        layout: where its results are.
+        asked: names of jobs, in place of what the files say.
+
     """
     if not study.resources("train").seeds_together:
-        return []
-    groups = [
-        tuple(run for run in runs if run.checkpoint is None and not _is_over(run, layout))
-        for runs in study.groups.values()
-    ]
-    return [runs for runs in groups if len(runs) > 1]
+        return {}
+    found = {}
+    for key, runs in study.groups.items():
+        start = "_".join(("train", study.name, *key, SEEDS))
+        if asked is None:
+            parts = [[r for r in runs if r.checkpoint is None and not _is_over(r, layout)]]
+        else:
+            named = [name.removeprefix(start) for name in asked if name.startswith(start)]
+            parts = [[r for r in runs if str(r.seed) in name.split("_")] for name in named]
+        for some in parts:
+            if len(some) > 1:
+                found["_".join((start, *(str(run.seed) for run in some)))] = tuple(some)
+    return found
 
 
 def _is_over(run: Run, layout: Layout) -> bool:

@@ -13,8 +13,9 @@ FAILED = "failed.json"
 # What a network is published as.
 PUBLISHED = ("config.json", "model.safetensors")
 TABLES = ("metrics", "claims")
-# The table of all trials of a study.
+# The table of all trials of a study, and that of times that were measured alone.
 TUNING = "tuning"
+TIMES = "times"
 IMAGES = ("png", "pdf")
 # The name of a job that trains all seeds of a run group, in place of seed<number>.
 SEEDS = "seeds"
@@ -90,10 +91,6 @@ class Layout:
         """The overlay that sets what the trials of a study chose."""
         return self.study(study) / "tuning.yaml"
 
-    def times(self, study: str) -> Path:
-        """Times of predictions that were measured alone; a study need not have them."""
-        return self.study(study) / "times.csv"
-
     def evaluation(
         self, study: str, task: str, model: str, treatment: str, evaluation: str, seed: str | int
     ) -> Path:
@@ -102,7 +99,7 @@ class Layout:
         return folder / f"seed{seed}.nc"
 
     def table(self, study: str, name: str) -> Path:
-        """One of the `TABLES` of a study, or that of its tuning."""
+        """One of the `TABLES` of a study, or that of its tuning or of its times."""
         return self.study(study) / f"{name}.csv"
 
     def further_table(self, study: str, name: str) -> Path:

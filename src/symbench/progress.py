@@ -5,7 +5,7 @@ from pathlib import Path
 
 from symbench.config.read import Configuration
 from symbench.costs import read_costs
-from symbench.layout import TRAINED
+from symbench.layout import SEEDS, TRAINED
 from symbench.plan import MINUTE, Job, jobs
 
 STAGES = ("train", "evaluate")
@@ -24,7 +24,7 @@ def progress(configuration: Configuration, cores: int) -> str:
     folder = configuration.layout.benchmarks
     planned = jobs(configuration, read_costs([folder] if folder.is_dir() else []))
     there = {name for name, files in _files(configuration) if all(map(Path.is_file, files))}
-    told, left, known = [], 0.0, True
+    told, left, longest, known = [], 0.0, 0.0, True
     for stage in STAGES:
         of_stage = [job for job in planned if job.stage == stage]
         waiting = [job for job in of_stage if job.name not in there]
@@ -32,23 +32,31 @@ def progress(configuration: Configuration, cores: int) -> str:
         told.append(f"{stage} {len(of_stage) - len(waiting)} of {len(of_stage)}")
         known = known and (bool(recorded) or not waiting)
         mean = sum(recorded) / max(len(recorded), 1)
-        left += sum(_core_seconds(job, mean) for job in waiting)
+        left += sum(job.resources.threads * _seconds(job, mean) for job in waiting)
+        # Those of one stage run side by side, and no job on more cores than are its own.
+        longest += max((_seconds(job, mean) for job in waiting), default=0.0)
     if not left and known:
         return f"{', '.join(told)}; all are there"
-    time = f"about {left / cores / MINUTE:.0f} minutes left on {cores} cores"
+    minutes = max(left / cores, longest) / MINUTE
+    time = f"about {minutes:.0f} minutes left on {cores} cores"
     return f"{', '.join(told)}; {time if known else 'how long it takes is not known yet'}"
 
 
-def _core_seconds(job: Job, mean: float) -> float:
-    return job.resources.threads * (job.seconds if job.recorded else mean)
+def _seconds(job: Job, mean: float) -> float:
+    return job.seconds if job.recorded else mean
 
 
 def _files(configuration: Configuration) -> Iterator[tuple[str, list[Path]]]:
     """The name of each training and evaluation, and what it leaves."""
     layout = configuration.layout
     for name, study in configuration.studies.items():
-        for run in study.runs:
-            key = (name, *run.key)
-            yield f"train/{name}/{run}", [layout.trained(file, *key, run.seed) for file in TRAINED]
-            files = [layout.evaluation(*key, each, run.seed) for each in run.evaluations]
-            yield f"evaluate/{name}/{run}", files
+        for names, runs in study.groups.items():
+            key = (name, *names)
+            of_all: list[Path] = []
+            for run in runs:
+                trained = [layout.trained(file, *key, run.seed) for file in TRAINED]
+                of_all += trained
+                yield f"train/{name}/{run}", trained
+                files = [layout.evaluation(*key, each, run.seed) for each in run.evaluations]
+                yield f"evaluate/{name}/{run}", files
+            yield "/".join(("train", *key, SEEDS)), of_all

@@ -4,7 +4,8 @@ import inspect
 import json
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -248,7 +249,12 @@ def train(
     errors = {number: each for number, each in outcomes.items() if isinstance(each, SymBenchError)}
     if any(trainer.rank for trainer in trainers.values()) and not errors:
         return
-    cost = {**spent.measured(), **({"trained_together": len(trainers)} if several else {})}
+    cost = spent.measured()
+    if several:
+        # What is of all of them is shared out alike: their steps took turns.
+        for name in {"seconds", "energy"} & set(cost):
+            cost[name] /= len(trainers)
+        cost["trained_together"] = len(trainers)
     for number, training in enumerate(trainings):
         outcome = outcomes.get(number)
         if not isinstance(outcome, SymBenchError):
@@ -323,7 +329,7 @@ class _Training:
         )
 
     def write(
-        self, trained: Trained | None, spent: Mapping[str, object], device: torch.device | None
+        self, trained: Trained | None, spent: Mapping[str, float], device: torch.device | None
     ) -> None:
         """Write weights, history and provenance; None stands for weights that were not trained."""
         weights = self.output / "weights.safetensors"
@@ -336,8 +342,9 @@ class _Training:
             cost: dict[str, object] = {}
         else:
             save_weights(weights, trained.weights)
-            history = trained.history
-            cost = {**spent, "samples_per_second": trained.throughput}
+            together = spent.get("trained_together", 1)
+            history = trained.history.assign(seconds=trained.history.seconds / together)
+            cost = {**spent, "samples_per_second": together * trained.throughput}
             load_weights(self.model, weights)
             parameters = parameters_in_use(self.model.eval())
         with write_whole(self.output / "history.csv") as temporary:
@@ -380,6 +387,19 @@ def _raw_weights(configuration: Configuration, checkpoint: Checkpoint) -> Path:
     return path
 
 
+@contextmanager
+def evaluated_as_set(run: Run, evaluation: str, device: torch.device) -> Iterator[None]:
+    """The precision of an evaluation, and one sentence where memory is too small for it."""
+    chunk = run.evaluation.chunk
+    chosen = run.task.dataset.has_trajectories and chunk not in (1, "auto")
+    folded = f" and {chunk} group elements at once" if chosen else ""
+    needed = f"{run}: evaluation ({evaluation}) of {run.evaluation.batch_size} samples{folded}"
+    mended_by = f"a smaller batch_size{' or chunk' if chosen else ''} of the evaluation"
+    precision = tf32(run.evaluation.precision == "tf32")
+    with precision, told_in_a_sentence(device_of(device), needed, mended_by):
+        yield
+
+
 def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     """Evaluate a run and write one NetCDF file per evaluation."""
     keep_freed_memory()
@@ -392,13 +412,7 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     trained_on = _trained_on(layout.run_folder(run.study, *run.key, run.seed))
     for evaluation in run.evaluations:
         with (
-            tf32(run.evaluation.precision == "tf32"),
-            told_in_a_sentence(
-                device_of(measurement.device),
-                f"{run}: evaluation ({evaluation}) of {run.evaluation.batch_size} samples and "
-                f"{run.evaluation.chunk} group elements at once",
-                "a smaller batch_size or chunk of the evaluation",
-            ),
+            evaluated_as_set(run, evaluation, measurement.device),
             measure(measurement.device) as spent,
         ):
             dataset = measurement.run(evaluation)

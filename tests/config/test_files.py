@@ -89,7 +89,7 @@ def test_overlays_choose_the_studies(tmp_path):
 @pytest.mark.parametrize(
     ("base", "words"),
     [
-        ("pape", "key 'base': Unknown size 'pape'; allowed: laptop, paper, smoke. Did you mean 'p"),
+        ("pape", "key 'base': Unknown size 'pape'; allowed: laptop, paper, smoke, workstation. "),
         ("../sizes/paper", "key 'base': Unknown size '../sizes/paper'"),
         ("other.yaml", "key 'base': there is no file other.yaml beside it"),
         (3, "key 'base': Unknown size '3'"),

@@ -138,7 +138,23 @@ def test_the_length_of_training_is_swept(tmp_path, length):
     runs = {each.task.name: each for each in study.runs}
     assert [getattr(runs[name].training, length) for name in names] == [20, 5, 60]
     assert len({runs[name].task.data_fingerprint for name in names}) == 1
-    assert [study.task(name).sweeps[0].quantity for name in names] == [length] * 3
+    quantity = f"{length} of training"
+    assert [study.task(name).sweeps[0].quantity for name in names] == [quantity] * 3
+
+
+def test_the_length_of_training_is_that_of_the_sweep(tmp_path):
+    """Where an arm or a model says another, points would be drawn where they are not."""
+    task = {**PARTICLES, "training": {"epochs": 20}, "sweep": {"epochs": [5, 20]}}
+    said = {
+        "tasks": {"p": task},
+        "arms": {"p*/segnn/none": {"training": {"epochs": 7}}},
+        "runs": [{"tasks": ["p*"], "models": ["segnn"]}],
+    }
+    words = "is trained for epochs 7, but the sweep of its task says"
+    assert_refused(tmp_path, said, "arms.p*/segnn/none.training", words, study="ace")
+    del task["training"], said["arms"]
+    words = "say the task's own 'training: {epochs: …}'"
+    assert_refused(tmp_path, said, "tasks.p.sweep.epochs", words, study="ace")
 
 
 def test_two_sweeps_that_make_one_name(tmp_path):

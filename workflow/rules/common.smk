@@ -10,7 +10,7 @@ from symbench.config.registry import add_working_folder
 from symbench.config.tuning import trials, tuning_fingerprint
 from symbench.data.raw_files import RawFiles
 from symbench.errors import choose
-from symbench.layout import SEEDS, TABLES, TRAINED, TRIED, TUNING
+from symbench.layout import SEEDS, TABLES, TIMES, TRAINED, TRIED, TUNING
 from symbench.project import config_folder
 
 # Jobs find the commands of this environment, whether it is activated or not.
@@ -155,3 +155,14 @@ def launcher(wildcards):
     if gpus < 2:
         return "symbench"
     return f"torchrun --standalone --nproc-per-node {gpus} --no-python symbench"
+
+
+def overwrite_as(rule, stage):
+    """Let --set-resources <stage>:… and --set-threads <stage>=… be for a rule of the stage too."""
+    settings = workflow.resource_settings
+    for overwritten in (
+        settings._parsed_overwrite_resources,
+        settings._parsed_overwrite_threads,
+    ):
+        if stage in overwritten:
+            overwritten.setdefault(rule, overwritten[stage])

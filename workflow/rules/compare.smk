@@ -37,7 +37,7 @@ rule compare:
     params:
         fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint,
         # No input: networks that were trained anew are not timed for it.
-        times=lambda wildcards: contents(LAYOUT.times(wildcards.study)),
+        times=lambda wildcards: contents(LAYOUT.table(wildcards.study, TIMES)),
     shell:
         'symbench compare "${{config[@]}}" --study {wildcards.study} > {log:q} 2>&1'
 

@@ -9,19 +9,11 @@ MODELS = {}
 for (*key, model), tasks in TASKS.items():
     MODELS.setdefault((*key, tuple(tasks)), []).append(model)
 
-OVERWRITTEN = (
-    workflow.resource_settings._parsed_overwrite_resources,
-    workflow.resource_settings._parsed_overwrite_threads,
-)
-
 for number, ((name, treatment, evaluations, tasks), models) in enumerate(
     MODELS.items()
 ):
     rule_name = f"evaluate_{number}_{name}_{treatment}"
-    # --set-resources evaluate:… and --set-threads evaluate=… are for all of these rules.
-    for overwritten in OVERWRITTEN:
-        if "evaluate" in overwritten:
-            overwritten.setdefault(rule_name, overwritten["evaluate"])
+    overwrite_as(rule_name, "evaluate")
 
     rule:
         name:

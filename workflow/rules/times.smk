@@ -1,17 +1,27 @@
 rule times:
     input:
-        lambda wildcards: [
+        evaluations=lambda wildcards: [
+            str(LAYOUT.evaluation(run.study, *run.key, evaluation, run.seed))
+            for run in study_of(wildcards).runs
+            for evaluation in run.evaluations
+        ],
+        weights=lambda wildcards: [
             str(LAYOUT.trained("weights.safetensors", run.study, *run.key, run.seed))
-            for run in study_of(wildcards).timed_runs
+            for run in study_of(wildcards).runs
+        ],
+        manifests=lambda wildcards: [
+            str(LAYOUT.manifest(task.dataset_folder, task.data_fingerprint))
+            for task in study_of(wildcards).tasks.values()
         ],
     output:
-        str(LAYOUT.times("{study}")),
+        str(LAYOUT.table("{study}", TIMES)),
+        str(LAYOUT.table_provenance("{study}", TIMES)),
     log:
         str(LAYOUT.log("times", "{study}")),
     conda:
         "../envs/symbench.yaml"
-    # All of them, so that no other job runs meanwhile.
-    threads: max(1, workflow.cores or 1)
+    # All that this machine has for jobs, so that no other one runs meanwhile.
+    threads: workflow.resource_settings.cores or resource("evaluate", "threads")
     resources:
         mem_mb=resource("evaluate", "mem_mb"),
         runtime=resource("evaluate", "runtime"),
@@ -30,5 +40,5 @@ rule times:
 # `make times` asks for it.
 rule timed:
     input:
-        [str(LAYOUT.times(name)) for name in CONFIGURATION.studies],
+        [str(LAYOUT.table(name, TIMES)) for name in CONFIGURATION.studies],
     localrule: True

@@ -36,13 +36,17 @@ rule train:
 
 
 # A rule for each run group of which one job trains several seeds.
+ASKED = None
+if not workflow.is_main_process:
+    ASKED = [job.rulename for job in workflow.dag_settings.target_jobs]
 TOGETHER = {
-    "_".join(("train", study.name, *runs[0].key, SEEDS)): runs
+    name: runs
     for study in CONFIGURATION.studies.values()
-    for runs in trained_together(study, LAYOUT)
+    for name, runs in trained_together(study, LAYOUT, ASKED).items()
 }
 
 for name, runs in TOGETHER.items():
+    overwrite_as(name, "train")
 
     rule:
         name:
@@ -71,7 +75,7 @@ for name, runs in TOGETHER.items():
             runtime=resource("train", "runtime"),
             slurm_partition=resource("train", "partition"),
             constraint=resource("train", "constraint"),
-            gpu=resource("train", "gpus"),
+            gpu=gpu("train"),
             gpu_model=resource("train", "gpu_model"),
             launcher=launcher,
             seeds=" ".join(f"--seed {run.seed}" for run in runs),
@@ -83,3 +87,15 @@ for name, runs in TOGETHER.items():
 
 if TOGETHER:
     workflow.ruleorder(*TOGETHER, "train")
+
+
+# All trainings, whichever rules do them.
+rule trained:
+    input:
+        [
+            str(LAYOUT.trained(file, name, *run.key, run.seed))
+            for name, study in CONFIGURATION.studies.items()
+            for run in study.runs
+            for file in TRAINED
+        ],
+    localrule: True

@@ -33,6 +33,7 @@ from symbench.config.settings import (
     TrainingSettings,
 )
 from symbench.config.study import Study
+from symbench.config.sweeps import LENGTHS
 from symbench.config.tuning import check_arms, check_tuning
 from symbench.data.dataset import Score
 from symbench.errors import ConfigError, choose
@@ -263,6 +264,7 @@ def _run(
     names = f"{model} on {task.name}"
     with at(*place):
         training_settings = _valid(TrainingSettings, training, names)
+        _check_length(task, training_settings, f"{names}, {treatment}")
     with at("evaluation"):
         evaluation_settings = _valid(EvaluationSettings, evaluation, names)
     if task.dataset.has_trajectories and evaluation_settings.rollout_group is not None:
@@ -292,6 +294,18 @@ def _run(
         evaluations=tuple(evaluations),
         scratch=scratch,
     )
+
+
+def _check_length(task: Task, training: TrainingSettings, run: str) -> None:
+    """Raise `ConfigError` if a run is not trained as long as its point of a sweep says."""
+    for setting, quantity in LENGTHS.items():
+        value = getattr(training, setting)
+        for point in task.sweeps:
+            if point.quantity == quantity and point.value != value:
+                raise ConfigError(
+                    f"{run} is trained for {setting} {value}, but the sweep of its task says "
+                    f"{point.value:g}: leave the length of training to the sweep."
+                )
 
 
 def _options(options: Strict) -> dict[str, object]:

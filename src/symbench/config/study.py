@@ -75,18 +75,10 @@ class Study:
             ]
         )
 
-    @cached_property
-    def timed_runs(self) -> list[Run]:
-        """The first seed of each task, model and treatment: its time stands for all seeds."""
-        first: dict[tuple[str, ...], Run] = {}
-        for run in self.runs:
-            first.setdefault(run.key, run)
-        return [*first.values()]
-
     @property
     def times_fingerprint(self) -> str:
         """Hash of all that decides the table of times that are measured alone."""
-        timed = [run.evaluation_fingerprint for run in self.timed_runs]
+        timed = [run.evaluation_fingerprint for run in self.runs]
         return fingerprint([timed, code_of("symbench.times")])
 
     @property

@@ -11,8 +11,8 @@ from symbench.config.yaml_files import Content, listed, mapping, merge, without
 from symbench.data.dataset import Dataset
 from symbench.errors import ConfigError, choose
 
-# How long a training lasts; both are settings of training.
-LENGTHS = ("epochs", "steps")
+# How long a training lasts, by the setting of training.
+LENGTHS = {"epochs": "epochs of training", "steps": "steps of training"}
 
 
 def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
@@ -46,7 +46,7 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
                             _with_value(without(task, "sweep"), path, value),
                             mapping(tasks.get(made_name)),
                         )
-                    quantity = key.replace("_", " ")
+                    quantity = LENGTHS[key] if path[0] == "training" else key.replace("_", " ")
                     point = SweepPoint(f"{name}_{key}", quantity, float(value))
                     points.setdefault(made_name, []).append(point)
     return ({**study, "tasks": made} if made else content), points
@@ -54,7 +54,11 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
 
 def _swept_parameter(key: str, task: Content) -> list[str]:
     parameters = mapping(task.get("parameters"))
-    if key in LENGTHS:
+    if key in LENGTHS and key not in parameters:
+        if key not in mapping(task.get("training")):
+            raise ConfigError(
+                f"say the task's own 'training: {{{key}: …}}', which is a point of the sweep too."
+            )
         return ["training", key]
     if key == "training_samples":
         dataset = registry.resolve("datasets", str(task.get("dataset")))

@@ -47,6 +47,9 @@ from symbench.symmetry.symmetry import Symmetry
 
 # Predictions of all elements of a group that are kept at once, for fields.
 _BYTES_OF_ORBITS = 2**32
+# How often an operator is timed, and for how many seconds at least.
+_MEASURED = 5
+_SECONDS = 0.05
 
 
 class Measurement(Generic[V]):
@@ -110,14 +113,13 @@ class Measurement(Generic[V]):
             parts = [self._of_samples(evaluation), *self._of_rollouts(evaluation)]
         return xr.merge(parts, combine_attrs="no_conflicts", compat="no_conflicts", join="outer")
 
-    def time(self, evaluation: str, least: int, most: int, within: float) -> list[float]:
-        """Seconds per sample of some calls with the first batch, after one that is not counted.
+    def time(self, evaluation: str) -> list[float]:
+        """Seconds per sample with the first batch, measured five times, warmed up.
+
+        Each is the median over as many calls as there are in a twentieth of a second, one at least.
 
         Args:
             evaluation: one of "plain", "average" and "frame".
-            least: calls that are made in any case.
-            most: calls.
-            within: seconds after which no further call is begun.
 
         """
         operator = self._operator(evaluation)
@@ -125,13 +127,8 @@ class Measurement(Generic[V]):
         with self._without_gradients():
             operator(batch.inputs)
             synchronise(self.device)
-            found: list[float] = []
-            for seconds in calls_in_seconds(operator, batch, self.device):
-                found.append(seconds)
-                done = sum(found) * batch.samples >= within
-                if len(found) >= most or (len(found) >= least and done):
-                    break
-        return found
+            calls = calls_in_seconds(operator, batch, self.device)
+            return [_median(calls, _SECONDS / batch.samples) for _ in range(_MEASURED)]
 
     def _without_gradients(self) -> AbstractContextManager[object]:
         # Forces are gradients of an energy, which inference mode does not allow.
@@ -257,6 +254,14 @@ class Measurement(Generic[V]):
         parts = -(-len(rows) // most) if self.fields else max(1, len(rows) // most)
         for part in np.array_split(rows, parts):
             yield split.batch(part).to(self.device)
+
+
+def _median(calls: Iterator[float], most: float) -> float:
+    """The median of times until their sum reaches so much."""
+    found = [next(calls)]
+    while sum(found) < most:
+        found.append(next(calls))
+    return float(np.median(found))
 
 
 def _averaged_over(

@@ -16,16 +16,6 @@ from symbench.layout import Layout
 # Attributes that count what was not finite, in each seed.
 DIVERGED = "diverged"
 COLUMNS_OF_HISTORY = ("epoch", "train_loss", "valid_loss")
-COLUMNS_OF_TIMES = [
-    "task",
-    "model",
-    "treatment",
-    "evaluation",
-    "seed",
-    "config",
-    "calls",
-    "seconds_per_sample",
-]
 
 
 def is_evaluated(run: Run, layout: Layout) -> bool:
@@ -103,26 +93,6 @@ def join_seeds(runs: Sequence[Run], layout: Layout, evaluation: str) -> xr.Datas
     return joined.assign_attrs(
         {name: [int(part.attrs.get(name, 0)) for part in parts] for name in counts}
     )
-
-
-def times_measured_alone(run: Run, layout: Layout) -> dict[str, float]:
-    """Seconds per sample by evaluation, of a network that was timed alone with these settings.
-
-    Empty where none was, or where the run was evaluated anew since then.
-
-    Raises:
-        DataError: if the table of times is damaged.
-
-    """
-    path = layout.times(run.study)
-    if not path.is_file():
-        return {}
-    refuse_damaged(path)
-    table = pd.read_csv(path)
-    own = (*run.key, run.seed, run.evaluation_fingerprint)
-    for name, value in zip(("task", "model", "treatment", "seed", "config"), own, strict=True):
-        table = table[table[name] == value]
-    return dict(zip(table.evaluation, table.seconds_per_sample, strict=True))
 
 
 def read_history(runs: Sequence[Run], layout: Layout) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Evaluations, read: all seeds of a task, model and treatment, and estimates of any metric."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,9 +18,9 @@ from symbench.evaluation.reading import (
     join_seeds,
     multipliers_of,
     read_history,
-    times_measured_alone,
 )
 from symbench.evaluation.scores import metrics_of, own_metric
+from symbench.evaluation.times import Times, times_measured_alone, with_times
 from symbench.layout import Layout
 from symbench.statistics import Estimate, mean, ratio, root
 from symbench.symmetry.grids.isometries import GridGroup, named_group
@@ -38,11 +38,13 @@ class RunGroup:
     Attributes:
         runs: one for each seed.
         layout: where their results are.
+        times: of predictions, where they were measured alone.
 
     """
 
     runs: tuple[Run, ...]
     layout: Layout
+    times: Times = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def task(self) -> str:
@@ -107,12 +109,10 @@ class RunGroup:
     @cached_property
     def _opened(self) -> dict[str, xr.Dataset]:
         opened = {name: join_seeds(self.runs, self.layout, name) for name in self.evaluations}
-        for run in self.runs:
-            for name, seconds in times_measured_alone(run, self.layout).items():
-                every = (("seed", "call"), np.full((len(self.runs), 1), seconds), {"units": "s"})
-                apart = opened[name].drop_dims("call", errors="ignore")
-                opened[name] = apart.assign(seconds_per_sample=every)
-        return opened
+        return {
+            name: with_times(dataset, self.runs, name, self.times)
+            for name, dataset in opened.items()
+        }
 
     def estimate(self, selection: Selection) -> Estimate | None:
         """Mean of a metric over channels, samples and seeds; None where it was not evaluated."""
@@ -284,11 +284,12 @@ def run_groups(study: Study, layout: Layout) -> tuple[list[RunGroup], list[Run]]
     evaluated with other settings, or other code, is missing.
     """
     groups, missing = [], []
+    times = times_measured_alone(study, layout)
     for runs in study.groups.values():
         there = tuple(run for run in runs if is_evaluated(run, layout))
         missing += [run for run in runs if run not in there]
         if there:
-            groups.append(RunGroup(there, layout))
+            groups.append(RunGroup(there, layout, times))
     return groups, missing
 
 

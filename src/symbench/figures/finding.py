@@ -9,6 +9,8 @@ from symbench.figures.style import EVALUATIONS
 from symbench.numbers import interval
 
 NOTHING = "Nothing can be shown: there is no finite value."
+# A change of less than half a per mille is none, however small its interval: round-off, say.
+UNCHANGED = 5e-4
 # What is left as it is has no name in a sentence.
 _SILENT = {"", "none", "plain", "nan"}
 
@@ -88,17 +90,16 @@ def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
 def called(row: Mapping[Hashable, object], names: Sequence[str] = (), task: bool = True) -> str:
     """A row of a table by network, treatment, evaluation and further columns, and its task."""
     network = str(row.get("label", row.get("model", row.get("architecture", ""))))
-    parts = [network]
-    if "label" not in row:
-        parts.append(str(row.get("treatment", "")))
     evaluation = str(row.get("evaluation", ""))
     look = EVALUATIONS.get(evaluation)
-    parts.append(look.label if look else evaluation)
+    ways = ["" if "label" in row else str(row.get("treatment", ""))]
+    ways.append(look.label if look and evaluation not in _SILENT else evaluation)
+    parts = [network, *(way for way in ways if way not in _SILENT)]
     for name in names:
         value, quantity = row[name], name.replace("_", " ")
         counted = isinstance(value, int | float)
         parts.append(f"{value:g} {quantity}" if counted else f"{quantity} {value}")
-    told = ", ".join(part for part in parts if part not in _SILENT)
+    told = ", ".join(part for part in parts if part)
     return f"{told} on {row['task']}" if task and "task" in row else told
 
 

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
-from symbench.figures.finding import NOTHING, finite_rows, smallest_and_largest
+from symbench.figures.finding import NOTHING, UNCHANGED, finite_rows, smallest_and_largest
 from symbench.figures.results import PLAINLY, StudyResults, score
 from symbench.figures.style import (
     MARKERS,
@@ -121,7 +121,8 @@ def tell(table: Table) -> str:
     shown = finite_rows(rows_of(table), "percent")
     if shown.empty:
         return NOTHING
-    lower, higher = int((shown.high < 0).sum()), int((shown.low > 0).sum())
+    changed = shown[shown[["low", "high"]].abs().max(axis=1) >= 100 * UNCHANGED]
+    lower, higher = int((changed.high < 0).sum()), int((changed.low > 0).sum())
     changes = smallest_and_largest("Change in %", shown, "percent", intervals=True)
     return (
         f"Averaging lowers the score of {lower} of {len(shown)} networks and raises that of "

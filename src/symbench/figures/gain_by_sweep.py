@@ -84,6 +84,7 @@ def draw(table: Table) -> Figure:
         if quantity in AMOUNTS:
             axis.set_xscale("log")
             values = sorted(set(here.value))
+            axis.set_xlim(values[0] / 1.3, 1.3 * values[-1])
             axis.set_xticks(values, [f"{value:g}" for value in values])
             axis.set_xticks([], minor=True)
     note_not_finite(figure, shown.percent)

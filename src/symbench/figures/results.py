@@ -11,6 +11,7 @@ import pandas as pd
 from symbench.config.run import Run
 from symbench.config.schema import Selection
 from symbench.config.study import Study
+from symbench.config.sweeps import LENGTHS
 from symbench.errors import DataError
 from symbench.evaluation.results import RunGroup, run_groups
 from symbench.figures.style import HUES
@@ -20,7 +21,7 @@ from symbench.layout import Layout
 # The treatment that leaves a training as it is.
 PLAINLY = "none"
 # What a sweep may raise until there is no more of it: what is drawn once has the most of it.
-AMOUNTS = ("training samples", "epochs", "steps")
+AMOUNTS = ("training samples", *LENGTHS.values())
 TEXTS = (
     "task",
     "model",
@@ -95,18 +96,21 @@ class StudyResults:
 
     @property
     def full_groups(self) -> list[RunGroup]:
-        """All but those of tasks that another one of their sweep has more or longer training of."""
-        most: dict[str, float] = {}
-        for task in self.study.tasks.values():
-            for point in task.sweeps:
-                most[point.sweep] = max(point.value, most.get(point.sweep, point.value))
+        """All but those that were run on another task of their sweep with more, or for longer."""
+        points = {
+            group: [p for p in self.study.task(group.task).sweeps if p.quantity in AMOUNTS]
+            for group in self.groups
+        }
+        most: dict[tuple[str, str, str], float] = {}
+        for group, of_group in points.items():
+            for point in of_group:
+                key = (point.sweep, group.model, group.treatment)
+                most[key] = max(point.value, most.get(key, point.value))
         return [
             group
-            for group in self.groups
+            for group, of_group in points.items()
             if all(
-                point.value == most[point.sweep]
-                for point in self.study.task(group.task).sweeps
-                if point.quantity in AMOUNTS
+                point.value == most[point.sweep, group.model, group.treatment] for point in of_group
             )
         ]
 

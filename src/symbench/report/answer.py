@@ -13,13 +13,11 @@ import numpy as np
 
 from symbench.errors import SymBenchError
 from symbench.evaluation.results import RunGroup
+from symbench.figures.finding import UNCHANGED
 from symbench.figures.results import PLAINLY, StudyResults, score
 from symbench.report.reference import reference_networks
 from symbench.report.ways import EVALUATED, Cell, Network, Way
 from symbench.statistics import COVERAGE, Estimate, relative_change
-
-# A change of less than half a per mille is none, however small its interval: round-off, say.
-NOTHING = 5e-4
 
 
 @dataclass(frozen=True)
@@ -203,9 +201,9 @@ def _verdict(value: float, low: float, high: float, sign: int) -> str:
         return "pays" if sign * value > 0 else "harms"
     if not np.isfinite([low, high]).all():
         return "open"
-    if max(abs(low), abs(high)) < NOTHING:
+    if max(abs(low), abs(high)) < UNCHANGED:
         return "nothing"
-    if low <= 0 <= high or abs(value) < NOTHING:
+    if low <= 0 <= high or abs(value) < UNCHANGED:
         return "open"
     return "pays" if sign * value > 0 else "harms"
 

@@ -5,16 +5,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from symbench.errors import DataError
 from symbench.figures.results import PLAINLY, StudyResults
 from symbench.report.ways import EVALUATED, Cell, Network, Way
 
 _NAN = float("nan")
+_COLUMNS = {"task", "model", "treatment", "evaluation", "lead_time", "metric", "mean", "count"}
 
 
 def reference_networks(results: StudyResults) -> Iterator[Network]:
     """Networks on tasks of a study, of all reference tables: any size, any overlay.
 
-    Tables keep means over seeds, and nothing that is paired: changes have no interval.
+    Tables keep means over seeds, and nothing that is paired: changes have no interval. Group and
+    exactness are those of the task here.
+
+    Raises:
+        DataError: if a table has other columns.
+
     """
     folder = results.layout.reference.parent
     for path in sorted(folder.glob(f"*/{results.study.name}/metrics.csv")):
@@ -23,6 +30,8 @@ def reference_networks(results: StudyResults) -> Iterator[Network]:
 
 def _of_table(results: StudyResults, path: Path) -> Iterator[Network]:
     table = pd.read_csv(path, dtype={"lead_time": str}, keep_default_na=False, na_values=[""])
+    if lacking := _COLUMNS - set(table):
+        raise DataError(f"{path} has no column '{min(lacking)}': make it anew by make reference.")
     one_step = table[(table.lead_time == "1") & table.evaluation.isin(list(EVALUATED))]
     for (name, model), rows in one_step.groupby(["task", "model"], sort=False):
         if name not in results.study.tasks:

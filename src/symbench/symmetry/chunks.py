@@ -73,8 +73,12 @@ class Chunks:
 
 
 def _filling(values: object, count: int) -> int:
-    """Elements that fill the device of a batch of shape (sample, channel, *space)."""
-    if not isinstance(values, Tensor):
+    """Elements that fill the device of a batch of shape (sample, channel, *space).
+
+    One where a compiler looks on: its batches may have any size.
+    """
+    compiling = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if compiling or not isinstance(values, Tensor):
         return 1
     cells = values.shape[0] * math.prod(values.shape[2:])
     filled = _FILLED_BY.get(values.device.type, _FILLED_BY_OTHERS)

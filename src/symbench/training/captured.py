@@ -38,13 +38,12 @@ def why_not(
         return "several processes share a batch"
     if settings.accumulate > 1:
         return "a batch has several parts"
-    kind = type(treatment)
-    own = any(
-        getattr(kind, name) is not getattr(Treatment, name)
-        for name in ("predict", "loss_term", "after_step")
-    )
-    if own and not kind.capturable:
-        return f"{kind.__name__} does not do the same at every step"
+    # The first class that says so, or that does something of its own and says nothing.
+    for kind in type(treatment).__mro__:
+        if kind is Treatment or vars(kind).get("capturable"):
+            return ""
+        if not {"predict", "loss_term", "after_step"}.isdisjoint(vars(kind)):
+            return f"{type(treatment).__name__} does not do the same at every step"
     return ""
 
 

@@ -147,7 +147,8 @@ class Trainer(Generic[V]):
         count = self.processes.count
         if reason := why_not(self.treatment, self.settings, count, self.device):
             if not self.rank:
-                print(f"cuda_graphs has no effect: {reason}", flush=True)
+                named = f"{self.name}: " if self.name else ""
+                print(f"{named}cuda_graphs has no effect: {reason}", flush=True)
             return
         self.gradients.captured = CapturedStep(
             self.model, self.updates.parameters, self.gradients.backward, self.device.capture

@@ -43,7 +43,8 @@ def train_together(trainers: Sequence[Trainer[V]]) -> list[Trained | SymBenchErr
                     with trainer.place.taken():
                         goes_on = next(steps, False)
                 except SymBenchError as error:
-                    outcomes[number] = error
+                    # Without the frames of the step, which hold its tensors.
+                    outcomes[number] = type(error)(str(error))
                 except Interrupted as error:
                     interruption = error
                 else:

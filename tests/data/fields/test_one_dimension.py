@@ -177,7 +177,7 @@ def test_rollouts_hold_to_the_batch_size(waves):
             return values[:, -2:]
 
     data = FieldData(waves, input_steps=2)
-    settings = EvaluationSettings(rollout_steps=3, batch_size=1, rollout_trajectories=None)
+    settings = EvaluationSettings(rollout_steps=3, batch_size=1, chunk=1, rollout_trajectories=None)
     for kind in ("plain", "average"):
         measured = Measurement(
             Counting(), data, data.symmetry("flip"), settings, Well(dataset="w", source="w")

@@ -21,6 +21,7 @@ from symbench.training.loop import Trainer
 from symbench.training.schedule import learning_rate
 from symbench.training.treatments.augment import Augment
 from tests.conftest import fetched
+from tests.training.splits import run_until
 
 HF = {"method": "hf", "basis": "sto-3g"}
 GROUP = "SO(3) * automorphisms"
@@ -298,8 +299,6 @@ def test_training_has_two_phases_and_resumes_in_either(data, tmp_path):
     assert learning_rate(settings, 3, 3) == 1e-3
     for epochs in (1, 2):
         path = tmp_path / f"cut{epochs}.pt"
-        cut = trainer(path)
-        for epoch in range(epochs):
-            cut._run_epoch(epoch)
+        run_until(trainer(path), epochs * 3)
         resumed = trainer(path).run()
         assert torch.equal(resumed.weights["value"], trained.weights["value"])

@@ -231,6 +231,7 @@ class ConstrainPartially(Constrain[V]):
     """
 
     projects = False
+    capturable = True
 
     def __init__(
         self,

@@ -21,8 +21,8 @@ class Treatment(Generic[V]):
         projects: whether free branches are on in training only: validated, and kept, is γ = 0.
         finite: whether the group must have a list of elements; the config reads it in the source.
         capturable: whether `predict` and `loss_term` do the same at every step, on tensors that
-            stay where they are, and draw nothing, so that a GPU may replay them; of a subclass that
-            leaves both alone this is not asked.
+            stay where they are, and draw nothing, so that a GPU may replay them; a subclass that
+            has its own of them says so again, and of one that has none it is not asked.
         symmetry: the symmetry of the task.
         begins: share of training before its main part, in which no patience is lost.
 
