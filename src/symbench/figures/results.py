@@ -97,18 +97,18 @@ class StudyResults:
     @property
     def full_groups(self) -> list[RunGroup]:
         """All but those that were run on another task of their sweep with more, or for longer."""
-        points = {
-            group: [p for p in self.study.task(group.task).sweeps if p.quantity in AMOUNTS]
+        points = [
+            (group, [p for p in self.study.task(group.task).sweeps if p.quantity in AMOUNTS])
             for group in self.groups
-        }
+        ]
         most: dict[tuple[str, str, str], float] = {}
-        for group, of_group in points.items():
+        for group, of_group in points:
             for point in of_group:
                 key = (point.sweep, group.model, group.treatment)
                 most[key] = max(point.value, most.get(key, point.value))
         return [
             group
-            for group, of_group in points.items()
+            for group, of_group in points
             if all(
                 point.value == most[point.sweep, group.model, group.treatment] for point in of_group
             )
