@@ -219,7 +219,7 @@ def test_gains_along_a_sweep(tmp_path):
     """As the figure `gain` has them, on tasks of one sweep alone."""
     tasks = {"short": studies.fields(), "long": studies.fields(), "other": studies.fields()}
     points = {
-        name: [SweepPoint("lengths", "epochs of training", value)]
+        name: [SweepPoint("sizes", "training samples", value)]
         for name, value in (("short", 5.0), ("long", 60.0))
     }
     found = studies.results(studies.study(tasks, models=["first"], sweeps=points), tmp_path)
