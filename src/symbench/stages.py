@@ -5,7 +5,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -240,11 +240,12 @@ def train(
     trainings = [_Training.of(configuration, run, output) for run in runs]
     device = chosen_device() if any(training.trains for training in trainings) else None
     with torch.random.fork_rng(devices=[]), measure(device) as spent:
-        trainers = {
-            number: training.trainer(str(training.run) if several else "")
-            for number, training in enumerate(trainings)
-            if training.trains
-        }
+        with _room_for_networks(device, f"{trainings[0].run}"):
+            trainers = {
+                number: training.trainer(str(training.run) if several else "")
+                for number, training in enumerate(trainings)
+                if training.trains
+            }
         outcomes = dict(zip(trainers, train_together([*trainers.values()]), strict=True))
     errors = {number: each for number, each in outcomes.items() if isinstance(each, SymBenchError)}
     if any(trainer.rank for trainer in trainers.values()) and not errors:
@@ -387,6 +388,14 @@ def _raw_weights(configuration: Configuration, checkpoint: Checkpoint) -> Path:
     return path
 
 
+def _room_for_networks(device: torch.device | None, run: str) -> AbstractContextManager[None]:
+    """One sentence where the memory of a device is too small for what is not yet at work."""
+    if device is None:
+        return nullcontext()
+    needed = f"{run}: networks, optimisers and their states"
+    return told_in_a_sentence(device_of(device), needed, "smaller networks, or fewer jobs at once")
+
+
 @contextmanager
 def evaluated_as_set(run: Run, evaluation: str, device: torch.device) -> Iterator[None]:
     """The precision of an evaluation, and one sentence where memory is too small for it."""
@@ -407,7 +416,8 @@ def evaluate(configuration: Configuration, run: Run, threads: int) -> None:
     layout = configuration.layout
     model, data, symmetry = trained_model(configuration, run)
     metrics = [own_metric(path) for path in run.task.settings.metrics]
-    measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
+    with _room_for_networks(chosen_device(), f"{run}"):
+        measurement = Measurement(model, data, symmetry, run.evaluation, run.task.dataset, metrics)
     parameters = parameters_in_use(model.eval())
     trained_on = _trained_on(layout.run_folder(run.study, *run.key, run.seed))
     for evaluation in run.evaluations:
