@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
+from symbench.errors import TrainingError
+
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
@@ -12,13 +14,23 @@ def tf32(allowed: bool) -> Iterator[None]:
 
     TF32 has the range of float32 and 11 significant bits in place of 24. By itself torch takes it
     for convolutions and not for products; here both are alike, for as long as the context lasts.
-    Where there is no GPU nothing is changed.
+
+    Raises:
+        TrainingError: if a GPU shall compute and torch's newer switches were set, which do not go
+            with these.
+
     """
-    if not torch.cuda.is_available():
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    try:
+        before = products.allow_tf32, convolutions.allow_tf32
+    except RuntimeError:
+        if torch.cuda.is_available():
+            raise TrainingError(
+                "torch's switches `fp32_precision` were set by some module: leave them, and say "
+                "'precision' in the config."
+            ) from None
         yield
         return
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
     products.allow_tf32 = convolutions.allow_tf32 = allowed
     try:
         yield

@@ -99,7 +99,7 @@ def test_an_evaluation_has_a_precision_and_may_need_too_much_memory(tmp_path, mo
     assert torch.backends.cudnn.allow_tf32
     monkeypatch.setattr(Looks, "full", True)
     (run,) = configuration.study("sign_equivariant").runs
-    words = r"evaluation \(plain\) of 5 samples .* did not fit .* smaller batch_size or chunk"
+    words = r"evaluation \(plain\) of 5 samples did not fit .* smaller batch_size of"
     with pytest.raises(DeviceMemoryError, match=words):
         stages.evaluate(configuration, run, threads=1)
 

@@ -38,7 +38,8 @@ rule train:
 # A rule for each run group of which one job trains several seeds.
 ASKED = None
 if not workflow.is_main_process:
-    ASKED = [job.rulename for job in workflow.dag_settings.target_jobs]
+    # Snakemake, called for a job, names it RULE:WILDCARDS behind --target-jobs.
+    ASKED = [word.split(":", 1)[0] for word in sys.argv]
 TOGETHER = {
     name: runs
     for study in CONFIGURATION.studies.values()
