@@ -11,6 +11,7 @@ import torch
 from symbench.config.read import Configuration
 from symbench.config.run import Run
 from symbench.config.study import Study
+from symbench.devices import chosen_device
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.times import COLUMNS
 from symbench.files import write_json, write_whole
@@ -35,7 +36,10 @@ def measure_times(configuration: Configuration, study: Study, threads: int) -> N
     rows = [row for run in study.runs for row in _times_of(configuration, run)]
     with write_whole(layout.table(study.name, TIMES)) as temporary:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(temporary, index=False)
-    write_json(layout.table_provenance(study.name, TIMES), describe(study.times_fingerprint))
+    write_json(
+        layout.table_provenance(study.name, TIMES),
+        describe(study.times_fingerprint, device=chosen_device()),
+    )
 
 
 def _times_of(configuration: Configuration, run: Run) -> Iterator[tuple[object, ...]]:

@@ -5,6 +5,7 @@ per sample, so that evaluations can be compared pair by pair. What is looked at 
 `orbits` and `rollouts`; what the data are decides which of them there are.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -238,10 +239,10 @@ class Measurement(Generic[V]):
     def _samples_of_orbits(self, elements: Sequence[int] | Tensor | None) -> int:
         """Samples whose predictions of all elements are kept at once, at most those of a batch."""
         most = self.settings.batch_size
-        if elements is None or not isinstance(self.split, FieldSplit):
+        if elements is None or not isinstance(self.data, FieldData):
             return most
-        one = self.split.batch(self.split.samples[:1]).targets
-        return max(1, min(most, _BYTES_OF_ORBITS // (len(elements) * max(1, one.nbytes))))
+        frame = 4 * self.data.channels * math.prod(self.data.header.shape)
+        return max(1, min(most, _BYTES_OF_ORBITS // (len(elements) * frame)))
 
     def _batches(
         self, split: Split[V], chosen: np.ndarray, most: int | None = None

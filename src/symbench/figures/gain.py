@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.finding import NOTHING, UNCHANGED, finite_rows, smallest_and_largest
-from symbench.figures.results import PLAINLY, StudyResults, score
+from symbench.figures.results import PLAINLY, StudyResults, change_by_averaging
 from symbench.figures.style import (
     MARKERS,
     error_bars,
@@ -16,7 +16,6 @@ from symbench.figures.style import (
     nothing_to_draw,
     panels,
 )
-from symbench.statistics import relative_change
 
 COLUMNS = [
     "task",
@@ -36,13 +35,10 @@ def table(results: StudyResults) -> pd.DataFrame:
     """A row for each run group with a plain and an averaged evaluation; change in percent."""
     rows = []
     for group in results.groups:
-        plain, averaged = (group.estimate(score(name)) for name in ("plain", "average"))
-        if plain is None or averaged is None:
+        if (percent := change_by_averaging(group)) is None:
             continue
-        change = relative_change(averaged, plain)
         settings = results.study.task(group.task).settings
         symmetry = "exact" if group.exact else "broken"
-        percent = [100 * number for number in (change.value, *change.interval("this network"))]
         about = (group.task, settings.group, symmetry, group.model, results.number(group.model))
         rows.append([*about, group.treatment, group.score.name, *percent])
     return pd.DataFrame(rows, columns=COLUMNS)

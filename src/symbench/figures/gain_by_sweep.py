@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.finding import smallest_and_largest
-from symbench.figures.results import AMOUNTS, StudyResults, score
+from symbench.figures.results import AMOUNTS, StudyResults, change_by_averaging
 from symbench.figures.style import (
     error_bars,
     finite,
@@ -16,7 +16,7 @@ from symbench.figures.style import (
     nothing_to_draw,
     panels,
 )
-from symbench.statistics import relative_change
+from symbench.figures.sweeps import curves, tick_amounts
 
 COLUMNS = [
     "sweep",
@@ -40,18 +40,13 @@ def table(results: StudyResults) -> pd.DataFrame:
     """
     rows = []
     for group in results.groups:
-        plain, averaged = (group.estimate(score(name)) for name in ("plain", "average"))
-        if plain is None or averaged is None:
+        if (percent := change_by_averaging(group)) is None:
             continue
-        change = relative_change(averaged, plain)
-        percent = [100 * number for number in (change.value, *change.interval("this network"))]
         for point in results.study.task(group.task).sweeps:
             about = [point.sweep, point.quantity, point.value, group.task, group.model]
             about += [results.number(group.model), group.treatment, group.score.name]
             rows.append([*about, *percent])
-    found = pd.DataFrame(rows, columns=COLUMNS)
-    points = found.groupby(["sweep", "model", "treatment"]).value.transform("nunique")
-    return found[points > 1].sort_values("value", kind="stable", ignore_index=True)
+    return curves(pd.DataFrame(rows, columns=COLUMNS), ["sweep", "model", "treatment"])
 
 
 def draw(table: Table) -> Figure:
@@ -81,12 +76,10 @@ def draw(table: Table) -> Figure:
         axis.axhline(0, color="0.3", linewidth=0.8)
         quantity, metric = here.quantity.iloc[0], here.metric.iloc[0]
         axis.set(title=sweep, xlabel=quantity, ylabel=f"change of {metric} by averaging (%)")
+        tick_amounts(axis, here)
         if quantity in AMOUNTS:
-            axis.set_xscale("log")
-            values = sorted(set(here.value))
-            axis.set_xlim(values[0] / 1.3, 1.3 * values[-1])
-            axis.set_xticks(values, [f"{value:g}" for value in values])
-            axis.set_xticks([], minor=True)
+            # Where no change is finite nothing else tells the axis how far it goes.
+            axis.set_xlim(here.value.min() / 1.3, 1.3 * here.value.max())
     note_not_finite(figure, shown.percent)
     legend_below(figure, axes, 3)
     return figure

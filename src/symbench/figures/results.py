@@ -17,6 +17,7 @@ from symbench.evaluation.results import RunGroup, run_groups
 from symbench.figures.style import HUES
 from symbench.files import refuse_damaged
 from symbench.layout import Layout
+from symbench.statistics import relative_change
 
 # The treatment that leaves a training as it is.
 PLAINLY = "none"
@@ -194,6 +195,19 @@ def label(group: RunGroup) -> str:
 def score(evaluation: str = "plain", metric: str = "") -> Selection:
     """What a claim would select: the score that a task is judged by, or another metric."""
     return Selection.model_validate({"evaluation": evaluation, "metric": metric})
+
+
+def change_by_averaging(group: RunGroup) -> tuple[float, float, float] | None:
+    """Change of the score from the plain to the averaged network in percent, and its interval.
+
+    The interval is for these networks. None where either was not evaluated.
+    """
+    plain, averaged = (group.estimate(score(name)) for name in ("plain", "average"))
+    if plain is None or averaged is None:
+        return None
+    change = relative_change(averaged, plain)
+    low, high = change.interval("this network")
+    return 100 * change.value, 100 * low, 100 * high
 
 
 def estimated(

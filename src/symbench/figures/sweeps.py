@@ -20,6 +20,7 @@ from symbench.figures.style import (
 )
 
 SHOWN = ("plain", "average")
+CURVE = ["sweep", "model", "treatment", "evaluation"]
 COLUMNS = [
     "sweep",
     "quantity",
@@ -52,10 +53,22 @@ def table(results: StudyResults) -> pd.DataFrame:
                 row = [point.sweep, point.quantity, point.value, group.task, group.model]
                 row += [group.treatment, number, evaluation, group.score.name, group.score.better]
                 rows.append([*row, *estimated(group, evaluation)])
-    found = pd.DataFrame(rows, columns=COLUMNS)
-    curve = ["sweep", "model", "treatment", "evaluation"]
-    points = found.groupby(curve).value.transform("nunique")
-    return found[points > 1].sort_values("value", kind="stable", ignore_index=True)
+    return curves(pd.DataFrame(rows, columns=COLUMNS), CURVE)
+
+
+def curves(points: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Points along sweeps by their value, without curves of one value; a curve is of some names."""
+    values = points.groupby(names).value.transform("nunique")
+    return points[values > 1].sort_values("value", kind="stable", ignore_index=True)
+
+
+def tick_amounts(axis: Axes, points: pd.DataFrame) -> None:
+    """A tick for each value, on a logarithmic scale, where the sweep is over an amount."""
+    if points.quantity.iloc[0] in AMOUNTS:
+        axis.set_xscale("log")
+        values = sorted(set(points.value))
+        axis.set_xticks(values, [f"{value:g}" for value in values])
+        axis.set_xticks([], minor=True)
 
 
 def draw(table: Table) -> Figure:
@@ -77,11 +90,7 @@ def draw(table: Table) -> Figure:
         axis.set(title=f"{sweep}, {model}", xlabel=quantity, ylabel=here.metric.iloc[0])
         if here.better.iloc[0] == "lower":
             log_scale(axis, "y", here.score)
-        if quantity in AMOUNTS:
-            axis.set_xscale("log")
-            values = sorted(set(here.value))
-            axis.set_xticks(values, [f"{value:g}" for value in values])
-            axis.set_xticks([], minor=True)
+        tick_amounts(axis, here)
     note_not_finite(figure, shown.score)
     legend_below(figure, axes, 3)
     return figure
@@ -105,9 +114,8 @@ def _curve(axis: Axes, rows: pd.DataFrame, treatment: str, evaluation: str) -> N
 
 def tell(table: Table) -> str:
     """What the largest value of each sweep makes of the score at its smallest."""
-    curve = ["sweep", "model", "treatment", "evaluation"]
     shown = rows_of(table).sort_values("value", kind="stable")
-    by_curve = shown.groupby(curve, sort=False).score
+    by_curve = shown.groupby(CURVE, sort=False).score
     ratios = (by_curve.last(skipna=False) / by_curve.first(skipna=False)).reset_index()
     what = "Score at the last value of a sweep over that at its first"
     return smallest_and_largest(what, ratios, "score", ["sweep"])
