@@ -8,12 +8,11 @@ import xarray as xr
 
 from symbench.evaluation.reading import DIVERGED
 from symbench.evaluation.results import RunGroup, over_defined
-from symbench.figures.results import StudyResults, score
+from symbench.figures.results import StudyResults, change_by_averaging, score
 from symbench.files import refuse_damaged
 from symbench.numbers import interval
 from symbench.report.run import read_record
 from symbench.report.violations import irrep_tables, violations
-from symbench.statistics import relative_change
 
 # Lead times and operators of the table of rollouts.
 LEADS = ("1", "6:12", "13:30")
@@ -126,10 +125,9 @@ def _gain_table(results: StudyResults) -> pd.DataFrame:
             name: group.estimate(score(name)) for name in ("plain", "orbit_mean", "average")
         }
         plain, averaged, orbit = (estimates[name] for name in ("plain", "average", "orbit_mean"))
-        if plain is None or averaged is None:
+        percent = change_by_averaging(group)
+        if plain is None or averaged is None or percent is None:
             continue
-        change = relative_change(averaged, plain)
-        percent = (100 * number for number in (change.value, *change.interval("this network")))
         rows.append(
             {
                 **_names(group),
