@@ -1,7 +1,7 @@
 """What a configuration would cost, from recorded benchmarks, before anything is submitted."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,9 @@ import networkx as nx
 import pandas as pd
 
 from symbench.config.read import Configuration
+from symbench.config.run import Run
 from symbench.config.schema import Resources
+from symbench.config.study import Study
 from symbench.costs import JobCost
 from symbench.errors import ConfigError
 from symbench.layout import SEEDS
@@ -73,16 +75,11 @@ def jobs(configuration: Configuration, records: Mapping[str, JobCost]) -> list[J
             audited[name] = add(f"audit/{study.name}/{name}", [data], study.resources("audit"))
         evaluated = []
         training = study.resources("train")
-        for key, runs in study.groups.items():
-            needs = [audited[runs[0].task.name]]
-            names = [f"train/{study.name}/{run}" for run in runs]
-            if training.seeds_together and len(runs) > 1:
-                names = ["/".join(("train", study.name, *key, SEEDS))] * len(runs)
-            for name in dict.fromkeys(names):
-                add(name, needs, training)
+        for name, runs in trainings(study):
+            add(name, [audited[runs[0].task.name]], training)
             evaluated += [
                 add(f"evaluate/{study.name}/{run}", [name], study.resources("evaluate"))
-                for run, name in zip(runs, names, strict=True)
+                for run in runs
             ]
         compared = add(f"compare/{study.name}", evaluated, study.resources("compare"))
         made = [add(f"table/{study.name}/{name}", [], Resources()) for name in study.tables]
@@ -93,6 +90,16 @@ def jobs(configuration: Configuration, records: Mapping[str, JobCost]) -> list[J
         ]
     add("report/report", drawn, Resources())
     return found
+
+
+def trainings(study: Study) -> Iterator[tuple[str, tuple[Run, ...]]]:
+    """The jobs that train a study, each with its runs: one, or all seeds of a run group."""
+    together = study.resources("train").seeds_together
+    for key, runs in study.groups.items():
+        if together and len(runs) > 1:
+            yield "/".join(("train", study.name, *key, SEEDS)), runs
+        else:
+            yield from ((f"train/{study.name}/{run}", (run,)) for run in runs)
 
 
 def summary(planned: Sequence[Job]) -> pd.DataFrame:

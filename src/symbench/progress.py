@@ -5,8 +5,8 @@ from pathlib import Path
 
 from symbench.config.read import Configuration
 from symbench.costs import read_costs
-from symbench.layout import SEEDS, TRAINED
-from symbench.plan import MINUTE, Job, jobs
+from symbench.layout import TRAINED
+from symbench.plan import MINUTE, Job, jobs, trainings
 
 STAGES = ("train", "evaluate")
 
@@ -50,13 +50,9 @@ def _files(configuration: Configuration) -> Iterator[tuple[str, list[Path]]]:
     """The name of each training and evaluation, and what it leaves."""
     layout = configuration.layout
     for name, study in configuration.studies.items():
-        for names, runs in study.groups.items():
-            key = (name, *names)
-            of_all: list[Path] = []
-            for run in runs:
-                trained = [layout.trained(file, *key, run.seed) for file in TRAINED]
-                of_all += trained
-                yield f"train/{name}/{run}", trained
-                files = [layout.evaluation(*key, each, run.seed) for each in run.evaluations]
-                yield f"evaluate/{name}/{run}", files
-            yield "/".join(("train", *key, SEEDS)), of_all
+        for job, runs in trainings(study):
+            trained = [(run, file) for run in runs for file in TRAINED]
+            yield job, [layout.trained(file, name, *run.key, run.seed) for run, file in trained]
+        for run in study.runs:
+            files = [layout.evaluation(name, *run.key, e, run.seed) for e in run.evaluations]
+            yield f"evaluate/{name}/{run}", files
