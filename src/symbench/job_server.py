@@ -28,7 +28,14 @@ ADDRESS = "SYMBENCH_JOB_SERVER"
 # A run of fewer jobs is over before a server could help.
 FEWEST_JOBS = 12
 # Imported before the first job: torch, xarray and what all stages need.
-_FIRST = ("symbench.cli", "symbench.stages", "symbench.comparison", "symbench.figures.draw")
+_FIRST = (
+    "symbench.cli",
+    "symbench.stages.audit",
+    "symbench.stages.train",
+    "symbench.stages.evaluate",
+    "symbench.comparison",
+    "symbench.figures.draw",
+)
 # Seconds between two looks for whether the one that started it is still there.
 _PATIENCE = 1.0
 _LONGEST_MESSAGE = 2**20

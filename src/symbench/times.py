@@ -18,7 +18,8 @@ from symbench.files import write_json, write_whole
 from symbench.layout import TIMES
 from symbench.memory import keep_freed_memory
 from symbench.provenance import describe
-from symbench.stages import evaluated_as_set, trained_model
+from symbench.stages.evaluate import evaluated_as_set
+from symbench.stages.networks import trained_model
 
 
 def measure_times(configuration: Configuration, study: Study, threads: int) -> None:

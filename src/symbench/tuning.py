@@ -1,6 +1,6 @@
 """Tuning: trials of each arm, the table of all of them, and the overlay of what they chose.
 
-A trial is an ordinary training (`stages.train`) that is judged by its best validation loss; no
+A trial is an ordinary training (`train_runs`) that is judged by its best validation loss; no
 part of it opens the test split.
 """
 
@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from symbench import stages
 from symbench.config.read import Configuration
 from symbench.config.run import Task
 from symbench.config.study import Study
@@ -23,6 +22,9 @@ from symbench.errors import ConfigError, DivergedError, TrainingError, choose
 from symbench.files import refuse_damaged, remove, write_json, write_whole
 from symbench.layout import TUNING, Layout
 from symbench.provenance import describe
+from symbench.stages.audit import check_run
+from symbench.stages.data import open_data
+from symbench.stages.train import train_runs
 
 
 def trial_of(study: Study, arm: Sequence[str], number: int, seed: int) -> Trial:
@@ -47,10 +49,10 @@ def check_trials(configuration: Configuration, task: Task) -> None:
     """
     study = configuration.study(task.study)
     tried = [trial for trial in _trials(study) if trial.run.task.name == task.name]
-    data = stages.open_data(configuration, task)
+    data = open_data(configuration, task)
     symmetry = data.symmetry(task.settings.group, task.settings.exact)
     for each in tried:
-        stages.check_run(each.run, data, symmetry)
+        check_run(each.run, data, symmetry)
     with write_whole(configuration.layout.trials(task.study, task.name)) as temporary:
         _table(tried).to_csv(temporary, index=False)
 
@@ -63,7 +65,7 @@ def run_trial(configuration: Configuration, trial: Trial, threads: int) -> None:
     folder = _folder(configuration.layout, trial)
     run = trial.run
     try:
-        stages.train(configuration, [run], threads, folder)
+        train_runs(configuration, [run], threads, folder)
     except DivergedError as error:
         with write_whole(folder / "history.csv") as temporary:
             pd.DataFrame({"epoch": [0], "valid_loss": [math.nan]}).to_csv(temporary, index=False)

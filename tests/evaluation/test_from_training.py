@@ -11,7 +11,6 @@ import xarray as xr
 import yaml
 from safetensors.torch import save_file
 
-from symbench import stages
 from symbench.comparison import compare_study
 from symbench.config.read import read_configuration
 from symbench.config.schema import Selection
@@ -22,6 +21,11 @@ from symbench.evaluation.results import run_groups
 from symbench.models.points.particles import GraphNeuralNetwork
 from symbench.models.weights import load_weights
 from symbench.provenance import describe_device
+from symbench.stages.audit import audit_task
+from symbench.stages.data import fetch_data
+from symbench.stages.evaluate import evaluate_run
+from symbench.stages.networks import build_model
+from symbench.stages.train import train_runs
 from tests.evaluation.test_fields import Network
 
 SIZES = Path(__file__).parents[2] / "config" / "sizes"
@@ -37,12 +41,12 @@ def configured(tmp_path, study, content):
 def made(configuration, study, only=""):
     """Run all stages up to evaluation."""
     for task in configuration.study(study).tasks.values():
-        stages.fetch(configuration, task)
-        stages.audit(configuration, task)
+        fetch_data(configuration, task)
+        audit_task(configuration, task)
     for run in configuration.study(study).runs:
         if only in str(run):
-            stages.train(configuration, [run], threads=1)
-            stages.evaluate(configuration, run, threads=1)
+            train_runs(configuration, [run], threads=1)
+            evaluate_run(configuration, run, threads=1)
 
 
 def compared(configuration, study):
@@ -101,7 +105,7 @@ def test_an_evaluation_has_a_precision_and_may_need_too_much_memory(tmp_path, mo
     (run,) = configuration.study("sign_equivariant").runs
     words = r"evaluation \(plain\) of 5 samples did not fit .* smaller batch_size of"
     with pytest.raises(DeviceMemoryError, match=words):
-        stages.evaluate(configuration, run, threads=1)
+        evaluate_run(configuration, run, threads=1)
 
 
 @pytest.mark.tried("points, graphs and shapes", "batches in parts of one sample", "refused")
@@ -198,7 +202,7 @@ def test_published_weights_are_evaluated_without_training(tmp_path):
     study = configuration.study("group_averaging")
     (run,) = study.runs
     assert run.seed == 0
-    stages.fetch(configuration, run.task)
+    fetch_data(configuration, run.task)
     data = FieldData(configuration.data_folder(run.task))
     torch.manual_seed(3)
     arguments = {**data.model_arguments(), "width": 9}
@@ -207,10 +211,10 @@ def test_published_weights_are_evaluated_without_training(tmp_path):
     (folder / "config.json").write_text(json.dumps(arguments))
     configuration = configured(tmp_path, "group_averaging", content)
     (run,) = configuration.study("group_averaging").runs
-    stages.audit(configuration, run.task)
-    stages.train(configuration, [run], threads=1)
-    stages.evaluate(configuration, run, threads=1)
-    model, _ = stages.build_model(run, data, data.symmetry("D4"), folder)
+    audit_task(configuration, run.task)
+    train_runs(configuration, [run], threads=1)
+    evaluate_run(configuration, run, threads=1)
+    model, _ = build_model(run, data, data.symmetry("D4"), folder)
     weights = configuration.layout.trained("weights.safetensors", run.study, *run.key, run.seed)
     load_weights(model, weights)
     inputs = torch.randn(1, 12, 32, 32)

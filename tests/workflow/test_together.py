@@ -1,6 +1,7 @@
 """All seeds of a run group in one job: what it trains, what it keeps, and what is alike."""
 
 import json
+import re
 
 import pytest
 
@@ -13,7 +14,7 @@ JOB = f"train_first_particles_gnn_none_{SEEDS}_1_2 first/particles/gnn/none"
 TOGETHER = "studies.first.resources.train.seeds_together=true"
 THREE = f"set={TOGETHER};studies.first.seeds=[0, 1, 2]"
 
-# A network that breaks for the seed that a variable names.
+# A network that breaks for the seed that a variable names, in training or before.
 OWN = """
 import os
 import torch
@@ -23,6 +24,8 @@ class Network(GraphNeuralNetwork):
     def __init__(self, dimension: int, hidden: int = 8, layers: int = 1) -> None:
         super().__init__(dimension, hidden=hidden, layers=layers)
         self.fails = os.environ.get("FAILS") == str(torch.initial_seed())
+        if os.environ.get("UNMADE") == str(torch.initial_seed()):
+            raise ValueError("it was not made")
 
     def forward(self, inputs):
         return super().forward(inputs) * (torch.nan if self.fails and self.training else 1.0)
@@ -74,7 +77,14 @@ def test_the_job_trains_what_single_jobs_train(trained):
     assert [sha256(path) for path in targets] == found
 
 
-def test_a_seed_that_fails_is_named_and_left_to_a_job_of_its_own(checkout):
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("FAILS", "The training loss became nan"),
+        ("UNMADE", r"Model 'gnn' \(own:Network\) does not take these settings: it was not made"),
+    ],
+)
+def test_a_seed_that_fails_is_named_and_left_to_a_job_of_its_own(checkout, variable, expected):
     """The results of the others are there, and their states, for a workflow that removes them."""
     (checkout.folder / "own.py").write_text(OWN)
     keys = (
@@ -85,8 +95,8 @@ def test_a_seed_that_fails_is_named_and_left_to_a_job_of_its_own(checkout):
     options = [f"--set={key}" for key in keys]
     names = ["--study=first", "--task=particles", "--model=gnn", "--treatment=none"]
     seeds = ["--seed=1", "--seed=2", "--seed=3"]
-    said = sentence(checkout.symbench("train", *options, *names, *seeds, FAILS="2"))
-    assert "particles/gnn/none/seed2: The training loss became nan" in said
+    said = sentence(checkout.symbench("train", *options, *names, *seeds, **{variable: "2"}))
+    assert re.search(f"particles/gnn/none/seed2: {expected}", said)
     for seed in (1, 3):
         folder = checkout.trained(seed=seed)
         assert (folder / "weights.safetensors").is_file()

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from symbench import stages
 from symbench.config.read import read_configuration
-from symbench.errors import DivergedError
+from symbench.errors import DivergedError, SymBenchError
+from symbench.files import write_json, write_whole
 from symbench.tuning import choose_settings, run_trial, trial_of
 from tests.workflow.checkout import RESULTS, sentence
 
@@ -100,11 +100,11 @@ def run_all(configuration, study, monkeypatch, losses):
             raise DivergedError("The training loss became nan.")
         output.mkdir(parents=True)
         Path(output, "weights.safetensors").touch()
-        with stages.write_whole(output / "history.csv") as path:
+        with write_whole(output / "history.csv") as path:
             pd.DataFrame({"valid_loss": [9.0, loss, 8.0]}).to_csv(path)
-        stages.write_json(output / "provenance.json", {"config": run.training_fingerprint})
+        write_json(output / "provenance.json", {"config": run.training_fingerprint})
 
-    monkeypatch.setattr(stages, "train", train)
+    monkeypatch.setattr("symbench.tuning.train_runs", train)
     for number in range(len(RATES)):
         run_trial(configuration, trial_of(study, ARM, number, 7), 1)
     choose_settings(configuration, study)
@@ -135,12 +135,12 @@ def test_trials_of_other_settings_and_damaged_ones_are_refused(read, monkeypatch
     configuration, study = read
     run_all(configuration, study, monkeypatch, [0.1, 0.2, 0.3])
     folder = configuration.layout.trial_folder("first", *ARM, 1, 7)
-    stages.write_json(folder / "provenance.json", {"config": "another"})
-    with pytest.raises(stages.SymBenchError, match="is of other settings or other code"):
+    write_json(folder / "provenance.json", {"config": "another"})
+    with pytest.raises(SymBenchError, match="is of other settings or other code"):
         choose_settings(configuration, study)
     (folder / "history.csv").write_text("valid_loss\n0.0\n")
-    with pytest.raises(stages.SymBenchError, match="is damaged"):
+    with pytest.raises(SymBenchError, match="is damaged"):
         choose_settings(configuration, study)
     (folder / "history.csv").unlink()
-    with pytest.raises(stages.SymBenchError, match="is missing: run the trial first"):
+    with pytest.raises(SymBenchError, match="is missing: run the trial first"):
         choose_settings(configuration, study)

@@ -37,7 +37,7 @@ def fetch(
     threads: ThreadsOption = 1,
 ) -> None:
     """Simulate or download the data of a task."""
-    from symbench import stages
+    from symbench.stages.data import fetch_data
 
     configuration = read(config, overrides, [study] if study else None)
     if data is not None and study is None and task is None:
@@ -49,7 +49,7 @@ def fetch(
         raise SymBenchError("fetch needs --study and --task, or --data in place of both.")
     names = chosen.dataset_folder, chosen.data_fingerprint
     with recorded(configuration.layout.benchmark("fetch", *names)):
-        stages.fetch(configuration, chosen, threads)
+        fetch_data(configuration, chosen, threads)
 
 
 @app.command("fetch-weights")
@@ -59,11 +59,11 @@ def fetch_weights(
     overrides: SetOption = None,
 ) -> None:
     """Download published weights from the Hub."""
-    from symbench import stages
+    from symbench.stages.data import fetch_published
 
     configuration = read(config, overrides)
     with recorded(configuration.layout.benchmark("fetch_weights", weights)):
-        stages.fetch_published(configuration, weights)
+        fetch_published(configuration, weights)
 
 
 @app.command()
@@ -74,11 +74,11 @@ def audit(
     overrides: SetOption = None,
 ) -> None:
     """Decide whether the symmetry of a task holds, and check the settings of its runs."""
-    from symbench import stages
+    from symbench.stages.audit import audit_task
 
     configuration = read(config, overrides, [study])
     with recorded(configuration.layout.benchmark("audit", study, task)):
-        stages.audit(configuration, configuration.study(study).task(task))
+        audit_task(configuration, configuration.study(study).task(task))
 
 
 @app.command()
@@ -93,13 +93,13 @@ def train(
     threads: ThreadsOption = 1,
 ) -> None:
     """Train a model, or take its published weights."""
-    from symbench import stages
+    from symbench.stages.train import train_runs
 
     configuration = read(config, overrides, [study])
     runs = [configuration.study(study).run(task, model, treatment, each) for each in seed]
     job = f"seed{seed[0]}" if len(seed) == 1 else SEEDS
     with recorded(configuration.layout.benchmark("train", study, task, model, treatment, job)):
-        stages.train(configuration, runs, threads)
+        train_runs(configuration, runs, threads)
 
 
 @app.command("tune-check")
@@ -176,12 +176,12 @@ def evaluate(
     threads: ThreadsOption = 1,
 ) -> None:
     """Evaluate a trained model in all ways that the study asks for."""
-    from symbench import stages
+    from symbench.stages.evaluate import evaluate_run
 
     configuration = read(config, overrides, [study])
     run = configuration.study(study).run(task, model, treatment, seed)
     with recorded(configuration.layout.benchmark("evaluate", study, *run.key, f"seed{seed}")):
-        stages.evaluate(configuration, run, threads)
+        evaluate_run(configuration, run, threads)
 
 
 @app.command()
@@ -202,11 +202,11 @@ def table(
     overrides: SetOption = None,
 ) -> None:
     """Make a table that figures draw, and that does not come from evaluations."""
-    from symbench import stages
+    from symbench.stages.evaluate import make_table
 
     configuration = read(config, overrides, [study])
     with recorded(configuration.layout.benchmark("table", study, name)):
-        stages.table(configuration, configuration.study(study), name)
+        make_table(configuration, configuration.study(study), name)
 
 
 @app.command()

@@ -125,13 +125,13 @@ def advise(
         own = own_model(model, arguments, weights, opened)
         found = advice.advise_on_fields(own, opened, group, split=split, physical=physical)
     else:
-        from symbench import stages
+        from symbench.stages.networks import trained_model
 
         of_own = {"--weights": weights, "--argument": argument, "--physical": physical or None}
         _refuse({**of_own, "--parity": parity, "--may-differ": may_differ}, "--study")
         configuration = read(config, overrides, [str(study)])
         run = configuration.study(str(study)).run(str(task), model, treatment or "none", seed or 0)
-        trained, of_run, _ = stages.trained_model(configuration, run)
+        trained, of_run, _ = trained_model(configuration, run)
         found = advice.advise_on(
             trained, of_run, run.task.dataset, group or run.task.settings.group, split=split
         )
