@@ -12,7 +12,7 @@ from benchmarks.pages import markdown, put
 from benchmarks.published import REFERENCE, reference_metrics, reference_tables
 from benchmarks.treatments import treatment_rows
 from symbench.config.read import read_configuration
-from symbench.report.answer import NOTHING
+from symbench.figures.finding import UNCHANGED
 
 PAGE = Path("docs/choosing.md")
 KINDS = {
@@ -59,12 +59,12 @@ def _symmetry(group: str, exact: bool) -> str:
 def counted(table: pd.DataFrame) -> str:
     """For how many networks the change was for the better, as a sentence."""
     signs = np.where(table.better == "higher", -1, 1) * table.change
-    better, worse = int((signs < -NOTHING).sum()), int((signs > NOTHING).sum())
+    better, worse = int((signs < -UNCHANGED).sum()), int((signs > UNCHANGED).sum())
     exact = table.symmetry.str.endswith("exact")
     return (
         f"It was for the better for {better} of {len(table)} networks, for the worse for {worse}; "
-        f"where the symmetry is exact, for {int((signs[exact] < -NOTHING).sum())} and "
-        f"{int((signs[exact] > NOTHING).sum())} of {int(exact.sum())}. Intervals stand in the "
+        f"where the symmetry is exact, for {int((signs[exact] < -UNCHANGED).sum())} and "
+        f"{int((signs[exact] > UNCHANGED).sum())} of {int(exact.sum())}. Intervals stand in the "
         "tables of the report and in the claims."
     )
 
@@ -80,7 +80,7 @@ def _by_kind(table: pd.DataFrame, columns: list[str]) -> str:
 
 def _percent(change: float, error: float = float("nan")) -> str:
     """A change in per cent, with its standard error where there is one."""
-    if abs(change) < NOTHING and np.isnan(error):
+    if abs(change) < UNCHANGED and np.isnan(error):
         return "none"
     told = f"{100 * change:+.0f} %" if abs(change) >= 0.1 else f"{100 * change:+.2g} %"
     return told if np.isnan(error) else f"{told} ± {100 * error:.1g}"

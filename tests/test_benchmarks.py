@@ -1,15 +1,24 @@
 """What `make benchmark` measures: ratios beside their bounds, on either device."""
 
+import importlib
+import pkgutil
+
 import pandas as pd
 import pytest
 import torch
 
+import benchmarks
 from benchmarks import training
 from benchmarks.__main__ import heading
 from benchmarks.timing import bounded, in_turns
 from tests.nvml import install_pynvml, pretend_card
 
 CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", [each.name for each in pkgutil.iter_modules(benchmarks.__path__)])
+def test_each_measurement_can_be_started(name):
+    assert importlib.import_module(f"benchmarks.{name}").__doc__
 
 
 def test_a_bound_says_whether_it_is_held():
