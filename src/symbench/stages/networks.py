@@ -107,7 +107,7 @@ def _published_arguments(published: dict[str, object]) -> dict[str, object]:
     return arguments
 
 
-def published_folder(configuration: Configuration, run: Run) -> Path | None:
+def _published_folder(configuration: Configuration, run: Run) -> Path | None:
     """Where published weights of a run lie: of the user, or downloaded before; None without any.
 
     Raises:
@@ -140,6 +140,22 @@ def raw_weights(configuration: Configuration, checkpoint: Checkpoint) -> Path:
     return path
 
 
+def initial_model(
+    configuration: Configuration, run: Run
+) -> tuple[nn.Module, Path | None, Data[ModelInputs], Symmetry[ModelInputs]]:
+    """The network of a run as `build_model` makes it, on the data and the symmetry of its task.
+
+    Returns:
+        The network, its published weights if any, its data and its symmetry.
+
+    """
+    data = open_data(configuration, run.task, run.seed)
+    settings = run.task.settings
+    symmetry = data.symmetry(settings.group, settings.exact)
+    model, weights = build_model(run, data, symmetry, _published_folder(configuration, run))
+    return model, weights, data, symmetry
+
+
 def trained_model(
     configuration: Configuration, run: Run
 ) -> tuple[nn.Module, Data[ModelInputs], Symmetry[ModelInputs]]:
@@ -149,10 +165,7 @@ def trained_model(
         CheckpointError: if it was not trained, or with other settings or code.
 
     """
-    data = open_data(configuration, run.task, run.seed)
-    settings = run.task.settings
-    symmetry = data.symmetry(settings.group, settings.exact)
-    model, _ = build_model(run, data, symmetry, published_folder(configuration, run))
+    model, _, data, symmetry = initial_model(configuration, run)
     folder = configuration.layout.run_folder(run.study, *run.key, run.seed)
     _refuse_other_training(folder, run)
     load_weights(model, folder / "weights.safetensors")

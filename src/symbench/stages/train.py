@@ -20,11 +20,9 @@ from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.models.weights import load_weights, save_weights
 from symbench.provenance import describe, measure
-from symbench.stages.data import open_data
 from symbench.stages.networks import (
-    build_model,
     build_treatment,
-    published_folder,
+    initial_model,
     raw_weights,
     room_for_networks,
 )
@@ -85,12 +83,14 @@ def train_runs(
     for number, training in trainings.items():
         if not isinstance(outcome := outcomes.get(number), SymBenchError):
             training.write(outcome, cost, device)
-    for number, failure in sorted(errors.items()):
-        if several:
+    if errors:
+        first = min(errors)
+        if not several:
+            raise errors[first]
+        for number, failure in errors.items():
             noted = {"config": runs[number].training_fingerprint, "error": str(failure)}
             write_json(folders[number] / FAILED, noted)
-    for number, failure in sorted(errors.items()):
-        raise type(failure)(f"{runs[number]}: {failure}") if several else failure
+        raise type(errors[first])(f"{runs[first]}: {errors[first]}")
     for training in trainings.values():
         remove(training.state)
         remove(training.output / FAILED)
@@ -120,10 +120,7 @@ class _Training:
     @classmethod
     def of(cls, configuration: Configuration, run: Run, output: Path) -> "_Training":
         """Open the data of a run, and build its network."""
-        data = open_data(configuration, run.task, run.seed)
-        settings = run.task.settings
-        symmetry = data.symmetry(settings.group, settings.exact)
-        model, published = build_model(run, data, symmetry, published_folder(configuration, run))
+        model, published, data, symmetry = initial_model(configuration, run)
         if run.checkpoint is not None and run.checkpoint.file is not None:
             published = raw_weights(configuration, run.checkpoint)
         return cls(run, data, symmetry, model, published, output)
