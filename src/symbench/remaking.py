@@ -1,19 +1,22 @@
-"""Tables and figures of several studies, made anew from their evaluations, a process for each."""
+"""Tables, figures and parts of the report, made anew from evaluations, studies side by side."""
 
 import os
 from collections.abc import Collection, Sequence
-from multiprocessing import get_all_start_methods, get_context
-from multiprocessing.sharedctypes import Synchronized
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 
 from symbench.comparison import compare_study
 from symbench.figures.draw import draw_figure
 from symbench.figures.results import StudyResults
+from symbench.report.build import Part, part
 
 
-def remake(studies: Sequence[StudyResults], only: Collection[str] = ()) -> None:
-    """Write the tables of studies, and draw their figures.
+def remake(studies: Sequence[StudyResults], only: Collection[str] = ()) -> list[Part]:
+    """Write the tables of studies, draw their figures, and make their parts of the report.
 
-    Evaluations are opened here, once, and processes share them: to open them takes long.
+    Each study has a process to itself, where there are cores: it opens its evaluations once, which
+    takes as long as much of the rest.
 
     Args:
         studies: what is made anew.
@@ -23,27 +26,14 @@ def remake(studies: Sequence[StudyResults], only: Collection[str] = ()) -> None:
         SymBenchError: if results are missing, damaged or of other settings.
 
     """
-    for results in studies:
-        for group in results.groups:
-            group.open(group.evaluations[0])
-    # Only a fork has what was opened.
-    forks = min(len(studies), _cores()) if "fork" in get_all_start_methods() else 1
-    if forks > 1:
-        context = get_context("fork")
-        following: Synchronized[int] = context.Value("i", 0)
-        processes = [
-            context.Process(target=_remake_next, args=(studies, only, following))
-            for _ in range(forks)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        if not any(process.exitcode for process in processes):
-            return
-    # What went wrong in a process goes wrong here as well, where it is seen.
-    for results in studies:
-        _remake_one(results, only)
+    one = partial(_remake_one, only=only)
+    processes = min(len(studies), _cores())
+    if processes < 2:
+        return [one(results) for results in studies]
+    # Forked processes have what was imported.
+    context = get_context("fork" if hasattr(os, "fork") else None)
+    with ProcessPoolExecutor(processes, context) as pool:
+        return list(pool.map(one, studies))
 
 
 def _cores() -> int:
@@ -53,26 +43,9 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _remake_next(
-    studies: Sequence[StudyResults], only: Collection[str], following: "Synchronized[int]"
-) -> None:
-    """Make one study after the other that no other process has taken; silent where one fails."""
-    while True:
-        with following.get_lock():
-            number = following.value
-            following.value += 1
-        if number >= len(studies):
-            return
-        try:
-            _remake_one(studies[number], only)
-        # Whatever it is, the process above says it.
-        except Exception:
-            os._exit(1)
-
-
-def _remake_one(results: StudyResults, only: Collection[str]) -> None:
-    found = (results.groups, results.missing)
-    compare_study(results.study, results.layout, found=found)
+def _remake_one(results: StudyResults, only: Collection[str]) -> Part:
+    compare_study(results.study, results.layout, found=(results.groups, results.missing))
     for figure in results.study.settings.figures:
         if not only or figure.name in only:
             draw_figure(results, figure.name)
+    return part(results)

@@ -228,9 +228,8 @@ def figures(
     named = {figure.name for described in chosen for figure in described.settings.figures}
     for name in only or []:
         choose(name, named, "figure")
-    opened = [StudyResults(described, configuration.layout) for described in chosen]
-    remake(opened, only or ())
-    build(configuration, configuration.layout.report, opened)
+    studies = [StudyResults(described, configuration.layout) for described in chosen]
+    build(configuration, configuration.layout.report, remake(studies, only or ()))
     print(configuration.layout.report)
 
 

@@ -20,6 +20,7 @@ from symbench.provenance import describe
 # Where a PNG keeps what decided it, and what it shows, in words.
 FINGERPRINT = "Fingerprint"
 FINDING = "Finding"
+LAYS_OUT = "figure.constrained_layout.use"
 
 
 def drawing(study: Study, name: str) -> Drawing:
@@ -74,7 +75,11 @@ def draw_figure(results: StudyResults, name: str) -> None:
         }
         box = laid_out(figure)
         for suffix in IMAGES:
-            with write_whole(layout.figure(study.name, name, suffix)) as temporary:
+            with (
+                write_whole(layout.figure(study.name, name, suffix)) as temporary,
+                # matplotlib lays a figure that it has saved once out again, where this says so.
+                mpl.rc_context({LAYS_OUT: False}),
+            ):
                 about = metadata[suffix]
                 figure.savefig(temporary, format=suffix, metadata=about, bbox_inches=box)
 
@@ -87,6 +92,6 @@ def laid_out(figure: Figure) -> Bbox:
     figure.dpi = mpl.rcParams["savefig.dpi"]
     if engine := figure.get_layout_engine():
         engine.execute(figure)
-    with mpl.rc_context({"figure.constrained_layout.use": False}):
+    with mpl.rc_context({LAYS_OUT: False}):
         figure.set_layout_engine(None)
     return figure.get_tightbbox().padded(mpl.rcParams["savefig.pad_inches"])

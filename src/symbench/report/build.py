@@ -20,7 +20,7 @@ from symbench.figures.draw import FINDING, FINGERPRINT
 from symbench.figures.results import StudyResults
 from symbench.files import is_damaged, refuse_damaged, write_whole
 from symbench.layout import TABLES
-from symbench.report.answer import answer
+from symbench.report.answer import Answer, answer
 from symbench.report.claims import Judged, judged_claims
 from symbench.report.run import licences, read_record, what_was_run
 from symbench.report.tables import tables
@@ -89,7 +89,26 @@ class Section:
         return f"{verdicts.total()} claims: {told}."
 
 
-def build(configuration: Configuration, output: Path, opened: Sequence[StudyResults] = ()) -> None:
+@dataclass(frozen=True)
+class Part:
+    """What one study has in the report.
+
+    Attributes:
+        section: the study on its own.
+        answer: its networks in the answer of all studies.
+
+    """
+
+    section: Section
+    answer: Answer
+
+
+def part(results: StudyResults) -> Part:
+    """What a study has in the report; its networks answer nothing without a sound comparison."""
+    return Part(section(results), answer([] if _comparison_problem(results) else [results]))
+
+
+def build(configuration: Configuration, output: Path, made: Sequence[Part] = ()) -> None:
     """Write the report of all studies of a configuration.
 
     What is missing, damaged or was made with other settings is named, and not shown.
@@ -97,22 +116,25 @@ def build(configuration: Configuration, output: Path, opened: Sequence[StudyResu
     Args:
         configuration: what was configured; its layout says where results are.
         output: the page, HTML that holds all images.
-        opened: results of studies that are opened already.
+        made: parts of studies that are made already.
 
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("symbench", "report"), autoescape=True, trim_blocks=True
     )
-    known = {each.study.name: each for each in opened}
-    studies = [
-        known.get(name) or StudyResults(study, configuration.layout)
+    known = {each.section.study.name: each for each in made}
+    parts = [
+        known.get(name) or part(StudyResults(study, configuration.layout))
         for name, study in configuration.studies.items()
     ]
     folder = files("symbench.report")
     page = environment.get_template("template.html.j2").render(
         size=configuration.size,
-        answer=answer([each for each in studies if not _comparison_problem(each)]),
-        sections=[section(each) for each in studies],
+        answer=Answer(
+            tuple(network for each in parts for network in each.answer.networks),
+            tuple(network for each in parts for network in each.answer.references),
+        ),
+        sections=[each.section for each in parts],
         style=(folder / "style.css").read_text(),
         script=(folder / "report.js").read_text(),
         config="\n".join(path.read_text() for path in configuration.files),
