@@ -1,6 +1,7 @@
 """Make the table of a figure, and draw it."""
 
 from importlib.metadata import version
+from typing import Final
 
 import matplotlib as mpl
 import pandas as pd
@@ -20,7 +21,7 @@ from symbench.provenance import describe
 # Where a PNG keeps what decided it, and what it shows, in words.
 FINGERPRINT = "Fingerprint"
 FINDING = "Finding"
-LAYS_OUT = "figure.constrained_layout.use"
+LAYS_OUT: Final = "figure.constrained_layout.use"
 
 
 def drawing(study: Study, name: str) -> Drawing:
