@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from symbench.comparison import METRIC_COLUMNS, compare_study, reference_tables
+from symbench.comparison import METRIC_COLUMNS, compare_study
 from symbench.errors import DataError
+from symbench.figures.results import StudyResults
 from symbench.files import write_whole
 from symbench.layout import Layout
+from symbench.report.reference_tables import keep
 from symbench.verdicts import CLAIM_COLUMNS
 from tests.evaluation.vectors import VECTORS, a_study, evaluate, write_history
 
@@ -149,7 +151,7 @@ def test_what_is_compared_is_what_is_there(layout):
 def test_a_study_without_any_evaluation_has_tables(layout):
     judged = claims_of(a_study(claims=[GAIN]), layout)
     assert judged.loc["gain", ""].verdict == "not run"
-    reference_tables(a_study(), layout, layout.results / "reference")
+    keep(StudyResults(a_study(), layout), layout.results / "reference")
 
 
 def test_another_treatment_is_held_against_none(layout):
@@ -188,7 +190,7 @@ def test_reference_tables_hold_means_of_seeds(layout):
     evaluate(study, layout)
     compare_study(study, layout)
     output = layout.results / "reference"
-    reference_tables(study, layout, output)
+    keep(StudyResults(study, layout), output)
     table = pd.read_csv(output / "metrics.csv")
     assert set(table.metric) == {"mse"}
     assert set(table.evaluation) == {"plain", "average", "orbit_mean"}

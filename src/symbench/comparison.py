@@ -1,7 +1,5 @@
 """The comparison stage: a tidy table of metrics, and a verdict on every claim."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from symbench.config.run import Run
@@ -68,19 +66,3 @@ def compare_study(
         with write_whole(layout.table(study.name, name)) as temporary:
             table.to_csv(temporary, index=False)
         write_json(layout.table_provenance(study.name, name), record)
-
-
-def reference_tables(study: Study, layout: Layout, output: Path) -> None:
-    """Copy the claims, and the metrics that users compare with as mean and deviation of seeds."""
-    for name in ("metrics", "claims"):
-        refuse_damaged(layout.table(study.name, name))
-    metrics = pd.read_csv(layout.table(study.name, "metrics"), dtype={"lead_time": str})
-    chosen = metrics[metrics.metric.isin(study.settings.reference_metrics or metrics.metric)]
-    chosen = chosen.query("field == 'mean' and lead_time in ('1', '6:12', '13:30')")
-    chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
-    keys = ["task", "model", "treatment", "evaluation", "lead_time", "metric"]
-    spread = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
-    output.mkdir(parents=True, exist_ok=True)
-    spread.to_csv(output / "metrics.csv", index=False, float_format="%.6g")
-    claims = pd.read_csv(layout.table(study.name, "claims"), dtype={"paper_value": str})
-    claims.to_csv(output / "claims.csv", index=False, float_format="%.6g")

@@ -1,7 +1,7 @@
 """Tables, figures and parts of the report, made anew from evaluations, studies side by side."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -26,14 +26,20 @@ def remake(studies: Sequence[StudyResults], only: Collection[str] = ()) -> list[
         SymBenchError: if results are missing, damaged or of other settings.
 
     """
-    one = partial(_remake_one, only=only)
+    return side_by_side(partial(_remake_one, only=only), studies)
+
+
+def side_by_side(
+    made: Callable[[StudyResults], Part], studies: Sequence[StudyResults]
+) -> list[Part]:
+    """What is made of each study, in as many processes as there are cores."""
     processes = min(len(studies), _cores())
     if processes < 2:
-        return [one(results) for results in studies]
+        return [made(results) for results in studies]
     # Forked processes have what was imported.
     context = get_context("fork" if hasattr(os, "fork") else None)
     with ProcessPoolExecutor(processes, context) as pool:
-        return list(pool.map(one, studies))
+        return list(pool.map(made, studies))
 
 
 def _cores() -> int:

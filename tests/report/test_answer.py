@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from symbench.comparison import reference_tables
 from symbench.figures.results import StudyResults
 from symbench.report.answer import Answer, answer
 from symbench.report.build import build
+from symbench.report.reference_tables import keep
 from symbench.report.ways import Cell, Network, Way
 from tests.figures import studies
 from tests.report.test_report import configured
@@ -71,7 +71,7 @@ def test_what_is_not_known_stays_open(tmp_path, change, seeds, verdict):
 def test_networks_of_reference_tables_stand_beside_those_of_the_run(tmp_path):
     results = found(tmp_path, SCORES)
     output = results.layout.reference.with_name("other") / "made"
-    reference_tables(results.study, results.layout, output)
+    keep(results, output)
     both = answer([results])
     ([network], [beside]) = both.networks, both.references
     assert (beside.reference, network.reference) == ("other", "")
@@ -81,7 +81,10 @@ def test_networks_of_reference_tables_stand_beside_those_of_the_run(tmp_path):
         theirs = beside.cell(cell.way)
         assert theirs.change == pytest.approx(cell.change, abs=1e-5)
         assert theirs.gain == pytest.approx(cell.gain, abs=1e-5)
-        assert theirs.verdict == "open"
+        assert (theirs.low, theirs.high) == pytest.approx((cell.low, cell.high), abs=1e-4)
+        assert theirs.verdict == cell.verdict
+        assert theirs.inference == pytest.approx(cell.inference, rel=1e-3)
+    assert (beside.kind, beside.group, beside.exact) == (network.kind, network.group, True)
     # Nothing follows from them.
     assert [record.networks for record in both.records(exact=True)] == [1, 1, 1]
     build(configured(results.study, layout=results.layout, folder=tmp_path), tmp_path / "r.html")
@@ -94,9 +97,9 @@ def test_networks_of_reference_tables_stand_beside_those_of_the_run(tmp_path):
 def test_references_of_other_tasks_are_left_out(tmp_path):
     results = found(tmp_path, SCORES)
     output = results.layout.reference / "made"
-    reference_tables(results.study, results.layout, output)
-    table = output / "metrics.csv"
-    table.write_text(table.read_text().replace("points,", "elsewhere,"))
+    keep(results, output)
+    table = output / "networks.csv"
+    table.write_text(table.read_text().replace("made,points,", "made,elsewhere,"))
     assert answer([results]).references == ()
 
 

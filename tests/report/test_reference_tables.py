@@ -3,8 +3,15 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from symbench.config.read import read_configuration
+from symbench.errors import ConfigError, DataError
+from symbench.figures.results import StudyResults
+from symbench.layout import Layout
 from symbench.report.agreement import KEY, OPPOSITES, read_claims
+from symbench.report.build import build
+from symbench.report.reference_tables import configuration_of, made_of_tables
 
 REFERENCE = Path("results/reference")
 
@@ -29,3 +36,48 @@ def test_each_verdict_that_turns_between_sizes_is_explained():
     explained = (REFERENCE / "README.md").read_text()
     missing = [key for key in turning(claims) if f"| {key[0]} | `{key[1]}`" not in explained]
     assert not missing
+
+
+@pytest.mark.parametrize("name", ["laptop", "quantum_folds"])
+def test_figures_and_report_are_made_of_reference_tables(name, tmp_path):
+    """Of one study, with all of its figures whose tables are kept."""
+    tables = REFERENCE / name
+    configuration = configuration_of(tables, tmp_path / "made")
+    results = StudyResults(configuration.study("quantum"), configuration.layout)
+    part = made_of_tables(results, tables)
+    kept = {path.stem for path in (tables / "quantum" / "figures").glob("*.csv")}
+    assert {figure.name for figure in part.section.figures} == kept
+    assert len(kept) == (10 if name == "laptop" else 0)
+    verdicts = {each.whole.verdict for each in part.section.claims}
+    assert "inconclusive" in verdicts
+    assert part.answer.networks
+    build(configuration, configuration.layout.report, [part])
+    page = configuration.layout.report.read_text()
+    assert "made from reference tables" in page
+    assert page.count("<figure") >= len(kept)
+
+
+def test_folders_without_tables_or_config_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no reference tables"):
+        configuration_of(tmp_path / "empty", tmp_path / "new")
+    named = tmp_path / "lapto" / "quantum"
+    named.mkdir(parents=True)
+    (named / "networks.csv").touch()
+    with pytest.raises(ConfigError, match="Did you mean 'laptop'"):
+        configuration_of(named.parent, tmp_path / "new")
+    with pytest.raises(DataError, match="is not empty"):
+        configuration_of(REFERENCE / "laptop", named.parent)
+
+
+def test_tables_of_figures_with_other_columns_are_refused(tmp_path):
+    folder = tmp_path / "laptop" / "quantum"
+    (folder / "figures").mkdir(parents=True)
+    for name in ("claims", "metrics", "networks"):
+        text = (REFERENCE / "laptop" / "quantum" / f"{name}.csv").read_text()
+        (folder / f"{name}.csv").write_text(text)
+    (folder / "figures" / "plateaus.csv").write_text("something\n1.0\n")
+    study = read_configuration(studies=["quantum"]).study("quantum")
+    results = StudyResults(study, Layout(tmp_path / "data", tmp_path / "results"))
+    with pytest.raises(DataError, match="other columns than this code draws"):
+        made_of_tables(results, tmp_path / "laptop")

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -148,11 +150,12 @@ def reference(
     study: StudiesOption = None,
 ) -> None:
     """Keep the small tables of a run, for users to compare theirs with."""
-    from symbench.comparison import reference_tables
+    from symbench.figures.results import StudyResults
+    from symbench.report.reference_tables import keep
 
     configuration = read(config, overrides, study)
     for name, described in configuration.studies.items():
-        reference_tables(described, configuration.layout, output / configuration.name / name)
+        keep(StudyResults(described, configuration.layout), output / configuration.name / name)
 
 
 @app.command("compare-with")
@@ -200,9 +203,13 @@ def archive(
 @app.command()
 def figures(
     results: Annotated[
-        Path | None, typer.Option(help="An archive; by default the results of the configuration.")
+        Path | None,
+        typer.Option(
+            help="An archive, or a folder of reference tables; by default the results of the "
+            "configuration."
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="New folder to unpack it into.")] = None,
+    output: Annotated[Path | None, typer.Option(help="New folder for what is made of it.")] = None,
     only: Annotated[
         list[str] | None, typer.Option(help="Only figures of this name; all by default.")
     ] = None,
@@ -213,23 +220,30 @@ def figures(
     """Make tables, figures and the report from results alone: nothing is trained."""
     from symbench.archive import open_archive
     from symbench.figures.results import StudyResults
-    from symbench.remaking import remake
+    from symbench.remaking import remake, side_by_side
     from symbench.report.build import build
+    from symbench.report.reference_tables import configuration_of, made_of_tables
 
     if (results is None) != (output is None):
         raise SymBenchError("--results and --output belong together.")
     if results is not None and output is not None:
         if config or overrides:
             raise SymBenchError("--results brings its own config: leave --config and --set away.")
-        configuration = open_archive(results, output)
+        kept = results.is_dir()
+        configuration = configuration_of(results, output) if kept else open_archive(results, output)
     else:
-        configuration = read(config, overrides, study)
+        kept, configuration = False, read(config, overrides, study)
     chosen = [configuration.study(name) for name in study or configuration.studies]
     named = {figure.name for described in chosen for figure in described.settings.figures}
     for name in only or []:
         choose(name, named, "figure")
     studies = [StudyResults(described, configuration.layout) for described in chosen]
-    build(configuration, configuration.layout.report, remake(studies, only or ()))
+    if kept and results is not None:
+        parts = side_by_side(partial(made_of_tables, tables=results, only=only or ()), studies)
+        configuration = replace(configuration, studies={each.name: each for each in chosen})
+    else:
+        parts = remake(studies, only or ())
+    build(configuration, configuration.layout.report, parts)
     print(configuration.layout.report)
 
 

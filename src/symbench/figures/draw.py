@@ -11,11 +11,11 @@ from matplotlib.transforms import Bbox
 from symbench.config import registry
 from symbench.config.study import Study
 from symbench.errors import ConfigError
-from symbench.figures.drawing import Drawing
+from symbench.figures.drawing import Drawing, Table
 from symbench.figures.results import StudyResults
 from symbench.figures.style import figure_style, note
 from symbench.files import remove, write_whole
-from symbench.layout import IMAGES
+from symbench.layout import IMAGES, Layout
 from symbench.provenance import describe
 
 # Where a PNG keeps what decided it, and what it shows, in words.
@@ -48,9 +48,31 @@ def draw_figure(results: StudyResults, name: str) -> None:
         DataError: if a table that it needs is missing or damaged.
 
     """
-    study, layout = results.study, results.layout
-    found = drawing(study, name)
-    table = found.table(results)
+    found = drawing(results.study, name)
+    draw_table(
+        found,
+        found.table(results),
+        results.study,
+        results.layout,
+        name,
+        missing=len(results.missing),
+    )
+
+
+def draw_table(
+    found: Drawing, table: Table, study: Study, layout: Layout, name: str, *, missing: int = 0
+) -> None:
+    """Write a figure from its table.
+
+    Args:
+        found: draws the table.
+        table: of the figure.
+        study: that the figure is of.
+        layout: where the figure goes.
+        name: of the figure in the study.
+        missing: number of runs without evaluations, which the figure does not show.
+
+    """
     csv, netcdf = (layout.figure(study.name, name, suffix) for suffix in ("csv", "nc"))
     if isinstance(table, pd.DataFrame):
         remove(netcdf)
@@ -64,7 +86,7 @@ def draw_figure(results: StudyResults, name: str) -> None:
     made_by = f"symbench {version('symbench')}, commit {record['commit']}"
     with figure_style():
         figure = found.draw(table)
-        if missing := len(results.missing):
+        if missing:
             note(figure, f"Not shown: {missing} of {len(study.runs)} runs without evaluations.")
         metadata = {
             "png": {

@@ -70,11 +70,7 @@ class StudyResults:
         if not path.is_file():
             raise DataError(f"{path} is not there: compare the study first.")
         refuse_damaged(path)
-        # Names are texts even where they look like numbers or like missing values.
-        found = pd.read_csv(
-            path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""]
-        )
-        return found.fillna({name: "" for name in TEXTS if name in found})
+        return read_table(path)
 
     @cached_property
     def _found(self) -> tuple[list[RunGroup], list[Run]]:
@@ -183,6 +179,14 @@ class StudyResults:
                 free = (n for n in range(own, own + hues) if n % hues not in taken)
                 numbers[label] = next(free, own + hues)
         return numbers
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of results: names are texts even where they look like numbers, or like none."""
+    found = pd.read_csv(
+        path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=[""]
+    )
+    return found.fillna({name: "" for name in TEXTS if name in found})
 
 
 def label(group: RunGroup) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from symbench.config.read import Configuration
+from symbench.config.schema import FigureSettings
 from symbench.config.study import Study
 from symbench.errors import SymBenchError
 from symbench.figures.draw import FINDING, FINGERPRINT
@@ -160,7 +161,7 @@ def section(results: StudyResults) -> Section:
         ]
     except SymBenchError as error:
         found.lacking.append(str(error))
-    _add_figures(found, results)
+    add_figures(found, results, results.study.settings.figures)
     return found
 
 
@@ -194,10 +195,10 @@ def _comparison_problem(results: StudyResults) -> str | None:
     return None
 
 
-def _add_figures(found: Section, results: StudyResults) -> None:
-    """Figures of this configuration; the others are named by what is wrong with them."""
+def add_figures(found: Section, results: StudyResults, figures: Sequence[FigureSettings]) -> None:
+    """Add figures of this configuration; the others are named by what is wrong with them."""
     wrong: dict[str, list[str]] = {}
-    for figure in results.study.settings.figures:
+    for figure in figures:
         path = results.layout.figure(results.study.name, figure.name)
         if problem := _figure_problem(path, results.study.figure_fingerprint(figure.name)):
             wrong.setdefault(problem, []).append(figure.name)
