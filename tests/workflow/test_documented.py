@@ -41,6 +41,9 @@ ELSEWHERE = {
     "snakemake --cores 2 --configfile oscillators.yaml": "workflow/test_extending.py",
     "make reproduce CONFIG=oscillators.yaml": "workflow/test_extending.py",
     "make times": "workflow/test_times.py",
+    "symbench figures --results results/reference/laptop --output there": (
+        "report/test_reference_tables.py"
+    ),
     "symbench advise --data my_flow --model my_network:Network --weights my_network.pt": (
         "workflow/test_tutorial.py"
     ),

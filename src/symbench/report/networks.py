@@ -33,7 +33,7 @@ def networks_in(table: pd.DataFrame, reference: str = "") -> Iterator[Network]:
         reference: the reference tables that it is of, if it is.
 
     """
-    for _, rows in table.groupby(_OF_NETWORK, sort=False):
+    for _, rows in table.groupby(_OF_NETWORK, sort=False, dropna=False):
         records = rows.to_dict("records")
         first = records[0]
         yield Network(
