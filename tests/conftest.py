@@ -2,19 +2,26 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from symbench import devices
 from symbench.data.dataset import Dataset
 from symbench.data.manifest import write_manifest
 from symbench.data.raw_files import RawFiles
 from symbench.devices import DEVICE, chosen_device
+from tests.pretended_card import CARD, pretended_card
 
 torch.set_num_threads(1)
-# On the processor, unless `make test DEVICE=cuda` says otherwise.
+# On the processor, unless `make test DEVICE=cuda` says otherwise. With DEVICE=pretended, numbers of
+# the processor say that they lie on a GPU: tests and package are held to it where there is none.
+PRETENDED = os.environ.get(DEVICE) == "pretended"
+if PRETENDED:
+    os.environ[DEVICE] = "cpu"
 os.environ.setdefault(DEVICE, "cpu")
 if os.environ[DEVICE] == "cuda" and torch.cuda.is_available():
     # Many processes of the tests share a GPU, for which the jobs of a run would wait.
@@ -32,6 +39,14 @@ SMALL = {
     "frame_interval": 0.2,
     "steps_per_frame": 4,
 }
+
+
+@pytest.fixture(scope="session", autouse=PRETENDED)
+def pretended() -> Iterator[None]:
+    """A card that is none, for all tests."""
+    with pytest.MonkeyPatch.context() as patch, pretended_card():
+        patch.setattr(devices, "_device", lambda *_: CARD)
+        yield
 
 
 @pytest.fixture

@@ -97,6 +97,16 @@ class OnCard(Tensor):
         """The card."""
         return CARD
 
+    @property
+    def data(self) -> Tensor:
+        """The same numbers, apart from gradients."""
+        return self.detach()
+
+    @data.setter
+    def data(self, other: Tensor) -> None:
+        Tensor.data.__set__(self, other)
+        self.numbers = other.numbers
+
     def tolist(self) -> object:
         """The numbers, which are copied from the card."""
         return self.cpu().tolist()

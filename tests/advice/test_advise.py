@@ -15,6 +15,8 @@ from symbench.data.fields.grid_data import FieldData
 from symbench.data.fields.well_writer import write_file
 from symbench.errors import CheckpointError, ConfigError, SymBenchError
 from symbench.symmetry.grids.field import Field
+from tests.here import here
+from tests.tolerances import on_device
 
 FIELDS = [Field("density"), Field("velocity", order=1)]
 STEPS, CELLS = 2, 8
@@ -92,16 +94,16 @@ def test_a_model_without_the_symmetry_is_to_be_averaged(folder):
     assert (found.rollouts.change < 0).all()
 
 
-def test_the_measured_change_is_that_of_the_averaged_model(folder):
+def test_the_measured_change_is_that_of_the_averaged_model(folder, device):
     """Held against `symmetrize`, sample by sample."""
     data = FieldData(folder, input_steps=STEPS)
     split = data.split("valid")
     chosen = split.samples
-    batch = split.batch(chosen)
-    model = Shifted().eval()
+    batch = here(split.batch(chosen))
+    model = here(Shifted().eval())
     averaged = symmetrize(model, "C4", FIELDS, normalizer=data.normalizer)
-    scale = torch.tensor([split.scales[name] for name in split.quantities])
-    std = torch.tensor(data.normalizer.std)
+    scale = here(torch.tensor([split.scales[name] for name in split.quantities]))
+    std = here(torch.tensor(data.normalizer.std))
 
     def error(operator):
         with torch.no_grad():
@@ -110,7 +112,8 @@ def test_the_measured_change_is_that_of_the_averaged_model(folder):
 
     found = advised(folder, model, "C4")
     row = found.choices.set_index("name").loc["C4"]
-    assert row.measured == pytest.approx(error(averaged) / error(model) - 1, rel=1e-5)
+    expected = error(averaged) / error(model) - 1
+    assert row.measured == pytest.approx(expected, rel=on_device(1e-5, device))
 
 
 def test_an_equivariant_model_has_nothing_to_gain(folder):
@@ -123,7 +126,7 @@ class Windward(torch.nn.Module):
     """Has learned a wind along x: right on such data, and wrong where the wind turns."""
 
     def forward(self, values):
-        steady = torch.tensor([0.0, 3.0 / 0.8, 0.0])[:, None, None]
+        steady = torch.tensor([0.0, 3.0 / 0.8, 0.0], device=values.device)[:, None, None]
         return 0.5 * (values[:, -3:] + steady)
 
 
@@ -222,8 +225,8 @@ def test_a_model_that_does_not_take_the_data_is_one_sentence(folder):
 
 def test_physical_units(folder):
     data = FieldData(folder, input_steps=STEPS)
-    batch = data.split("valid").batch(data.split("valid").samples[:3])
-    plus = PhysicalUnits(torch.nn.Sequential(Shifted(0.0)), data)
+    batch = here(data.split("valid").batch(data.split("valid").samples[:3]))
+    plus = here(PhysicalUnits(torch.nn.Sequential(Shifted(0.0)), data))
     physical = data.normalizer.denormalize(batch.inputs[:, -3:])
     expected = data.normalizer.normalize(0.5 * physical)
     torch.testing.assert_close(plus(batch.inputs), expected)

@@ -1,6 +1,6 @@
 """Violation against the angle of a rotation, where it has a closed form."""
 
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from symbench.advice.angles import angles_of, violation_by_angle
+from symbench.data.batch import Batch
 from symbench.symmetry.grids.isometries import named_group
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup, SignGroup
 from symbench.symmetry.symmetry import Symmetry
+from tests.here import here
 
 
 def test_angles_of_elements():
@@ -34,20 +36,21 @@ class Points:
     scales = MappingProxyType({"position": 4.0})
 
     def batch(self, rows):
-        return SimpleNamespace(inputs=torch.eye(2, dtype=torch.float64)[rows[:, 0]])
+        inputs = torch.eye(2, dtype=torch.float64)[rows[:, 0]]
+        return Batch(inputs, inputs, len(rows))
 
     def values_of(self, outputs, batch):
         return {"position": outputs}
 
 
 def rotated(element, values):
-    return values @ torch.as_tensor(element).mT
+    return values @ here(torch.as_tensor(element)).mT
 
 
 def test_a_projection_onto_an_axis_is_violated_by_the_sine_of_the_angle():
     """RᵀDR - D with D = diag(1, 0) has a squared Frobenius norm of 2 sin²."""
     symmetry = Symmetry(OrthogonalGroup(2), rotated, rotated)
-    onto_axis = torch.diag(torch.tensor([1.0, 0.0], dtype=torch.float64))
+    onto_axis = here(torch.diag(torch.tensor([1.0, 0.0], dtype=torch.float64)))
     found = violation_by_angle(lambda x: x @ onto_axis, symmetry, Points(), pd.DataFrame(), 0.5)
     sine = np.sin(np.radians(found.angle))
     np.testing.assert_allclose(found.violation, np.sqrt(2 * sine**2 / 4 / 4) / 0.5, atol=1e-12)

@@ -27,6 +27,7 @@ from symbench.stages.evaluate import evaluate_run
 from symbench.stages.networks import build_model
 from symbench.stages.train import train_runs
 from tests.evaluation.test_fields import Network
+from tests.here import here
 
 SIZES = Path(__file__).parents[2] / "config" / "sizes"
 
@@ -217,8 +218,8 @@ def test_published_weights_are_evaluated_without_training(tmp_path):
     model, _ = build_model(run, data, data.symmetry("D4"), folder)
     weights = configuration.layout.trained("weights.safetensors", run.study, *run.key, run.seed)
     load_weights(model, weights)
-    inputs = torch.randn(1, 12, 32, 32)
-    assert torch.equal(model(inputs), theirs(inputs))
+    inputs = here(torch.randn(1, 12, 32, 32))
+    assert torch.equal(here(model)(inputs), here(theirs)(inputs))
     assert attributes(configuration, run)["trained_on"] == "not trained here"
     table, _ = compared(configuration, "group_averaging")
     assert set(table.evaluation) == {"plain"}

@@ -17,6 +17,7 @@ from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.results import over_defined
 from symbench.symmetry.grids.field import Field
+from tests.here import here
 
 FIELDS = (Field("density"), Field("velocity", order=1))
 SCALE_FREE = ("vrmse", "element_vrmse", "vrmse_by_elements", "rollout_vrmse")
@@ -26,7 +27,7 @@ class Damped(nn.Module):
     """Nine tenths of the last frame, with a bias that depends on the place."""
 
     def forward(self, values):
-        bias = torch.linspace(0, 0.1, values.shape[-1])
+        bias = torch.linspace(0, 0.1, values.shape[-1], device=values.device)
         return 0.9 * values[:, -3:] + bias
 
 
@@ -96,14 +97,14 @@ def test_where_the_floor_of_the_well_bites_a_warning_says_so(tmp_path):
     with pytest.warns(UserWarning, match=r"would be lower by more than 1% in density \(4 of 4"):
         found = measured.run("plain")
     assert "velocity_x (4 of 4 samples)" in found.attrs["below_the_floor_of_the_well"]
-    batch = measured.split.batch(measured.split.samples[measured.chosen])
+    batch = here(measured.split.batch(measured.split.samples[measured.chosen]))
     normalizer = measured.data.normalizer
     predicted, target = (
         normalizer.denormalize(values.double()).movedim(1, -1)
         for values in (measured.model(batch.inputs), batch.targets)
     )
     theirs = VRMSE.eval(predicted, target, SimpleNamespace(n_spatial_dims=2))
-    np.testing.assert_allclose(vrmse_of_the_well(found), theirs, rtol=1e-5)
+    np.testing.assert_allclose(vrmse_of_the_well(found), theirs.cpu(), rtol=1e-5)
     assert "below_the_floor_of_the_well" not in plainly(tmp_path / "large")
 
 

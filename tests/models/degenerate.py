@@ -20,6 +20,7 @@ from symbench.data.points.glass_data import GlassInputs
 from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.data.points.pedestrian_data import SEEN, PedestrianInputs
 from symbench.data.points.point_graph import PointGraph
+from tests.here import here
 from tests.models.published import numbers
 
 COLUMNS, COMMUNITIES = 4, 3
@@ -75,7 +76,7 @@ class Case:
         return "circuit" in self.name
 
     def build(self) -> nn.Module:
-        return built(self.name, self.kind, self.settings).double()
+        return here(built(self.name, self.kind, self.settings).double())
 
 
 def built(name: str, kind: str, settings: dict[str, object]) -> nn.Module:
@@ -230,6 +231,10 @@ def pedestrians() -> PedestrianInputs:
 
 @cache
 def inputs_of(kind: str, circuit: bool) -> list[Inputs | Tensor]:
+    return [here(inputs) for inputs in on_processor(kind, circuit)]
+
+
+def on_processor(kind: str, circuit: bool) -> list[Inputs | Tensor]:
     points = list(clouds().values())
     if kind == "particles":
         return particles(points)
@@ -250,6 +255,6 @@ def parts(inputs: Inputs | Tensor) -> list[Inputs]:
     """Particles of single samples."""
     assert isinstance(inputs, ParticleInputs)
     return [
-        ParticleInputs(*(getattr(inputs, each.name)[[i]] for each in fields(inputs)))
+        ParticleInputs(*(getattr(inputs, each.name)[i : i + 1] for each in fields(inputs)))
         for i in range(len(inputs.positions))
     ]

@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tests.here import here
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 VALUES, TABLE = FIXTURES / "published_values.json", FIXTURES / "published_networks.csv"
 
 
 def numbers(*shape: int, first: int = 0) -> Tensor:
-    """Sines of whole numbers, in double precision."""
+    """Sines of whole numbers, in double precision, on the processor."""
     count = torch.Size(shape).numel()
     return torch.arange(first + 1, first + 1 + count, dtype=torch.float64).sin().reshape(shape)
 
@@ -31,7 +33,7 @@ def fill(model: nn.Module) -> nn.Module:
         wide = parameter.ndim > 1
         parameter.data = values / parameter.shape[-1] ** 0.5 if wide else 0.5 + 0.1 * values
         first += parameter.numel()
-    return model
+    return here(model)
 
 
 def forward_and_step(
@@ -52,4 +54,4 @@ def assert_published(network: str, predictions: Sequence[Tensor]) -> None:
     published = json.loads(VALUES.read_text())[network]
     for name, prediction in zip(("forward", "after_step"), predictions, strict=True):
         expected = torch.tensor(published[name], dtype=torch.float64)
-        torch.testing.assert_close(prediction.flatten(), expected, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(prediction.flatten().cpu(), expected, rtol=1e-6, atol=1e-6)

@@ -13,6 +13,7 @@ from symbench.config.registry import names
 from symbench.errors import ConfigError
 from symbench.models.uncompiled import check_compilable
 from symbench.training.treatments.treatment import Treatment
+from tests.here import here
 from tests.models.small_data import NOT_TRAINED, small
 from tests.models.small_networks import data_of, network, settings_of
 
@@ -37,7 +38,7 @@ def test_networks_train_alike_when_compiled_or_say_why_not(data, name):
     kind = data_of(name)
     if kind in NOT_TRAINED:
         pytest.skip("nothing is trained")
-    model = network(name, shallow(name), data(kind)).train()
+    model = here(network(name, shallow(name), data(kind)).train())
     if not list(model.parameters()):
         pytest.skip("it has no weights")
     Treatment(data(kind).symmetry).attach(model)
@@ -51,7 +52,7 @@ def test_networks_train_alike_when_compiled_or_say_why_not(data, name):
     compiled.compile(backend="aot_eager", fullgraph=name in WHOLE)
     for each in (model, compiled):
         torch.manual_seed(1)
-        batch = data(kind).batch()
+        batch = here(data(kind).batch())
         data(kind).split.loss(each(batch.inputs), batch).backward()
     for (key, own), other in zip(model.named_parameters(), compiled.parameters(), strict=True):
         assert (own.grad is None) == (other.grad is None), key

@@ -18,6 +18,7 @@ from symbench.models.homotopy import project
 from symbench.models.molecules.distances import direction
 from symbench.models.molecules.gates import Exchange, SpinRotation
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from tests.here import here
 from tests.models.degenerate import CASES, inputs_of, parts
 from tests.models.published import numbers
 
@@ -47,7 +48,7 @@ def assert_finite(model: nn.Module, inputs: Inputs | Tensor) -> None:
     assert bool(values.isfinite().all())
     if not values.requires_grad:
         return
-    (values * numbers(*values.shape)).sum().backward()
+    (values * here(numbers(*values.shape))).sum().backward()
     for name, parameter in [("inputs", leaf), *model.named_parameters()]:
         if parameter.grad is not None:
             assert bool(parameter.grad.isfinite().all()), name
@@ -99,7 +100,7 @@ def test_accepted_clouds_turn_with_their_predictions(case):
     for batch in inputs_of(case.kind, case.circuit):
         for inputs in parts(batch) if case.kind == "particles" else [batch]:
             samples = inputs.samples if isinstance(inputs, PointGraph) else len(inputs_rows(inputs))
-            elements = group.sample(samples, torch.Generator().manual_seed(0))
+            elements = here(group.sample(samples, torch.Generator().manual_seed(0)))
             try:
                 expected = rotated_outputs(case.kind, inputs, model(inputs), elements)
                 found = model(rotated(inputs, elements))
@@ -136,11 +137,12 @@ def test_gates_follow_the_device_of_their_parameters():
 
 
 def test_directions_are_units_or_zero_with_finite_gradients():
-    vectors = torch.tensor([[3.0, 0, 4], [0, 0, 0], [1e-9, 0, 0]]).double().requires_grad_()
+    vectors = here(torch.tensor([[3.0, 0, 4], [0, 0, 0], [1e-9, 0, 0]]).double()).requires_grad_()
     found = direction(vectors)
     expected = torch.tensor([[0.6, 0, 0.8], [0, 0, 0], [0, 0, 0]]).double()
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.cpu(), expected)
     found.sum().backward()
     # The part of (1, 1, 1) across the vector, over its length.
     across = torch.ones(3).double() - 1.4 * expected[0]
-    torch.testing.assert_close(vectors.grad, torch.stack([across / 5, *torch.zeros(2, 3).double()]))
+    slopes = torch.stack([across / 5, *torch.zeros(2, 3).double()])
+    torch.testing.assert_close(vectors.grad.cpu(), slopes)

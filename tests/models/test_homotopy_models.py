@@ -33,6 +33,7 @@ from symbench.symmetry.grids.isometries import named_group
 from symbench.symmetry.grids.symmetrize import field_symmetry
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
+from tests.here import here
 
 SIZES = (4, 6, 5)
 
@@ -55,7 +56,7 @@ def graph(edge_scalars=1, node_scalars=3, seed=0):
         key: getattr(made, key).double()
         for key in ("positions", "velocities", "scalars", "edge_scalars")
     }
-    return replace(made, **double)
+    return here(replace(made, **double))
 
 
 def rotate_positions(element, outputs, of_node):
@@ -96,7 +97,7 @@ MODELS = {
 def test_exact_equivariance_without_the_free_branches_and_none_with_them(name):
     build, on_output = MODELS[name]
     torch.manual_seed(0)
-    model = build().double().eval()
+    model = here(build().double().eval())
     inputs = graph()
     elements = OrthogonalGroup(3).sample(len(SIZES), torch.Generator().manual_seed(1))
 
@@ -113,7 +114,7 @@ def test_exact_equivariance_without_the_free_branches_and_none_with_them(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_free_branch_matters_and_counts(name):
-    model = MODELS[name][0]().double()
+    model = here(MODELS[name][0]().double())
     layers = relaxations(model)
     assert layers
     model.train()
@@ -131,7 +132,7 @@ def test_every_free_branch_matters_and_counts(name):
 @pytest.mark.parametrize("name", ["schnet_potential", "egnn_potential", "segnn_potential"])
 def test_forces_are_minus_the_gradient_of_the_energy(name):
     torch.manual_seed(0)
-    model = MODELS[name][0]().double().eval()
+    model = here(MODELS[name][0]().double().eval())
     inputs = graph()
 
     def energies(positions):
@@ -156,8 +157,9 @@ def test_steerable_products_are_those_of_e3nn(degree):
     attributes = Irreps.spherical_harmonics(degree)
     some = (Irreps.spherical_harmonics(degree) * 3).sort().irreps.simplify()
     twice, out = some + some, Irreps("4x0e") + some[1:]
-    ours = SteerableLinear(twice, out, attributes).double()
-    theirs = FullyConnectedTensorProduct(twice, attributes, out, path_normalization="none").double()
+    ours = here(SteerableLinear(twice, out, attributes).double())
+    theirs = FullyConnectedTensorProduct(twice, attributes, out, path_normalization="none")
+    theirs = here(theirs.double())
 
     def in_their_layout(values, irreps):
         return torch.cat(
@@ -170,8 +172,8 @@ def test_steerable_products_are_those_of_e3nn(degree):
             half = 0 if path.i_in1 < len(some) else 1
             weight.copy_(ours.weights[name].chunk(2)[half][:, None])
         ours.bias.zero_()
-        values = torch.randn(7, twice.dim, dtype=torch.float64)
-        seen = torch.randn(7, attributes.dim, dtype=torch.float64)
+        values = here(torch.randn(7, twice.dim, dtype=torch.float64))
+        seen = here(torch.randn(7, attributes.dim, dtype=torch.float64))
         expected = theirs(in_their_layout(values, twice), seen)
         actual = in_their_layout(ours(values, seen), out)
     torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-6)
@@ -184,7 +186,7 @@ def test_schnet_is_the_one_of_pyg():
 
     torch.manual_seed(0)
     inputs = graph(node_scalars=4)
-    species = torch.tensor([1, 2, 3, 0] * 4)[: len(inputs.positions)]
+    species = here(torch.tensor([1, 2, 3, 0] * 4)[: len(inputs.positions)])
     inputs = replace(inputs, scalars=nn.functional.one_hot(species, 4).double())
     receivers, senders = inputs.edges
     length = (inputs.positions[receivers] - inputs.positions[senders]).norm(dim=1)
@@ -196,9 +198,10 @@ def test_schnet_is_the_one_of_pyg():
         cutoff=5.0,
         # PyG: senders first.
         interaction_graph=lambda positions, batch: (inputs.edges.flip(0), length),
-    ).double()
+    )
+    theirs = here(theirs.double())
     ours = SchNet(4, 0, hidden=16, filters=12, layers=3, gaussians=20, cutoff=5.0, free=False)
-    ours = ours.double().eval()
+    ours = here(ours.double().eval())
     with torch.no_grad():
         ours.embed.weight.copy_(theirs.embedding.weight[:4].T)
         for mine, other in zip(ours.layers, theirs.interactions, strict=True):
@@ -252,8 +255,8 @@ def test_parameter_counts_follow_the_published_sizes():
 
 def test_points_of_shapes_may_be_rotated_and_reflected():
     torch.manual_seed(0)
-    model = VectorNeuronClassifier(4, width=9, neighbours=5).double()
-    points = torch.randn(6, 20, 3, dtype=torch.float64)
+    model = here(VectorNeuronClassifier(4, width=9, neighbours=5).double())
+    points = here(torch.randn(6, 20, 3, dtype=torch.float64))
     model.train()
     model(points)
     model.eval()
@@ -279,8 +282,8 @@ def test_group_convolutions_in_physical_units(group, dimension):
     model = GroupConvolutions(
         symmetry, 2 * channels, channels, dimension, (8,) * dimension, width=1, layers=1, size=3
     )
-    model = model.double().eval()
-    values = torch.randn(2, 2 * channels, *[8] * dimension, dtype=torch.float64)
+    model = here(model.double().eval())
+    values = here(torch.randn(2, 2 * channels, *[8] * dimension, dtype=torch.float64))
 
     def worst():
         with torch.no_grad():
@@ -314,9 +317,9 @@ def test_group_convolutions_from_one_field_to_another_within_a_boundary(group):
         model = GroupConvolutions(
             symmetry, 1, 3, 2, (7, 7), width=1, layers=1, size=3, periodic=periodic
         )
-        project(model.double().eval())
+        project(here(model.double().eval()))
         with torch.no_grad():
-            values = torch.randn(2, 1, 7, 7, dtype=torch.float64)
+            values = here(torch.randn(2, 1, 7, 7, dtype=torch.float64))
             output = model(values)
             assert output.shape == (2, 3, 7, 7)
             for g in range(symmetry.group.order):

@@ -17,6 +17,8 @@ from symbench.models.graphs.links import (
 )
 from symbench.symmetry.testing import equivariance_error
 from tests.conftest import fetched
+from tests.here import here
+from tests.tolerances import on_device
 
 MODELS = [
     ConstantGraphNetwork,
@@ -41,13 +43,13 @@ def test_the_plain_network_is_of_the_same_size():
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("canonical", [None, "largest_entry", "laplacian"])
-def test_auc_does_not_move_under_sign_flips_where_that_is_promised(data, model, canonical):
+def test_auc_does_not_move_under_sign_flips_where_that_is_promised(data, model, canonical, device):
     if canonical and model is not PlainGraphNetwork:
         pytest.skip("only the plain network takes canonical signs")
     torch.manual_seed(0)
     options = {"canonical": canonical} if canonical else {}
-    network = model(columns=16, **options).eval()
-    batch = data.split("test").batch(np.zeros((1, 1), int))
+    network = here(model(columns=16, **options).eval())
+    batch = here(data.split("test").batch(np.zeros((1, 1), int)))
     symmetry = data.symmetry("signs(16)")
     promised = model is not PlainGraphNetwork or canonical is not None
     with torch.no_grad():
@@ -60,4 +62,4 @@ def test_auc_does_not_move_under_sign_flips_where_that_is_promised(data, model, 
     assert change < 1e-6 if promised else change > 1e-6
     elements = symmetry.group.sample(6, torch.Generator().manual_seed(1))
     error = equivariance_error(network, symmetry, batch.inputs, elements)
-    assert (error < 1e-5) == promised
+    assert (error < on_device(1e-5, device)) == promised

@@ -16,6 +16,7 @@ from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from tests.here import here
 
 MODELS = {
     "egnn": lambda d: EGNN(d, hidden=8, layers=2),
@@ -36,7 +37,7 @@ def inputs(dimension, samples=3):
         torch.randn(shape, dtype=torch.float64, generator=generator) for _ in range(2)
     )
     charges = 1.0 - 2 * torch.randint(2, shape[:2], generator=generator).double()
-    return ParticleInputs(positions, velocities, charges)
+    return here(ParticleInputs(positions, velocities, charges))
 
 
 def rotation(dimension):
@@ -54,7 +55,7 @@ def build(name, dimension):
     for parameter in model.parameters():
         # The last layers start small: give every part of the network a say.
         parameter.data += 0.1 * torch.randn_like(parameter)
-    return model
+    return here(model)
 
 
 @pytest.mark.parametrize("dimension", [2, 3, 5])
@@ -69,7 +70,7 @@ def test_rotations_and_reflections(name, dimension):
 @pytest.mark.parametrize("name", MODELS)
 def test_translations(name):
     values = inputs(3)
-    offset = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    offset = here(torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
     moved = ParticleInputs(values.positions + offset, values.velocities, values.charges)
     model = build(name, 3)
     torch.testing.assert_close(model(moved), model(values) + offset, atol=1e-9, rtol=0)
@@ -77,12 +78,12 @@ def test_translations(name):
 
 @pytest.mark.parametrize("name", [*MODELS, "gnn"])
 def test_order_of_particles(name):
-    model = GraphNeuralNetwork(3, 8, 2).double() if name == "gnn" else build(name, 3)
+    model = here(GraphNeuralNetwork(3, 8, 2).double()) if name == "gnn" else build(name, 3)
     values = inputs(3)
     expected = model(values)
     generator = torch.Generator().manual_seed(1)
     for _ in range(5):
-        order = torch.randperm(5, generator=generator)
+        order = here(torch.randperm(5, generator=generator))
         moved = model(ParticleInputs(*(v[:, order] for v in vars(values).values())))
         torch.testing.assert_close(moved, expected[:, order], atol=1e-9, rtol=0)
 
@@ -91,7 +92,7 @@ def test_the_plain_network_is_not_equivariant():
     torch.manual_seed(0)
     symmetry = rotation(3)
     elements = symmetry.group.sample(3, torch.Generator().manual_seed(1))
-    model = GraphNeuralNetwork(3, 8, 2).double()
+    model = here(GraphNeuralNetwork(3, 8, 2).double())
     assert equivariance_error(model, symmetry, inputs(3), elements) > 0.05
 
 
@@ -111,7 +112,7 @@ def test_particles_start_from_their_drift_or_from_the_centroid(build):
     drifted = values.positions + values.velocities
     centroid = values.positions.mean(dim=1, keepdim=True).expand_as(drifted)
     for drift, expected in ((True, drifted), (False, centroid)):
-        model = build(3, drift=drift).double()
+        model = here(build(3, drift=drift).double())
         for parameter in model.decode.parameters():
             parameter.data.zero_()
         torch.testing.assert_close(model(values), expected)
@@ -157,8 +158,9 @@ def test_settings_that_make_no_sense_are_refused():
     ],
 )
 def test_particles_that_leave_the_frame_open_are_refused(name, points):
-    positions = torch.tensor([points]).double()
+    positions = here(torch.tensor([points]).double())
     velocities = inputs(3).velocities[:1, : len(points)]
-    values = ParticleInputs(positions, velocities, torch.ones(1, len(points)).double())
+    charges = torch.ones(1, len(points)).double()
+    values = here(ParticleInputs(positions, velocities, charges))
     with pytest.raises(SymmetryError, match=r"general position|at least 4 points|equal variances"):
         build(name, 3)(values)

@@ -24,6 +24,7 @@ from symbench.models.molecules.schnet import SchNet
 from symbench.models.molecules.segnn_property import SEGNNProperty
 from symbench.models.points.particles import Framed
 from symbench.models.points.vector_neurons import VectorNeuronClassifier
+from tests.here import here
 from tests.models.published import TABLE, assert_published, fill, forward_and_step, numbers
 
 SIZES = (4, 6, 5)
@@ -36,7 +37,7 @@ def molecules(kinds=4):
     sample = torch.arange(len(nodes)).repeat_interleave(nodes)
     same = sample[:, None] == sample
     edges = (same & ~torch.eye(len(sample), dtype=torch.bool)).nonzero().T
-    return PointGraph(
+    graph = PointGraph(
         positions=2 * numbers(len(sample), 3),
         velocities=torch.zeros(len(sample), 3, dtype=torch.float64),
         scalars=one_hot(torch.arange(len(sample)) % kinds, kinds).double(),
@@ -45,6 +46,11 @@ def molecules(kinds=4):
         sample_of_node=sample,
         nodes=nodes,
     )
+    return here(graph)
+
+
+def targets_of_molecules():
+    return here(numbers(len(SIZES), first=7))
 
 
 def schnet_case():
@@ -54,7 +60,7 @@ def schnet_case():
     def predict():
         return sum_at(model(graph)[:, 0], graph.sample_of_node, len(SIZES))
 
-    return model, graph, predict, lambda out: l1_loss(out, numbers(len(SIZES), first=7))
+    return model, graph, predict, lambda out: l1_loss(out, targets_of_molecules())
 
 
 def test_schnet():
@@ -74,8 +80,8 @@ def shapes_case(free):
             relaxation.gamma.requires_grad_(False)
     points = numbers(2, 24, 3) + 0.3 * numbers(2, 24, 3, first=5).square()
     split = CloudSplit(points, np.array([3, 17]), classes=40)
-    batch = split.batch(split.samples)
-    return model, points, partial(model, points), partial(split.loss, batch=batch)
+    batch = here(split.batch(split.samples))
+    return model, points, partial(model, here(points)), partial(split.loss, batch=batch)
 
 
 @pytest.mark.parametrize("free", [False, True])
@@ -105,11 +111,11 @@ def links_case(name):
     finally:
         torch.set_default_dtype(torch.float32)
     model = fill(LINKS[name](columns=16))
-    labels = torch.tensor([1.0, 1, 1, 0, 0, 0], dtype=torch.float64)
+    labels = here(torch.tensor([1.0, 1, 1, 0, 0, 0], dtype=torch.float64))
     return (
         model,
         (inputs, both),
-        partial(model, inputs),
+        partial(model, here(inputs)),
         lambda out: binary_cross_entropy_with_logits(out, labels),
     )
 
@@ -123,13 +129,13 @@ def test_links(name):
 def particles_case():
     positions, velocities = numbers(3, 5, 3), numbers(3, 5, 3, first=50)
     charges = numbers(3, 5, first=100).sign()
-    inputs = ParticleInputs(positions, velocities, charges)
+    inputs = here(ParticleInputs(positions, velocities, charges))
     model = fill(Framed(3, hidden=12, drift=False))
     return (
         model,
         inputs,
         partial(model, inputs),
-        lambda out: mse_loss(out, positions + velocities),
+        lambda out: mse_loss(out, inputs.positions + inputs.velocities),
     )
 
 
@@ -146,7 +152,7 @@ def segnn_property_case():
         model,
         graph,
         partial(model, graph),
-        lambda out: l1_loss(out[:, 0], numbers(len(SIZES), first=7)),
+        lambda out: l1_loss(out[:, 0], targets_of_molecules()),
     )
 
 

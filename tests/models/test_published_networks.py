@@ -22,6 +22,7 @@ from symbench.models.points.segnn import SEGNNParticles
 from symbench.training.treatments.constrain import Constrain, ConstrainPartially
 from symbench.training.treatments.treatment import Treatment
 from symbench.training.updates import Updates
+from tests.here import here
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 NAMES = ("segnn", "egnn", "egno")
@@ -29,7 +30,7 @@ NAMES = ("segnn", "egnn", "egno")
 
 def published(name):
     with np.load(FIXTURES / f"published_{name}.npz") as file:
-        return {key: torch.from_numpy(file[key]) for key in file.files}
+        return {key: here(torch.from_numpy(file[key])) for key in file.files}
 
 
 def network(name):
@@ -39,7 +40,7 @@ def network(name):
         "egnn": lambda: EGNN(3, 8, 2),
         "egno": lambda: EGNO(1, 1, 5, hidden=6, layers=2, time_embedding=8),
     }
-    model = networks[name]().double()
+    model = here(networks[name]().double())
     own = model.state_dict()
     sizes = [own[key].numel() for key in sorted(own)]
     parts = published(name)["weights"].split(sizes)
@@ -55,8 +56,8 @@ def inputs(name, batch):
     if name != "egno":
         return ParticleInputs(positions, velocities, values["charges"][batch])
     samples, nodes, _ = positions.shape
-    offsets = nodes * torch.arange(samples)
-    return PointGraph(
+    offsets = here(nodes * torch.arange(samples))
+    graph = PointGraph(
         positions.flatten(0, 1),
         velocities.flatten(0, 1),
         values["heights"][batch].flatten(0, 1),
@@ -65,6 +66,7 @@ def inputs(name, batch):
         torch.arange(samples).repeat_interleave(nodes),
         torch.full((samples,), nodes),
     )
+    return here(graph)
 
 
 def targets(name, batch):

@@ -9,6 +9,7 @@ from symbench.data.points.glass_data import GlassInputs
 from symbench.data.points.pedestrian_data import PedestrianInputs
 from symbench.models.points.glass_network import ROUNDS, GlassNetwork
 from symbench.models.points.social_stgcnn import SocialSTGCNN
+from tests.here import here
 from tests.models.published import VALUES, fill, numbers
 
 
@@ -20,12 +21,12 @@ def test_social_stgcnn_gives_the_values_of_the_public_code():
     index = torch.tensor([0, 0, 0, 1, 1, 1, 1])
     model = fill(SocialSTGCNN()).eval()
     with torch.no_grad():
-        found = model(PedestrianInputs(torch.cat(windows), index, torch.arange(7)))
+        found = model(here(PedestrianInputs(torch.cat(windows), index, torch.arange(7))))
     values = json.loads(VALUES.read_text())["social_stgcnn"]["forward"]
     x, y, log_x, log_y, raw = torch.tensor(values, dtype=torch.float64).reshape(7, 12, 5).unbind(-1)
     joint = raw.tanh() * (log_x + log_y).exp()
     expected = torch.stack([x, y, (2 * log_x).exp(), joint, (2 * log_y).exp()], dim=-1)
-    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.cpu(), expected, rtol=1e-6, atol=1e-6)
 
 
 def test_the_order_of_pedestrians_matters_to_social_stgcnn_and_the_chosen_are_followed():
@@ -33,7 +34,7 @@ def test_the_order_of_pedestrians_matters_to_social_stgcnn_and_the_chosen_are_fo
     turned = PedestrianInputs(inputs.displacements.flip(0), inputs.window, torch.tensor([1, 3]))
     model = fill(SocialSTGCNN()).eval()
     with torch.no_grad():
-        first, second = model(inputs), model(turned)
+        first, second = model(here(inputs)), model(here(turned))
     assert first.shape == second.shape == (2, 12, 5)
     assert float((first - second).abs().max()) > 1e-3
 
@@ -86,5 +87,6 @@ def test_the_glass_network_is_its_formula():
         for node in (3, 1)
     ]
     with torch.no_grad():
-        np.testing.assert_allclose(model(inputs).numpy(), expected, rtol=1e-12)
+        found = here(model)(here(inputs)).cpu()
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert sum(parameter.numel() for parameter in GlassNetwork().parameters()) == 70721

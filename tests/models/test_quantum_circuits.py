@@ -27,6 +27,7 @@ from symbench.models.molecules.quantum_circuits import (
     RotationCircuit,
     RotationPermutationCircuit,
 )
+from tests.here import here
 
 KINDS = {
     "plain": PlainCircuit,
@@ -45,18 +46,23 @@ def circuit(name, molecule=AMMONIA, **settings):
     found = KINDS[name](molecule, **{"blocks": 2, **settings}).double()
     for value in found.parameters():
         value.data.add_(0.5 * torch.randn_like(value))
-    return found
+    return here(found)
 
 
 def molecules(count=5, atoms=4, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=(count, atoms, 3)))
+    return here(torch.from_numpy(np.random.default_rng(seed).normal(size=(count, atoms, 3))))
+
+
+def turn_of(seed):
+    turn = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
+    return here(torch.from_numpy(turn))
 
 
 def graph_of(positions):
     samples, atoms, _ = positions.shape
     flat = positions.reshape(-1, 3)
     edges = complete_edges(samples, atoms)
-    return PointGraph(
+    graph = PointGraph(
         positions=flat,
         velocities=torch.zeros_like(flat),
         scalars=flat.new_ones(len(flat), 1),
@@ -65,13 +71,14 @@ def graph_of(positions):
         sample_of_node=torch.arange(samples).repeat_interleave(atoms),
         nodes=torch.full((samples,), atoms),
     )
+    return here(graph)
 
 
 @pytest.mark.parametrize("wires", [2, 3])
 def test_exchange_is_the_exponential_of_the_sum(wires):
-    weight = torch.tensor(0.7, dtype=torch.float64)
-    expected = expm(-0.7j * exchange_operator(wires))
-    np.testing.assert_allclose(Exchange(weight, wires=range(wires)).matrix(), expected, atol=1e-12)
+    weight = here(torch.tensor(0.7, dtype=torch.float64))
+    found = Exchange(weight, wires=range(wires)).matrix().cpu()
+    np.testing.assert_allclose(found, expm(-0.7j * exchange_operator(wires)), atol=1e-12)
 
 
 def test_gates_of_pairs_do_not_commute_so_that_their_product_has_an_order():
@@ -90,15 +97,15 @@ def test_rotating_the_vector_rotates_the_gate(seed):
     spin = expm(-0.5j * np.einsum("a,aij->ij", rotation.as_rotvec(), PAULI))
     vector = np.random.default_rng(seed + 100).normal(size=3)
     gate, turned = (
-        SpinRotation.compute_matrix(torch.from_numpy(v)).numpy()
+        SpinRotation.compute_matrix(here(torch.from_numpy(v))).cpu().numpy()
         for v in (vector, rotation.apply(vector))
     )
     np.testing.assert_allclose(turned, spin @ gate @ spin.conj().T, atol=1e-12)
     np.testing.assert_allclose(
         gate, expm(-0.5j * np.einsum("a,aij->ij", vector, PAULI)), atol=1e-12
     )
-    still = SpinRotation.compute_matrix(torch.zeros(2, 3, dtype=torch.float64))
-    np.testing.assert_allclose(still, np.broadcast_to(np.eye(2), (2, 2, 2)), atol=1e-11)
+    still = SpinRotation.compute_matrix(here(torch.zeros(2, 3, dtype=torch.float64)))
+    np.testing.assert_allclose(still.cpu(), np.broadcast_to(np.eye(2), (2, 2, 2)), atol=1e-11)
 
 
 def test_singlets_do_not_turn():
@@ -120,8 +127,8 @@ def test_invariant_under_rotations_or_not(name, molecule):
     positions = molecules(atoms=network.atoms)
     energies = network.energies(positions)
     for seed in range(3):
-        turn = torch.from_numpy(Rotation.random(rng=np.random.default_rng(seed)).as_matrix())
-        error = float((network.energies(positions @ turn.T) - energies).abs().max().detach())
+        turned = network.energies(positions @ turn_of(seed).T)
+        error = float((turned - energies).abs().max().detach())
         assert error < 1e-10 if name in ROTATIONS else error > 1e-3
 
 
@@ -130,8 +137,8 @@ def test_invariant_under_exchanges_of_hydrogens_or_not(name):
     network = circuit(name)
     positions = molecules()
     energies = network.energies(positions)
-    for order in AMMONIA.automorphisms[1:]:
-        moved = network.energies(positions[:, list(order)])
+    for order in here(torch.tensor(AMMONIA.automorphisms[1:])):
+        moved = network.energies(positions[:, order])
         error = float((moved - energies).abs().max().detach())
         assert error < 1e-10 if name in EXCHANGES else error > 1e-3
 
@@ -140,14 +147,14 @@ def test_invariant_under_exchanges_of_hydrogens_or_not(name):
 def test_moving_the_molecule_changes_nothing(name):
     network = circuit(name)
     positions = molecules()
-    moved = network.energies(positions + torch.tensor([1.0, -2.0, 0.5]))
+    moved = network.energies(positions + here(torch.tensor([1.0, -2.0, 0.5])))
     torch.testing.assert_close(moved, network.energies(positions), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_forces_are_minus_the_gradient_and_turn_as_vectors(name):
     network = circuit(name)
-    potential = QuantumPotential(network, energy_scale=2.0, energy_shift=-1.0).eval()
+    potential = here(QuantumPotential(network, energy_scale=2.0, energy_shift=-1.0).eval())
     positions = molecules(2)
     rows = potential(graph_of(positions)).reshape(2, 4, 4)
 
@@ -163,7 +170,7 @@ def test_forces_are_minus_the_gradient_and_turn_as_vectors(name):
             slope = (energy(positions + moved) - energy(positions - moved)) / (2 * step)
             torch.testing.assert_close(rows[:, atom, 1 + axis], -slope, rtol=0, atol=1e-6)
     if name in ROTATIONS:
-        turn = torch.from_numpy(Rotation.random(rng=np.random.default_rng(1)).as_matrix())
+        turn = turn_of(1)
         turned = potential(graph_of(positions @ turn.T)).reshape(2, 4, 4)
         torch.testing.assert_close(turned[:, :, 1:], rows[:, :, 1:] @ turn.T, rtol=0, atol=1e-10)
 
@@ -201,7 +208,7 @@ def test_all_parameters_matter():
 
 
 def test_first_phase_leaves_forces_out():
-    potential = QuantumPotential(circuit("graph"), 1.0).train()
+    potential = here(QuantumPotential(circuit("graph"), 1.0).train())
     graph = graph_of(molecules(2))
     with_forces = potential(graph)
     potential.first_phase = True
@@ -223,8 +230,9 @@ def coincident(precision):
 
 def networks_of(precision):
     torch.manual_seed(0)
-    yield from (QuantumPotential(circuit(name).to(precision), 1.0) for name in KINDS)
-    yield schnet_potential(node_scalars=1, edge_scalars=0, energy_scale=1.0, hidden=8).to(precision)
+    yield from (here(QuantumPotential(circuit(name).to(precision), 1.0)) for name in KINDS)
+    schnet = schnet_potential(node_scalars=1, edge_scalars=0, energy_scale=1.0, hidden=8)
+    yield here(schnet.to(precision))
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
@@ -241,10 +249,10 @@ def test_atoms_at_one_place_have_finite_forces(precision):
 
 
 def test_lengths_are_those_of_the_vectors():
-    vectors = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 3)))
+    vectors = here(torch.from_numpy(np.random.default_rng(0).normal(size=(50, 3))))
     for each in (vectors, vectors.float()):
         assert torch.equal(length(each), each.square().sum(dim=1, keepdim=True).sqrt())
-    assert float(length(torch.zeros(3))) == pytest.approx(1e-6)
+    assert float(length(here(torch.zeros(3)))) == pytest.approx(1e-6)
 
 
 def test_constants_of_gates_follow_their_input():
@@ -261,8 +269,8 @@ def test_depolarising_noise_is_invariant_too_and_full_noise_leaves_nothing():
     noisy = circuit("rotation_permutation", blocks=1, depolarising=0.1)
     energies = noisy.energies(positions)
     assert float((energies - quiet.energies(positions)).abs().max().detach()) > 1e-3
-    turn = torch.from_numpy(Rotation.random(rng=np.random.default_rng(0)).as_matrix())
-    torch.testing.assert_close(noisy.energies(positions @ turn.T), energies, rtol=0, atol=1e-10)
+    turned = noisy.energies(positions @ turn_of(0).T)
+    torch.testing.assert_close(turned, energies, rtol=0, atol=1e-10)
     # With probability 3/4 a qubit is fully mixed: every traceless observable vanishes.
     mixed = circuit("plain", blocks=1, depolarising=0.75)
     torch.testing.assert_close(
@@ -277,7 +285,7 @@ def test_shots_scatter_about_the_exact_value():
     spread = float(network.readout.weight.detach().abs().sum()) / 4000**0.5
     difference = float((measured - exact).abs().max().detach())
     assert 0 < difference < 5 * spread
-    potential = QuantumPotential(network, 1.0).eval()
+    potential = here(QuantumPotential(network, 1.0).eval())
     sampled = potential(graph_of(positions))
     forces = super(QuantumPotential, potential).forward(graph_of(positions))[:, 1:]
     # Two noisy energies over twice the step.

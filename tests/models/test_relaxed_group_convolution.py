@@ -11,6 +11,7 @@ from symbench.symmetry.grids.fields import Normalizer
 from symbench.symmetry.grids.isometries import named_group
 from symbench.symmetry.grids.symmetrize import field_symmetry
 from symbench.symmetry.testing import equivariance_error
+from tests.here import here
 
 FIELDS = [Field("pressure"), Field("velocity", 1), Field("vorticity", 0, -1)]
 
@@ -32,18 +33,18 @@ def case(group, dimension):
         "size": 3,
     }
     torch.manual_seed(0)
-    return given, torch.randn(2, 2 * channels, *shape, dtype=torch.float64)
+    return given, here(torch.randn(2, 2 * channels, *shape, dtype=torch.float64))
 
 
 def relaxed(given, filter_banks):
     torch.manual_seed(0)
-    return RelaxedGroupConvolutions(**given, filter_banks=filter_banks).double().eval()
+    return here(RelaxedGroupConvolutions(**given, filter_banks=filter_banks).double().eval())
 
 
 def test_one_filter_bank_is_the_group_convolution_at_first():
     given, values = case("D4", 2)
     torch.manual_seed(0)
-    strict = GroupConvolutions(**given, free=False).double()
+    strict = here(GroupConvolutions(**given, free=False).double())
     model = relaxed(given, 1)
     assert torch.equal(model(values), strict(values))
     extra = sum(layer.weights.numel() for layer in model.layers)
@@ -63,7 +64,7 @@ def test_weights_that_differ_break_the_group_and_equal_ones_do_not(group, dimens
     assert error() < 1e-6
     for layer in model.layers:
         # Banks may differ from each other, elements may not.
-        layer.weights.data *= torch.tensor([[0.5], [2.0]])
+        layer.weights.data *= here(torch.tensor([[0.5], [2.0]]))
         assert error() < 1e-6
         kept = layer.weights.data.clone()
         layer.weights.data[0, -1] *= 1.5
@@ -76,7 +77,8 @@ def test_moved_inputs_are_those_of_a_network_with_moved_weights(group, dimension
     """f_w(g x) = g f_v(x) with v(h) = w(g h), in all layers: an entry is that of one element."""
     given, values = case(group, dimension)
     model, symmetry = relaxed(given, 2), given["symmetry"]
-    weights = [torch.randn_like(layer.weights) for layer in model.layers]
+    shapes = [layer.weights.shape for layer in model.layers]
+    weights = [here(torch.randn(shape, dtype=torch.float64)) for shape in shapes]
     for g in (1, 5):
         for layer, values_of in zip(model.layers, weights, strict=True):
             layer.weights.data.copy_(values_of)
@@ -90,10 +92,12 @@ def test_training_breaks_what_the_data_break():
     """Targets have a derivative along the last axis: flips of the first respect it."""
     symmetry = field_symmetry(named_group("flips", 2), [Field("p")])
     torch.manual_seed(0)
-    model = RelaxedGroupConvolutions(
-        symmetry, 1, 1, 2, (6, 6), width=1, layers=0, size=3, filter_banks=1
+    model = here(
+        RelaxedGroupConvolutions(
+            symmetry, 1, 1, 2, (6, 6), width=1, layers=0, size=3, filter_banks=1
+        )
     )
-    values = torch.randn(40, 1, 6, 6)
+    values = here(torch.randn(40, 1, 6, 6))
     targets = values + values.roll(1, -1) - values.roll(-1, -1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     for _ in range(60):

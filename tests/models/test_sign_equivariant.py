@@ -11,6 +11,7 @@ from symbench.models.graphs.graph_convolution import GraphConvolution, GraphNetw
 from symbench.models.sign_equivariant import ColumnLinear, SignDSS, SignGate, SignNet, SignProduct
 from symbench.symmetry.points.actions import flip_columns
 from symbench.symmetry.points.matrix_groups import SignGroup
+from tests.here import here
 
 K = 4
 
@@ -33,22 +34,23 @@ def matrices(adjacency):
     looped = adjacency + np.eye(len(adjacency))
     scale = looped.sum(axis=1) ** -0.5
     symmetric = torch.from_numpy(scale[:, None] * looped * scale)
-    return vectors, torch.from_numpy(adjacency / degree[:, None]), symmetric
+    return here(vectors), here(torch.from_numpy(adjacency / degree[:, None])), here(symmetric)
 
 
 def signnet():
-    return SignNet(GraphNetwork([1, 8, 3]), GraphNetwork([3 * K, 8, 5])).double()
+    return here(SignNet(GraphNetwork([1, 8, 3]), GraphNetwork([3 * K, 8, 5])).double())
 
 
 def layers():
     """Sign-equivariant maps from (node, column) and a mean adjacency to (node, column)."""
-    gate, dss = SignGate(K, 7).double(), SignDSS(K, 7).double()
+    gate, dss = here(SignGate(K, 7).double()), here(SignDSS(K, 7).double())
     invariant = nn.Sequential(nn.Flatten(-2), nn.Linear(K, 9), nn.Tanh(), nn.Linear(9, K * 3))
+    invariant = here(invariant.double())
 
     def inside(values):
-        return invariant.double()(values.abs()).unflatten(-1, (K, 3))
+        return invariant(values.abs()).unflatten(-1, (K, 3))
 
-    product = SignProduct(K, 1, 1, 3, inside).double()
+    product = here(SignProduct(K, 1, 1, 3, inside).double())
     return {
         "gate": lambda v, mean: gate(v),
         "dss": dss,
@@ -70,7 +72,7 @@ def test_layers_are_equivariant_to_the_sign_of_each_column_alone(name):
 @pytest.mark.parametrize("name", ["gate", "dss", "product", "stack"])
 def test_layers_are_equivariant_to_the_order_of_nodes(name):
     vectors, mean, _ = graph()
-    order = torch.randperm(len(vectors))
+    order = here(torch.randperm(len(vectors)))
     layer = layers()[name]
     moved = layer(vectors[order], mean[order][:, order])
     torch.testing.assert_close(moved, layer(vectors, mean)[order], atol=1e-13, rtol=0)
@@ -87,14 +89,14 @@ def test_signnet_is_invariant_to_the_sign_of_each_column_alone():
 
 def test_a_network_that_mixes_columns_before_symmetrising_is_not_signnet():
     """mu(kappa(x) + kappa(-x)) on rows is invariant to flipping all columns together only."""
-    kappa = nn.Sequential(nn.Linear(K, 9), nn.Tanh(), nn.Linear(9, 5)).double()
+    kappa = here(nn.Sequential(nn.Linear(K, 9), nn.Tanh(), nn.Linear(9, 5)).double())
     vectors, _, _ = graph()
 
     def wrong(values):
         return kappa(values) + kappa(-values)
 
     torch.testing.assert_close(wrong(-vectors), wrong(vectors))
-    one = torch.ones(K, dtype=torch.float64)
+    one = here(torch.ones(K, dtype=torch.float64))
     one[0] = -1
     assert float((wrong(vectors * one) - wrong(vectors)).detach().abs().max()) > 1e-3
 
@@ -102,14 +104,14 @@ def test_a_network_that_mixes_columns_before_symmetrising_is_not_signnet():
 def influence(function, vectors):
     """Largest derivative of each output column by each input column, shape (column, column)."""
     jacobian = torch.autograd.functional.jacobian(function, vectors)
-    return jacobian.abs().amax(dim=(0, 2))
+    return jacobian.abs().amax(dim=(0, 2)).cpu()
 
 
 def test_linear_layers_with_odd_nonlinearities_never_mix_columns():
     """The blueprint fails at any depth; gates and products do mix."""
     vectors, mean, _ = graph()
-    blueprint = [ColumnLinear(K, 1, 6).double()]
-    blueprint += [ColumnLinear(K, 6, 6).double() for _ in range(5)]
+    blueprint = [here(ColumnLinear(K, 1, 6).double())]
+    blueprint += [here(ColumnLinear(K, 6, 6).double()) for _ in range(5)]
 
     def deep(values):
         features = values[..., None]
@@ -127,7 +129,7 @@ def test_linear_layers_with_odd_nonlinearities_never_mix_columns():
 
 def test_product_form_fits_a_polynomial_that_the_blueprint_cannot():
     """p(v) = v ⊙ (product of the squares of the other entries), on single vectors."""
-    values = torch.randn(400, K, dtype=torch.float64)
+    values = here(torch.randn(400, K, dtype=torch.float64))
     squares = values.square().prod(dim=1, keepdim=True) / values.square()
     target = (values * squares).clamp(-3, 3)
     invariant = nn.Sequential(nn.Linear(K, 64), nn.Tanh(), nn.Linear(64, K))
@@ -137,9 +139,9 @@ def test_product_form_fits_a_polynomial_that_the_blueprint_cannot():
 
     product = SignProduct(K, 1, 1, 1, magnitudes)
     product.add_module("network", invariant)
-    product.double()
+    here(product.double())
     blueprint = nn.ModuleList([ColumnLinear(K, a, b) for a, b in ((1, 32), (32, 32), (32, 1))])
-    blueprint.double()
+    here(blueprint.double())
 
     def odd(x):
         features = x[..., None]
@@ -170,7 +172,7 @@ def test_automorphic_nodes():
     """
     adjacency = nx.to_numpy_array(nx.path_graph(9))
     vectors, mean, symmetric = matrices(adjacency)
-    mirrored = torch.arange(8, -1, -1)
+    mirrored = here(torch.arange(8, -1, -1))
     invariant = signnet()(vectors, symmetric)
     torch.testing.assert_close(invariant[mirrored], invariant, atol=1e-12, rtol=0)
     equivariant = layers()["stack"](vectors, mean)
@@ -184,7 +186,7 @@ def test_automorphic_nodes():
 def test_gate_and_dss_are_those_of_the_public_code():
     """x + d x sigmoid(M |x|), and 2x + a + the two gated terms."""
     vectors, mean, _ = graph()
-    layer = SignDSS(K, 7).double()
+    layer = here(SignDSS(K, 7).double())
     with torch.no_grad():
         layer.own.diagonal.copy_(torch.randn(K))
         layer.neighbours.diagonal.copy_(torch.randn(K))
@@ -202,21 +204,21 @@ def test_graph_convolution_is_that_of_torch_geometric():
 
     edges = torch.tensor(list(nx.erdos_renyi_graph(30, 0.3, seed=0).edges)).T
     edges = torch.cat([edges, edges.flip(0)], dim=1)
+    adjacency = here(symmetric_adjacency(edges, 30))
     for sizes in ((3, 8), (8, 3)):
-        theirs, ours = GCNConv(*sizes), GraphConvolution(*sizes)
+        theirs, ours = here(GCNConv(*sizes)), here(GraphConvolution(*sizes))
         with torch.no_grad():
             ours.weight.copy_(theirs.lin.weight.T)
             theirs.bias.copy_(torch.randn(sizes[1]))
             ours.bias.copy_(theirs.bias)
-        values = torch.randn(30, sizes[0])
-        adjacency = symmetric_adjacency(edges, 30)
-        torch.testing.assert_close(ours(values, adjacency), theirs(values, edges))
-        columns = torch.randn(30, 5, sizes[0])
+        values = here(torch.randn(30, sizes[0]))
+        torch.testing.assert_close(ours(values, adjacency), theirs(values, here(edges)))
+        columns = here(torch.randn(30, 5, sizes[0]))
         stacked = torch.stack([ours(c, adjacency) for c in columns.unbind(1)], dim=1)
         torch.testing.assert_close(ours(columns, adjacency), stacked)
 
 
 def test_propagation_over_batches_of_dense_graphs():
-    adjacency, values = torch.rand(3, 7, 7), torch.randn(3, 7, 4, 2)
+    adjacency, values = here(torch.rand(3, 7, 7)), here(torch.randn(3, 7, 4, 2))
     expected = torch.einsum("bij,bjkf->bikf", adjacency, values)
     torch.testing.assert_close(propagate(adjacency, values), expected)

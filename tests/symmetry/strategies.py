@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from symbench.symmetry.grids.field import Field, channel_count
 from symbench.symmetry.grids.fields import Normalizer
 from symbench.symmetry.grids.isometries import GridGroup, named_group
+from tests.here import here
 
 LINEAR = ["flip", "shifts(2)", "flip * shifts(2)"]
 PLANAR = ["flip_x", "flip_y", "flips", "C2", "C4", "D4", "flips * shifts(2)", "shifts_x(3)"]
@@ -32,12 +33,12 @@ class Case:
     def inputs(self, batch: int = 2) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
         size = (batch, self.steps * self.channels, *self.shape)
-        return torch.randn(size, dtype=torch.float64, generator=generator)
+        return here(torch.randn(size, dtype=torch.float64, generator=generator))
 
     def network(self) -> nn.Module:
         """A network with no symmetry at all: zero padding, biases and a fixed position mask."""
         torch.manual_seed(self.seed)
-        return Random(self.steps * self.channels, self.channels, self.shape).double()
+        return here(Random(self.steps * self.channels, self.channels, self.shape).double())
 
 
 class Random(nn.Module):

@@ -12,6 +12,7 @@ from symbench.symmetry.grids.rollouts import trajectory_average
 from symbench.symmetry.grids.symmetrize import field_symmetry, symmetrize
 from symbench.symmetry.reynolds import average
 from symbench.symmetry.symmetry import Symmetry
+from tests.here import here
 
 SYMMETRY = field_symmetry(named_group("D4", 2), [Field("v", 1)])
 
@@ -22,7 +23,7 @@ class Counting(torch.nn.Module):
     def __init__(self, most=10**9):
         super().__init__()
         torch.manual_seed(0)
-        self.layer = torch.nn.Conv2d(2, 2, 3, padding=1).double()
+        self.layer = here(torch.nn.Conv2d(2, 2, 3, padding=1).double())
         self.most = most
         self.batches = []
 
@@ -39,7 +40,7 @@ class Counting(torch.nn.Module):
 )
 def test_calls_fill_the_device_and_no_more(samples, cells, batches):
     network = Counting().eval()
-    values = torch.randn(samples, 2, cells, cells, dtype=torch.float64)
+    values = here(torch.randn(samples, 2, cells, cells, dtype=torch.float64))
     mean = average(network, SYMMETRY, chunk="auto")(values)
     assert network.batches == batches
     torch.testing.assert_close(mean, average(network, SYMMETRY)(values))
@@ -48,7 +49,7 @@ def test_calls_fill_the_device_and_no_more(samples, cells, batches):
 def test_the_device_decides(monkeypatch):
     monkeypatch.setitem(chunks._FILLED_BY, "cpu", 4 * 6 * 6)
     network = Counting().eval()
-    average(network, SYMMETRY, chunk="auto")(torch.zeros(2, 2, 6, 6, dtype=torch.float64))
+    average(network, SYMMETRY, chunk="auto")(here(torch.zeros(2, 2, 6, 6, dtype=torch.float64)))
     assert network.batches == [4] * 4
 
 
@@ -57,7 +58,7 @@ def test_the_device_decides(monkeypatch):
 )
 def test_memory_that_is_too_small_halves_the_chunk(most, batches):
     network = Counting(most).eval()
-    values = torch.randn(1, 2, 6, 6, dtype=torch.float64)
+    values = here(torch.randn(1, 2, 6, 6, dtype=torch.float64))
     model = symmetrize(network, "D4", [Field("v", 1)], chunk="auto")
     mean = model(values)
     assert network.batches == batches
@@ -68,7 +69,7 @@ def test_memory_that_is_too_small_halves_the_chunk(most, batches):
 
 
 def test_rollouts_begin_anew_where_memory_ran_out():
-    values = torch.randn(1, 2, 6, 6, dtype=torch.float64)
+    values = here(torch.randn(1, 2, 6, 6, dtype=torch.float64))
     network = Counting(3).eval()
     found = trajectory_average(network, SYMMETRY, values, 3, chunk="auto")
     assert network.batches == [8, 4, *[2] * 12]
@@ -79,19 +80,19 @@ def test_rollouts_begin_anew_where_memory_ran_out():
 def test_memory_for_no_element_is_an_error(chunk):
     network = Counting(0).eval()
     with pytest.raises(torch.OutOfMemoryError):
-        average(network, SYMMETRY, chunk=chunk)(torch.zeros(1, 2, 6, 6, dtype=torch.float64))
+        average(network, SYMMETRY, chunk=chunk)(here(torch.zeros(1, 2, 6, 6, dtype=torch.float64)))
 
 
 def test_a_chunk_that_was_given_is_kept():
     network = Counting(5).eval()
     with pytest.raises(torch.OutOfMemoryError):
-        average(network, SYMMETRY, chunk=8)(torch.zeros(1, 2, 6, 6, dtype=torch.float64))
+        average(network, SYMMETRY, chunk=8)(here(torch.zeros(1, 2, 6, 6, dtype=torch.float64)))
     assert network.batches == [8]
 
 
 def test_what_cannot_be_folded_is_called_one_by_one():
     """Further arguments, and inputs that are no tensors."""
-    values = torch.randn(1, 2, 6, 6, dtype=torch.float64)
+    values = here(torch.randn(1, 2, 6, 6, dtype=torch.float64))
     network = Counting().eval()
     timed = symmetrize(lambda x, time: time * network(x), "D4", [Field("v", 1)], chunk="auto")
     timed(values, 2.0)
@@ -99,7 +100,9 @@ def test_what_cannot_be_folded_is_called_one_by_one():
     signs = Symmetry(
         named_group("flip_x", 2), lambda g, x: [-x[0]] if g else x, lambda g, y: -y if g else y
     )
-    assert average(lambda x: 1 + x[0], signs, chunk="auto")([torch.ones(3)]).tolist() == [1] * 3
+    assert (
+        average(lambda x: 1 + x[0], signs, chunk="auto")([here(torch.ones(3))]).tolist() == [1] * 3
+    )
 
 
 @pytest.mark.parametrize("chunk", ["all", "Auto", "", None])
@@ -123,9 +126,9 @@ class Reads(TorchDispatchMode):
 @pytest.mark.parametrize("chunk", [1, 3, "auto"])
 def test_averages_and_moments_read_nothing_from_the_device(chunk):
     fields = [Field("s"), Field("v", 1)]
-    network = torch.nn.Conv3d(4, 4, 3, padding=1).eval()
+    network = here(torch.nn.Conv3d(4, 4, 3, padding=1).eval())
     model = symmetrize(network, "O_h", fields, dimension=3, chunk=chunk)
-    values = torch.randn(2, 4, 4, 4, 4)
+    values = here(torch.randn(2, 4, 4, 4, 4))
     with torch.no_grad(), Reads() as reads:
         model(values)
         model.moments(values)

@@ -26,20 +26,22 @@ from symbench.symmetry.points.principal_axes import (
 )
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from tests.here import here
 
 
 def cloud(dimension, points=None, samples=3, seed=0):
     generator = torch.Generator().manual_seed(seed)
     shape = (samples, points or dimension + 2, dimension)
-    return torch.randn(shape, dtype=torch.float64, generator=generator)
+    return here(torch.randn(shape, dtype=torch.float64, generator=generator))
 
 
 def model_of(dimension):
     """A network on single points with no symmetry at all."""
     torch.manual_seed(1)
-    return torch.nn.Sequential(
+    model = torch.nn.Sequential(
         torch.nn.Linear(dimension, 16), torch.nn.Tanh(), torch.nn.Linear(16, dimension)
-    ).double()
+    )
+    return here(model.double())
 
 
 @given(st.integers(2, 6), st.integers(0, 100))
@@ -65,7 +67,8 @@ def test_minimal_frame_has_one_element_and_is_equivariant(dimension, seed):
 
 def test_frames_do_not_see_order_or_position_of_points():
     points = cloud(3, 6)
-    moved = points[:, torch.randperm(6)] + torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+    shift = here(torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64))
+    moved = points[:, here(torch.randperm(6))] + shift
     for frame in (principal_frame, minimal_frame):
         first, second = frame(points), frame(moved)
         # The sign of each axis is arbitrary in the first; the set of all patterns is the same.
@@ -87,11 +90,11 @@ def test_the_frame_holds_all_patterns_and_one_is_a_canonicalisation():
 
 def test_principal_axes_jump_where_the_gap_closes():
     """The discontinuity is real: an ever smaller move of points turns the axes by 45°."""
-    base = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]], dtype=torch.float64)
+    base = here(torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]], dtype=torch.float64))
     turned, gaps = [], []
     for size in (1e-2, 1e-4, 1e-6):
-        stretched = base * torch.tensor([1 + size, 1.0], dtype=torch.float64)
-        sheared = base @ torch.tensor([[1.0, size], [size, 1.0]], dtype=torch.float64)
+        stretched = base * here(torch.tensor([1 + size, 1.0], dtype=torch.float64))
+        sheared = base @ here(torch.tensor([[1.0, size], [size, 1.0]], dtype=torch.float64))
         axes = [principal_axes(points[None])[1][0, :, 0] for points in (stretched, sheared)]
         turned.append(float((axes[0] @ axes[1]).abs()))
         gaps.append(float(relative_gap(stretched[None])))
@@ -120,7 +123,7 @@ SPECIAL = {
 
 def turned(points, dtype=torch.float64):
     element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(2))[0]
-    return (torch.tensor([points]).double() @ element.mT).to(dtype)
+    return here((torch.tensor([points]).double() @ element.mT).to(dtype))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +188,7 @@ def test_vectors_across_a_line_leave_its_axes_open():
 
 
 def test_no_gap_between_axes_of_points_at_one_place():
-    assert relative_gap(torch.ones(2, 4, 3)).tolist() == [0, 0]
+    assert relative_gap(here(torch.ones(2, 4, 3))).tolist() == [0, 0]
 
 
 def handedness(points):
@@ -219,18 +222,18 @@ def test_the_half_of_a_frame_that_does_not_reflect(dimension):
     points = cloud(dimension)
     found = rotations_of(principal_frame(points))
     assert found.shape == (2 ** (dimension - 1), 3, dimension, dimension)
-    torch.testing.assert_close(torch.linalg.det(found), torch.ones(found.shape[:2]).double())
+    torch.testing.assert_close(torch.linalg.det(found), here(torch.ones(found.shape[:2]).double()))
     distances = (found[:, None] - found[None]).abs().amax(dim=(3, 4))
-    assert float((distances + 9 * torch.eye(len(found))[..., None]).min()) > 1e-3
+    assert float((distances + 9 * here(torch.eye(len(found)))[..., None]).min()) > 1e-3
 
 
 @pytest.mark.parametrize("rule", ["largest_entry", "laplacian"])
 @given(st.integers(0, 200))
 def test_canonical_signs_do_not_see_signs_or_order(rule, seed):
     generator = torch.Generator().manual_seed(seed)
-    vectors = torch.randn(9, 4, dtype=torch.float64, generator=generator)
-    flips = 1 - 2 * torch.randint(2, (4,), generator=generator).double()
-    order = torch.randperm(9, generator=generator)
+    vectors = here(torch.randn(9, 4, dtype=torch.float64, generator=generator))
+    flips = here(1 - 2 * torch.randint(2, (4,), generator=generator).double())
+    order = here(torch.randperm(9, generator=generator))
     signs = canonical_signs(rule)
     canonical = vectors * signs(vectors)
     torch.testing.assert_close(vectors * flips * signs(vectors * flips), canonical)
@@ -239,7 +242,7 @@ def test_canonical_signs_do_not_see_signs_or_order(rule, seed):
 
 def test_laplacian_canonisation_decides_where_the_largest_entries_cancel():
     """+1 and -1 are as large: the first class cancels, the second decides."""
-    column = torch.tensor([[1.0], [-1.0], [-0.5], [-0.5]])
+    column = here(torch.tensor([[1.0], [-1.0], [-0.5], [-0.5]]))
     assert float(laplacian_signs(column)) == -1
     with pytest.warns(UserWarning, match="as symmetric as its negative"):
         assert float(largest_entry_signs(column)) == 1
@@ -251,7 +254,7 @@ def test_laplacian_canonisation_decides_where_the_largest_entries_cancel():
 )
 @pytest.mark.parametrize("rule", [laplacian_signs, largest_entry_signs])
 def test_a_column_like_its_negative_gets_a_warning(rule):
-    symmetric = torch.tensor([[1.0], [-1.0], [0.5], [-0.5]])
+    symmetric = here(torch.tensor([[1.0], [-1.0], [0.5], [-0.5]]))
     for column in (symmetric, -symmetric):
         with pytest.warns(UserWarning, match="as symmetric as its negative"):
             assert float(rule(column)) == 1
@@ -261,11 +264,11 @@ def test_a_column_like_its_negative_gets_a_warning(rule):
 def test_columns_of_zeros_keep_their_sign_without_a_word(rule):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert rule(torch.zeros(3, 2)).tolist() == [1, 1]
+        assert rule(here(torch.zeros(3, 2))).tolist() == [1, 1]
 
 
 def test_signs_of_batches_and_unknown_rules():
-    vectors = torch.randn(5, 7, 3)
+    vectors = here(torch.randn(5, 7, 3))
     batched = largest_entry_signs(vectors)
     for graph, signs in zip(vectors, batched, strict=True):
         assert torch.equal(largest_entry_signs(graph), signs)
@@ -300,10 +303,10 @@ def test_one_random_pattern_is_equivariant_in_expectation_only():
     "degenerate clouds", "a cloud that is not finite, as of a diverged network", "right"
 )
 def test_clouds_that_are_not_finite_stay_so_and_others_are_framed():
-    points = torch.randn(3, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    points = cloud(3)
     points[1] = float("nan")
     points[2, 0, 0] = float("inf")
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(points.device.type, torch.bfloat16):
         axes = principal_axes(points)[1]
     torch.testing.assert_close(axes[:1], principal_axes(points[:1])[1])
     assert (points @ axes).isfinite().all(dim=(1, 2)).tolist() == [True, False, False]

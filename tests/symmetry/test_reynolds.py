@@ -20,6 +20,7 @@ from symbench.symmetry.reynolds import average, orbit
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
 from symbench.training.treatments.augment import Augment
+from tests.here import here
 
 from .strategies import Random, cases
 
@@ -62,7 +63,7 @@ def test_averaged_loss_is_at_most_the_orbit_mean(case):
     symmetry = field_symmetry(case.group, case.fields)
     network = case.network()
     inputs = case.inputs()
-    target = torch.randn(2, case.channels, *case.shape, dtype=torch.float64)
+    target = here(torch.randn(2, case.channels, *case.shape, dtype=torch.float64))
     losses = []
     for g in range(case.group.order):
         prediction = network(symmetry.act_on_input(g, inputs))
@@ -77,8 +78,8 @@ def test_averaging_in_normalised_space_is_the_trap():
     fields = [Field("velocity", 1), Field("stress", 2)]
     normalizer = Normalizer((0.1, -0.4, 1, 2, 3, 4), (1.0, 2.0, 0.5, 0.7, 1.3, 3.0))
     torch.manual_seed(0)
-    network = Random(6, 6, (6, 6)).double()
-    inputs = torch.randn(2, 6, 6, 6, dtype=torch.float64)
+    network = here(Random(6, 6, (6, 6)).double())
+    inputs = here(torch.randn(2, 6, 6, 6, dtype=torch.float64))
     truth = field_symmetry(group, fields, normalizer=normalizer)
     naive = field_symmetry(group, fields)
     assert_equivariant(average(network, truth), truth, inputs)
@@ -90,8 +91,8 @@ def test_subset_is_not_equivariant_but_subgroup_is():
     group = named_group("D4", 2)
     symmetry = field_symmetry(group, [Field("v", 1)])
     torch.manual_seed(0)
-    network = Random(2, 2, (6, 6)).double()
-    inputs = torch.randn(2, 2, 6, 6, dtype=torch.float64)
+    network = here(Random(2, 2, (6, 6)).double())
+    inputs = here(torch.randn(2, 2, 6, 6, dtype=torch.float64))
     rotations = [i for i, element in enumerate(group.elements) if element.determinant == 1]
     averaged = average(network, symmetry, elements=rotations)
     assert equivariance_error(averaged, symmetry, inputs, rotations) < 1e-12
@@ -108,8 +109,8 @@ def test_subset_error_follows_the_theory():
     group = named_group("C4", 2)
     symmetry = field_symmetry(group, [Field("s")])
     torch.manual_seed(0)
-    network = Random(1, 1, (5, 5)).double()
-    inputs = torch.randn(3, 1, 5, 5, dtype=torch.float64)
+    network = here(Random(1, 1, (5, 5)).double())
+    inputs = here(torch.randn(3, 1, 5, 5, dtype=torch.float64))
     mean, variance = average(network, symmetry).moments(inputs)
     from itertools import combinations
 
@@ -127,16 +128,16 @@ def test_folding_into_the_batch_changes_nothing(chunk):
     group = named_group("D4", 2)
     symmetry = field_symmetry(group, [Field("v", 1)])
     torch.manual_seed(0)
-    network = Random(2, 2, (6, 6)).double()
-    inputs = torch.randn(2, 2, 6, 6, dtype=torch.float64)
+    network = here(Random(2, 2, (6, 6)).double())
+    inputs = here(torch.randn(2, 2, 6, 6, dtype=torch.float64))
     loop = average(network, symmetry)(inputs)
     torch.testing.assert_close(average(network, symmetry, chunk=chunk)(inputs), loop)
 
 
 def test_pointwise_map_of_scalars_is_left_alone():
     symmetry = field_symmetry(named_group("D4", 2), [Field("A"), Field("B")])
-    network = torch.nn.Conv2d(2, 2, 1).double()
-    inputs = torch.randn(2, 2, 6, 6, dtype=torch.float64)
+    network = here(torch.nn.Conv2d(2, 2, 1).double())
+    inputs = here(torch.randn(2, 2, 6, 6, dtype=torch.float64))
     torch.testing.assert_close(average(network, symmetry)(inputs), network(inputs))
 
 
@@ -145,7 +146,7 @@ def test_any_callable_and_any_action():
     group = named_group("flip_x", 2)
     symmetry = Symmetry(group, lambda g, x: -x if g else x, lambda g, y: -y if g else y)
     averaged = average(torch.exp, symmetry)
-    x = torch.linspace(-1, 1, 5, dtype=torch.float64)
+    x = here(torch.linspace(-1, 1, 5, dtype=torch.float64))
     torch.testing.assert_close(averaged(x), torch.sinh(x))
 
 
@@ -154,8 +155,8 @@ def test_stepwise_and_trajectory_rollouts():
     fields = [Field("v", 1)]
     symmetry = field_symmetry(group, fields, constant_fields=[Field("mask")])
     torch.manual_seed(0)
-    network = Random(4 * 2 + 1, 2, (6, 6)).double()
-    inputs = torch.randn(2, 9, 6, 6, dtype=torch.float64)
+    network = here(Random(4 * 2 + 1, 2, (6, 6)).double())
+    inputs = here(torch.randn(2, 9, 6, 6, dtype=torch.float64))
     options = {"steps": 3, "constant_channels": 1}
     looped = trajectory_average(network, symmetry, inputs, **options)
     folded = trajectory_average(network, symmetry, inputs, chunk=5, **options)
@@ -176,10 +177,10 @@ def test_stepwise_and_trajectory_rollouts():
 def test_public_face_saves_exports_and_compiles(tmp_path):
     normalizer = Normalizer((0.0, 1.0, 2.0), (1.0, 2.0, 3.0))
     torch.manual_seed(0)
-    network = Random(12, 3, (8, 8)).eval()
+    network = here(Random(12, 3, (8, 8)).eval())
     fields = [Field("pressure"), Field("velocity", order=1)]
     model = symmetrize(network, group="D4", fields=fields, normalizer=normalizer)
-    inputs = torch.randn(2, 12, 8, 8)
+    inputs = here(torch.randn(2, 12, 8, 8))
     expected = model(inputs)
     assert list(model.state_dict()) == [f"model.{key}" for key in network.state_dict()]
     buffer = io.BytesIO()
@@ -196,9 +197,9 @@ def test_public_face_saves_exports_and_compiles(tmp_path):
 
 
 def test_low_precision_models_are_averaged_in_single():
-    network = Random(2, 2, (6, 6)).bfloat16().eval()
+    network = here(Random(2, 2, (6, 6)).bfloat16().eval())
     model = symmetrize(network, group="C2", fields=[Field("v", 1)])
-    assert model(torch.randn(1, 2, 6, 6).bfloat16()).dtype == torch.bfloat16
+    assert model(here(torch.randn(1, 2, 6, 6).bfloat16())).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("elements", ["some", 0, 9, [], [8]])
@@ -215,16 +216,16 @@ def test_bad_chunk():
 @pytest.mark.parametrize("shape", [(8, 8), (7, 10), (6, 8, 5)])
 def test_canonical_shift_is_exactly_equivariant(shape):
     torch.manual_seed(0)
-    values = torch.randn(3, 2, *shape, dtype=torch.float64)
-    network = Random(2, 1, shape).double()
+    values = here(torch.randn(3, 2, *shape, dtype=torch.float64))
+    network = here(Random(2, 1, shape).double())
     framed = CanonicalShift(network, reference_channel=1)
-    shifts = torch.tensor(
-        [[1, 3, 2][: len(shape)], [0, 5, 4][: len(shape)], [2, 0, 1][: len(shape)]]
+    shifts = here(
+        torch.tensor([[1, 3, 2][: len(shape)], [0, 5, 4][: len(shape)], [2, 0, 1][: len(shape)]])
     )
     torch.testing.assert_close(framed(roll_each(values, shifts)), roll_each(framed(values), shifts))
     before = canonical_shift(values[:, 1])
     after = canonical_shift(roll_each(values, shifts)[:, 1])
-    sizes = torch.tensor(shape)
+    sizes = here(torch.tensor(shape))
     assert torch.equal((after + shifts) % sizes, before % sizes)
 
 
@@ -232,7 +233,7 @@ def test_augmentation_moves_input_and_target_alike():
     group = named_group("D4", 2)
     symmetry = field_symmetry(group, [Field("v", 1)])
     action = FieldAction(group, [Field("v", 1)])
-    inputs = torch.randn(64, 4, 5, 5)
+    inputs = here(torch.randn(64, 4, 5, 5))
     moved, targets = Augment(symmetry)(inputs, inputs[:, -2:], 64, torch.Generator().manual_seed(3))
     assert torch.equal(moved[:, -2:], targets)
     used = set()
@@ -247,14 +248,14 @@ def test_augmentation_moves_input_and_target_alike():
 
 def test_rollout_of_a_shift_map():
     """A model that returns its newest frame plus one counts up."""
-    frames = list(rollout(lambda x: x[:, -1:] + 1, torch.zeros(1, 4, 2, 2), 5))
+    frames = list(rollout(lambda x: x[:, -1:] + 1, here(torch.zeros(1, 4, 2, 2)), 5))
     assert [float(frame.mean()) for frame in frames] == list(np.arange(1.0, 6.0))
 
 
 def test_variances_of_complex_predictions_are_real():
     symmetry = field_symmetry(named_group("flips", 2), [Field("p")])
-    values = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0)).double()
-    phase = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)).double()
+    values = here(torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))).double()
+    phase = here(torch.randn(4, 4, generator=torch.Generator().manual_seed(1))).double()
     real = average(lambda x: x * phase, symmetry).moments(values)
     turned = average(lambda x: 1j * x * phase, symmetry).moments(values)
     torch.testing.assert_close(turned.variance, real.variance)

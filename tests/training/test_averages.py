@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from symbench.arithmetic import tf32
 from symbench.config.settings import TrainingSettings
 from symbench.data.batch import Inputs
 from symbench.errors import ConfigError, SymmetryError
@@ -23,11 +24,19 @@ from symbench.training.treatments.augment import Augment
 from symbench.training.treatments.average import EquiTuning, GroupAverage, RandomAverage
 from symbench.training.treatments.canonicalise import Canonicalise
 from symbench.training.treatments.treatment import Treatment
+from tests.here import here
 from tests.training.splits import ISOMETRIES, ROTATIONS, SETTINGS, fields, network, run_until, same
+from tests.tolerances import on_device
 
 WRAPPING = {"group_average": GroupAverage, "equi_tuning": EquiTuning, "canonicalise": Canonicalise}
 METHODS = {**WRAPPING, "random_average": RandomAverage}
 DIMENSIONS = (1, 2, 3)
+
+
+@pytest.fixture(autouse=True)
+def in_single_precision():
+    with tf32(False):
+        yield
 
 
 def normalised(dimension, constant=()):
@@ -43,7 +52,7 @@ def normalised(dimension, constant=()):
 def convolution(dimension, into, out):
     torch.manual_seed(dimension)
     layer = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dimension - 1]
-    return nn.Sequential(layer(into, 6, 3, padding=1), nn.Tanh(), layer(6, out, 3, padding=1))
+    return here(nn.Sequential(layer(into, 6, 3, padding=1), nn.Tanh(), layer(6, out, 3, padding=1)))
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -52,27 +61,27 @@ def test_wrapped_networks_are_equivariant_whatever_the_network(method, dimension
     symmetry = normalised(dimension)
     channels = 1 + dimension
     plain = convolution(dimension, 2 * channels, channels).double()
-    wrapped = WRAPPING[method](symmetry).wrap(plain).double().eval()
-    values = torch.randn(1, 2 * channels, *[4] * dimension, dtype=torch.float64)
+    wrapped = here(WRAPPING[method](symmetry).wrap(plain).double().eval())
+    values = here(torch.randn(1, 2 * channels, *[4] * dimension, dtype=torch.float64))
     assert equivariance_error(plain, symmetry, values) > 1e-2
     assert_equivariant(wrapped, symmetry, values)
 
 
 def test_poses_are_chosen_with_constant_fields():
     symmetry = normalised(2, [Field("mask")])
-    wrapped = Canonicalise(symmetry).wrap(convolution(2, 7, 3)).double().eval()
-    assert_equivariant(wrapped, symmetry, torch.randn(3, 7, 8, 8, dtype=torch.float64))
+    wrapped = here(Canonicalise(symmetry).wrap(convolution(2, 7, 3)).double().eval())
+    assert_equivariant(wrapped, symmetry, here(torch.randn(3, 7, 8, 8, dtype=torch.float64)))
 
 
 def test_poses_in_half_precision():
-    wrapped = Canonicalise(ISOMETRIES).wrap(convolution(2, 6, 3)).bfloat16().eval()
-    assert wrapped(torch.randn(2, 6, 8, 8).bfloat16()).dtype == torch.bfloat16
+    wrapped = here(Canonicalise(ISOMETRIES).wrap(convolution(2, 6, 3)).bfloat16().eval())
+    assert wrapped(here(torch.randn(2, 6, 8, 8).bfloat16())).dtype == torch.bfloat16
 
 
 def test_a_pose_is_one_element_for_each_sample_and_its_choice_learns():
     torch.manual_seed(0)
-    wrapped = Canonicalised(convolution(2, 6, 3), ISOMETRIES)
-    values = torch.randn(30, 6, 8, 8)
+    wrapped = here(Canonicalised(convolution(2, 6, 3), ISOMETRIES))
+    values = here(torch.randn(30, 6, 8, 8))
     poses = torch.stack([ISOMETRIES.act_on_input(g, values) for g in range(8)], dim=1)
     weights = wrapped.weights(poses)
     assert set(weights.unique().tolist()) == {0.0, 1.0}
@@ -153,13 +162,15 @@ def test_tuning_from_the_first_step_is_training_through_the_average(tmp_path):
 
 
 @pytest.mark.parametrize("method", WRAPPING)
-def test_kept_weights_are_those_of_the_network_that_is_evaluated(method, tmp_path):
+def test_kept_weights_are_those_of_the_network_that_is_evaluated(method, tmp_path, device):
     """The same names, made anew with another initialisation; and what is used is equivariant."""
     kept = trainer(method, tmp_path / "state.pt").run().weights
     torch.manual_seed(2)
     again = METHODS[method](ISOMETRIES).wrap(network())
     again.load_state_dict(kept)
-    assert_equivariant(again.eval(), ISOMETRIES, fields(2, 5).inputs, tolerance=1e-5)
+    again = here(again.eval())
+    tolerance = on_device(1e-5, device)
+    assert_equivariant(again, ISOMETRIES, here(fields(2, 5).inputs), tolerance=tolerance)
 
 
 def test_weights_of_the_network_itself_can_be_taken_over():
@@ -180,15 +191,19 @@ def test_initial_weights_are_those_without_the_treatment():
         assert torch.equal(value, plain.get(name.removeprefix("model."), value))
 
 
+def whole(split):
+    return split.batch(split.samples)
+
+
 def test_one_random_element_is_augmentation_for_an_invariant_loss():
-    split = fields(3, 12)
+    batch = here(whole(fields(3, 12)))
     plain = convolution(2, 6, 3)
     draw = torch.Generator().manual_seed(4)
-    one = RandomAverage(ISOMETRIES, elements=1).predict(plain, split.inputs, 12, draw)
+    one = RandomAverage(ISOMETRIES, elements=1).predict(plain, batch.inputs, 12, draw)
     draw.manual_seed(4)
-    inputs, targets = Augment(ISOMETRIES)(split.inputs, split.targets, 12, draw)
+    inputs, targets = Augment(ISOMETRIES)(batch.inputs, batch.targets, 12, draw)
     losses = [
-        nn.functional.mse_loss(one, split.targets),
+        nn.functional.mse_loss(one, batch.targets),
         nn.functional.mse_loss(plain(inputs), targets),
     ]
     gradients = [torch.autograd.grad(loss, plain[0].weight)[0] for loss in losses]
@@ -199,17 +214,17 @@ def test_one_random_element_is_augmentation_for_an_invariant_loss():
 def test_random_elements_cost_their_share_of_the_orbit_variance():
     """Under squared error: that of the average, and 1/k of the variance over the orbit."""
     plain = convolution(2, 6, 3)
-    split = fields(3, 1)
+    batch = here(whole(fields(3, 1)))
     draw = torch.Generator().manual_seed(0)
     many = 4000
-    inputs = split.inputs.expand(many, -1, -1, -1)
+    inputs = batch.inputs.expand(many, -1, -1, -1)
     with torch.no_grad():
-        moments = Averaged(plain, ISOMETRIES).moments(split.inputs)
+        moments = Averaged(plain, ISOMETRIES).moments(batch.inputs)
         for elements in (1, 2, 4):
             treatment = RandomAverage(ISOMETRIES, elements=elements)
             drawn = treatment.predict(plain, inputs, many, draw)
-            found = (drawn - split.targets).square().mean()
-            expected = (moments.mean - split.targets).square() + moments.variance / elements
+            found = (drawn - batch.targets).square().mean()
+            expected = (moments.mean - batch.targets).square() + moments.variance / elements
             torch.testing.assert_close(found, expected.mean(), rtol=0.02, atol=0)
 
 
@@ -229,7 +244,7 @@ CLOUDS = Symmetry(
 
 def test_random_elements_of_continuous_groups_on_inputs_that_are_no_tensor():
     generator = torch.Generator().manual_seed(0)
-    cloud = Cloud(torch.randn(5, 3, 4, dtype=torch.float64))
+    cloud = here(Cloud(torch.randn(5, 3, 4, dtype=torch.float64)))
     average = RandomAverage(CLOUDS)
 
     def predicted(network):
@@ -282,4 +297,6 @@ def test_elements_folded_into_one_batch_change_nothing_without_batch_norm(tmp_pa
         )
         found.append(training.run().weights)
     for name, value in found[0].items():
-        torch.testing.assert_close(value, found[1][name], rtol=1e-3, atol=1e-5)
+        # What is added to vectors averages to zero: its slope is rounding, which Adam makes steps of.
+        seen = slice(1 if name.endswith("2.bias") else None)
+        torch.testing.assert_close(value[seen], found[1][name][seen], rtol=1e-3, atol=1e-5)

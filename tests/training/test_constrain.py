@@ -28,7 +28,9 @@ from symbench.training.treatments.augment import act_on_each
 from symbench.training.treatments.constrain import Constrain, ConstrainPartially, Scheduled, Strict
 from symbench.training.treatments.penalty import EquivariancePenalty
 from symbench.training.treatments.treatment import Treatment
+from tests.here import here
 from tests.training.splits import ISOMETRIES, MIXING, ROTATIONS, run_until, same, vectors
+from tests.tolerances import on_device
 from tests.training.test_captured import HasGraphs
 
 
@@ -67,6 +69,10 @@ class Stack(nn.Module):
         return values
 
 
+def an_element():
+    return here(OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(0))[0])
+
+
 def violation(model, element, values):
     """Largest |f(g x) - g f(x)| over samples; 2-norm of all components."""
     difference = model(element @ values) - element @ model(values)
@@ -81,7 +87,7 @@ def violation(model, element, values):
 def test_the_bound_holds_on_measured_values(seed, gammas):
     """arXiv 2505.13631: the error is bounded by γ, the free branches and Lipschitz constants."""
     torch.manual_seed(seed)
-    model = Stack().double().eval()
+    model = here(Stack().double().eval())
     lipschitz = []
     for layer, gamma in zip(model.layers, gammas, strict=True):
         layer.relaxation.set_gamma(gamma)
@@ -89,19 +95,19 @@ def test_the_bound_holds_on_measured_values(seed, gammas):
         free = torch.linalg.matrix_norm(layer.free[0].linear.weight, 2)
         lipschitz.append(float((equivariant + abs(gamma) * free).detach()))
     bound = equivariance_error_bound(gammas, [12**0.5] * 3, lipschitz)
-    values = torch.randn(20, 3, 4, dtype=torch.float64)
+    values = here(torch.randn(20, 3, 4, dtype=torch.float64))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for element in OrthogonalGroup(3).sample(5, generator):
+        for element in here(OrthogonalGroup(3).sample(5, generator)):
             assert violation(model, element, values) <= bound + 1e-9
     assert equivariance_error_bound([0.0] * 3, [12**0.5] * 3, lipschitz) == 0
 
 
 def test_projection_is_exact_and_can_be_undone():
     torch.manual_seed(0)
-    model = Stack().double().eval()
-    values = torch.randn(5, 3, 4, dtype=torch.float64)
-    element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(0))[0]
+    model = here(Stack().double().eval())
+    values = here(torch.randn(5, 3, 4, dtype=torch.float64))
+    element = an_element()
     with torch.no_grad():
         assert violation(model, element, values) > 0.1
         with projected(model):
@@ -147,7 +153,7 @@ def descend(treatment, model, steps, rate=0.01):
 
 def test_the_equality_constraint_reaches_its_saddle_point():
     """Minimise (γ - 0.7)² / 2 subject to γ = 0: there λ = 0.7, minus the slope of the loss."""
-    model = Quadratic(0.7)
+    model = here(Quadratic(0.7))
     constrain = descend(Constrain(None, dual_rate=0.01, augmentation=1.0), model, 4000)
     assert abs(float(model.gamma.detach())) < 1e-2
     assert float(constrain.multipliers[0]) == pytest.approx(0.7, abs=2e-2)
@@ -158,8 +164,8 @@ def test_the_equality_constraint_reaches_its_saddle_point():
 
 def test_the_ratio_tells_what_gamma_hides():
     """Where a normalisation follows, a layer that shrinks leaves a small γ a large part."""
-    layer = Homotopy(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
-    values = torch.randn(8, 4)
+    layer = here(Homotopy(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False)))
+    values = here(torch.randn(8, 4))
     layer.relaxation.set_gamma(0.01)
     layer.relaxation.watched = True
     layer.eval()
@@ -173,7 +179,7 @@ def test_the_ratio_tells_what_gamma_hides():
 
 def test_plain_dual_steps_rest_where_gamma_does():
     """λ is the rate times the sum of all γ, and Adam's steps are as large for the smallest γ."""
-    model = Quadratic(0.3)
+    model = here(Quadratic(0.3))
     treatment = Constrain(None, dual_rate=0.02, dual_steps="plain")
     treatment.attach(model)
     path = [1.0, 0.5, -0.25, 1e-4]
@@ -186,12 +192,12 @@ def test_plain_dual_steps_rest_where_gamma_does():
 
 
 def test_samples_are_moved_only_where_it_is_asked_for():
-    values = torch.randn(6, 3, 4)
+    values, mixing = here(torch.randn(6, 3, 4)), here(MIXING)
     generator = torch.Generator().manual_seed(0)
     still, _ = Constrain(ROTATIONS)(values, values, 6, generator)
     assert still is values
-    inputs, targets = Constrain(ROTATIONS, augment=True)(values, values @ MIXING, 6, generator)
-    torch.testing.assert_close(inputs @ MIXING, targets)
+    inputs, targets = Constrain(ROTATIONS, augment=True)(values, values @ mixing, 6, generator)
+    torch.testing.assert_close(inputs @ mixing, targets)
     torch.testing.assert_close(inputs.mT @ inputs, values.mT @ values)
     assert float((inputs - values).abs().max()) > 0.1
 
@@ -199,7 +205,7 @@ def test_samples_are_moved_only_where_it_is_asked_for():
 def test_the_one_sided_constraint_lets_gamma_fall():
     """Minimise (γ - w)² / 2 subject to γ <= 0: γ = w where w < 0, else γ = 0 with λ = w."""
     for wish, gamma, multiplier in ((-0.5, -0.5, 0.0), (0.5, 0.0, 0.5)):
-        model = Quadratic(wish)
+        model = here(Quadratic(wish))
         treatment = ConstrainPartially(None, dual_rate=0.01, augmentation=1.0, one_sided=True)
         descend(treatment, model, 4000)
         # The augmentation is not the paper's: below zero it pulls γ to a third of the wish.
@@ -212,7 +218,7 @@ def test_the_one_sided_constraint_lets_gamma_fall():
 @pytest.mark.parametrize("price", [0.5, 2.0])
 def test_slacks_settle_where_the_loss_is_worth_their_price(price):
     """Minimise (γ - w)² / 2 + ρ u² / 2 subject to |γ| <= u: γ = u = w / (1 + ρ), λ = ρ u."""
-    model = Quadratic(0.8)
+    model = here(Quadratic(0.8))
     treatment = ConstrainPartially(None, dual_rate=0.003, slack_price=price, augmentation=1.0)
     descend(treatment, model, 8000, rate=0.003)
     expected = 0.8 / (1 + price)
@@ -222,7 +228,7 @@ def test_slacks_settle_where_the_loss_is_worth_their_price(price):
 
 
 def test_the_schedule_falls_on_a_line():
-    model = Quadratic(0.5)
+    model = here(Quadratic(0.5))
     scheduled = Scheduled(None, until=0.5)
     scheduled.attach(model)
     for progress, expected in ((0.1, 0.8), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)):
@@ -296,25 +302,25 @@ def test_data_hold_gamma_off_the_free_path_and_only_dual_variables_have_one(tmp_
 
 
 @pytest.mark.parametrize("method", ["strict", "scheduled", "constrain"])
-def test_what_is_kept_is_strictly_equivariant(method, tmp_path):
+def test_what_is_kept_is_strictly_equivariant(method, tmp_path, device):
     trained = trainer(method, tmp_path / "state.pt").run()
     model = Stack()
     model.load_state_dict(trained.weights)
-    values = torch.randn(5, 3, 4)
-    element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(0))[0].float()
+    model, values = here(model), here(torch.randn(5, 3, 4))
+    element = an_element().float()
     with torch.no_grad():
-        assert violation(model.eval(), element, values) < 1e-5
+        assert violation(model.eval(), element, values) < on_device(1e-5, device)
     assert all(float(layer.gamma.detach()) == 0 for layer in relaxations(model).values())
 
 
 def test_a_free_network_stays_free_and_a_penalty_tames_it(tmp_path):
     free = trainer("none", tmp_path / "free.pt", epochs=6).run()
     tamed = trainer("penalty", tmp_path / "tamed.pt", epochs=6).run()
-    values = torch.randn(50, 3, 4)
-    element = OrthogonalGroup(3).sample(1, torch.Generator().manual_seed(0))[0].float()
+    values = here(torch.randn(50, 3, 4))
+    element = an_element().float()
     errors = []
     for trained in (free, tamed):
-        model = Stack()
+        model = here(Stack())
         model.load_state_dict(trained.weights)
         with torch.no_grad():
             errors.append(violation(model.eval(), element, values))
@@ -363,7 +369,7 @@ def test_settings_at_their_bounds_are_taken():
 
 def test_each_sample_is_moved_by_its_own_element():
     """Of a finite group by its index; the values of a sample depend on no other sample."""
-    values = torch.randn(20, 3, 8, 8)
+    values = here(torch.randn(20, 3, 8, 8))
     elements = ISOMETRIES.group.sample(20, torch.Generator().manual_seed(0))
     moved = act_on_each(ISOMETRIES.act_on_input, elements, values)
     for element, before, after in zip(elements, values, moved, strict=True):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from symbench.data.batch import V
 from symbench.data.dataset import Split
+from symbench.devices import chosen_device
 from symbench.symmetry.grids.isometry import GridIsometry
 from symbench.symmetry.groups import FiniteGroup, Group
 from symbench.symmetry.points.matrix_groups import OrthogonalGroup
@@ -75,7 +76,7 @@ def _curve(
     group: OrthogonalGroup,
     error: float,
 ) -> pd.DataFrame:
-    batch = split.batch(split.samples[:_SAMPLES])
+    batch = split.batch(split.samples[:_SAMPLES]).to(chosen_device())
     # In the plane all rotations have the same axis.
     proper = OrthogonalGroup(group.dimension, proper=True)
     count = _AXES if group.dimension == 3 else 1

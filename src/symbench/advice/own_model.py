@@ -13,6 +13,7 @@ from symbench.config import registry
 from symbench.data.batch import V
 from symbench.data.dataset import Split
 from symbench.data.fields.grid_data import FieldData, FieldSplit
+from symbench.devices import chosen_device
 from symbench.errors import CheckpointError, ConfigError, SymBenchError
 from symbench.models.weights import tensors
 from symbench.symmetry.reynolds import WRAPPERS
@@ -125,8 +126,8 @@ def check_model(model: nn.Module | Callable[[V], Tensor], split: Split[V]) -> nn
     if isinstance(model, type) or not callable(model):
         raise SymBenchError(f"The model is {model!r}: give a module or a function, not a class.")
     network = model if isinstance(model, nn.Module) else _Function(model)
-    network.eval()
-    batch = split.batch(split.samples[:2])
+    network.to(chosen_device()).eval()
+    batch = split.batch(split.samples[:2]).to(chosen_device())
     inputs: object = batch.inputs
     before = inputs.clone() if isinstance(inputs, Tensor) else None
     try:

@@ -25,6 +25,7 @@ from symbench.training.loop import Trainer
 from symbench.training.treatments.augment import Augment
 from symbench.training.treatments.treatment import Treatment
 from tests.conftest import fetched
+from tests.here import here
 
 CELLS = 32
 NETWORKS = {
@@ -147,7 +148,7 @@ def test_networks_that_take_any_size_keep_it(name, shape):
     model = resolve("models", name)(
         dim_in=2, dim_out=1, n_spatial_dims=len(shape), spatial_resolution=shape, **NETWORKS[name]
     )
-    assert model(torch.randn(1, 2, *shape)).shape == (1, 1, *shape)
+    assert here(model)(here(torch.randn(1, 2, *shape))).shape == (1, 1, *shape)
 
 
 @pytest.mark.tried("1-D grids", "a kernel that is even, or wider than the grid", "refused")
@@ -164,7 +165,8 @@ def test_kernels_that_do_not_fit_are_refused(waves, size):
 
 @pytest.mark.parametrize("side", [8, 15, 33])
 def test_voxel_networks_take_the_side_of_the_grid(side):
-    assert VoxelNetwork(3, width=2, side=side)(torch.zeros(2, 1, side, side, side)).shape == (2, 3)
+    model = here(VoxelNetwork(3, width=2, side=side))
+    assert model(here(torch.zeros(2, 1, side, side, side))).shape == (2, 3)
 
 
 @pytest.mark.tried("1-D grids", "batch_size 1 and three trajectories to roll out", "right")

@@ -12,6 +12,8 @@ from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.graphs.node_classifiers import NodeClassifier, ProductClassifier
 from symbench.symmetry.testing import equivariance_error
 from tests.conftest import fetched
+from tests.here import here
+from tests.tolerances import on_device
 
 COUNTS = {"train": 6, "valid": 2, "test": 40}
 ROWS = np.arange(5)[:, None]
@@ -28,8 +30,8 @@ def model(data, encoding):
     torch.manual_seed(0)
     arguments = data.model_arguments()
     if encoding in ("product", "raw"):
-        return ProductClassifier(**arguments, layers=0 if encoding == "raw" else 4)
-    return NodeClassifier(**arguments, encoding=encoding)
+        return here(ProductClassifier(**arguments, layers=0 if encoding == "raw" else 4))
+    return here(NodeClassifier(**arguments, encoding=encoding))
 
 
 def test_probabilities_sizes_and_seeds(data):
@@ -55,15 +57,15 @@ def test_probabilities_sizes_and_seeds(data):
 
 
 @pytest.mark.parametrize("encoding", [*INVARIANT, "plain"])
-def test_sign_invariance_of_the_classifiers(data, encoding):
-    batch = data.split("test").batch(ROWS)
+def test_sign_invariance_of_the_classifiers(data, encoding, device):
+    batch = here(data.split("test").batch(ROWS))
     symmetry = data.symmetry("signs(10)")
     elements = symmetry.group.sample(4, torch.Generator().manual_seed(0))
     network = model(data, encoding)
     error = equivariance_error(network, symmetry, batch.inputs, elements)
-    assert error < 1e-5 if encoding in INVARIANT else error > 1e-3
+    assert error < on_device(1e-5, device) if encoding in INVARIANT else error > 1e-3
     # One element for each graph moves each graph by its own.
-    each = symmetry.group.sample(5, torch.Generator().manual_seed(1))
+    each = here(symmetry.group.sample(5, torch.Generator().manual_seed(1)))
     moved = symmetry.act_on_input(each, batch.inputs)
     torch.testing.assert_close(
         moved.vectors[3], batch.inputs.vectors[3] * each[3].float(), rtol=0, atol=0
@@ -71,17 +73,18 @@ def test_sign_invariance_of_the_classifiers(data, encoding):
 
 
 @pytest.mark.parametrize("encoding", ["none", "signnet", "product"])
-def test_padding_changes_nothing(data, encoding):
+def test_padding_changes_nothing(data, encoding, device):
     split = data.split("test")
-    together = split.batch(ROWS)
+    together = here(split.batch(ROWS))
+    tolerance = on_device(1e-5, device)
     network = model(data, encoding).eval()
     with torch.no_grad():
         all_logits = network(together.inputs)
         for row in range(5):
-            alone = split.batch(ROWS[row : row + 1])
+            alone = here(split.batch(ROWS[row : row + 1]))
             nodes = alone.targets.shape[1]
             torch.testing.assert_close(
-                network(alone.inputs)[0], all_logits[row, :nodes], atol=1e-5, rtol=1e-5
+                network(alone.inputs)[0], all_logits[row, :nodes], atol=tolerance, rtol=tolerance
             )
             assert float(all_logits[row, nodes:].abs().sum()) == 0
 

@@ -21,6 +21,7 @@ from symbench.training.loop import Trainer
 from symbench.training.schedule import learning_rate
 from symbench.training.treatments.augment import Augment
 from tests.conftest import fetched
+from tests.here import here
 from tests.training.splits import run_until
 
 HF = {"method": "hf", "basis": "sto-3g"}
@@ -120,7 +121,7 @@ def test_geometries_of_another_molecule_are_named(folder, tmp_path):
 def test_symmetry_acts_on_targets_as_on_inputs(data):
     """The lengths of forces go with the atoms; the energy stays."""
     split = data.split("test")
-    batch = split.batch(split.samples)
+    batch = here(split.batch(split.samples))
     symmetry = data.symmetry(GROUP)
 
     def along_bonds(graph):

@@ -21,6 +21,7 @@ from symbench.data.points.corruptions import CORRUPTIONS
 from symbench.data.raw_files import RawFiles
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.points.vector_neurons import VectorNeuronClassifier
+from tests.here import here
 
 KIND = "points, graphs and shapes"
 
@@ -89,11 +90,11 @@ def test_corruptions_do_what_they_say_and_always_the_same(clouds):
 def test_a_network_of_many_neighbours_sees_clouds_of_few_points(clouds):
     """Twenty neighbours of 32 points, half of them dropped: all 16 are neighbours then."""
     torch.manual_seed(0)
-    model = VectorNeuronClassifier(clouds.classes, width=6, neighbours=24).eval()
-    fewer = VectorNeuronClassifier(clouds.classes, width=6, neighbours=20).eval()
+    model = here(VectorNeuronClassifier(clouds.classes, width=6, neighbours=24).eval())
+    fewer = here(VectorNeuronClassifier(clouds.classes, width=6, neighbours=20).eval())
     fewer.load_state_dict(model.state_dict())
     split = clouds.test_sets()["drop_half"]
-    batch = split.batch(split.samples)
+    batch = here(split.batch(split.samples))
     assert batch.inputs.shape[1] == 20
     with torch.no_grad():
         logits = model(batch.inputs)
@@ -249,9 +250,9 @@ def test_fewer_points_than_neighbours(tmp_path):
     dataset = surfaces(points=32, file="own.hdf5")
     dataset.fetch(tmp_path, RawFiles((voxels(tmp_path, lambda k, split: k),)))
     data = CloudData(tmp_path)
-    model = VectorNeuronClassifier(classes=data.classes, neighbours=20, width=4)
+    model = here(VectorNeuronClassifier(classes=data.classes, neighbours=20, width=4))
     test = data.test_sets()["drop_half"]
-    inputs = test.batch(test.samples[:2]).inputs
+    inputs = here(test.batch(test.samples[:2]).inputs)
     assert inputs.shape == (2, 16, 3)
     assert model(inputs).isfinite().all()
 

@@ -11,6 +11,8 @@ from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.points.glass_network import GlassNetwork
 from symbench.symmetry.reynolds import average
 from tests.conftest import fetched
+from tests.here import here
+from tests.tolerances import on_device
 
 BOX = 6.0
 
@@ -61,19 +63,20 @@ def test_samples_are_particles_of_type_a_in_blocks_of_space(data):
     np.testing.assert_array_equal(split.blocks, octant @ [4, 2, 1])
 
 
-def test_part_of_the_samples_has_the_same_predictions(data):
+def test_part_of_the_samples_has_the_same_predictions(data, device):
     torch.manual_seed(0)
-    split, model = data.split("test"), GlassNetwork(hidden=16)
-    whole, part = split.batch(split.samples), split.batch(split.samples[3:7])
+    split, model = data.split("test"), here(GlassNetwork(hidden=16))
+    whole, part = here(split.batch(split.samples)), here(split.batch(split.samples[3:7]))
+    close = {"rtol": on_device(1.3e-6, device), "atol": on_device(1e-5, device)}
     with torch.no_grad():
-        torch.testing.assert_close(model(part.inputs), model(whole.inputs)[3:7])
+        torch.testing.assert_close(model(part.inputs), model(whole.inputs)[3:7], **close)
 
 
 def test_the_average_over_the_cube_is_invariant_and_the_network_is_not(data):
     symmetry, split = data.symmetry("O_h"), data.split("test")
-    inputs = split.batch(split.samples).inputs
+    inputs = here(split.batch(split.samples).inputs)
     torch.manual_seed(0)
-    model = GlassNetwork(hidden=16).double().eval()
+    model = here(GlassNetwork(hidden=16).double().eval())
     inputs = type(inputs)(
         inputs.types.double(), inputs.edges, inputs.displacements.double(), inputs.chosen
     )

@@ -12,6 +12,7 @@ from symbench.symmetry.grids.canonical_shifts import (
     check_periodic,
     roll_each,
 )
+from tests.here import here
 
 from ..strategies import Random
 
@@ -25,7 +26,7 @@ def blob(shape, centre, dtype=torch.float32):
     axes = [torch.arange(n, dtype=torch.float64) - c for n, c in zip(shape, centre, strict=True)]
     grids = torch.meshgrid(*axes, indexing="ij")
     rounds = [torch.cos(2 * torch.pi * g / n) for g, n in zip(grids, shape, strict=True)]
-    return sum(rounds).exp().to(dtype)[None]
+    return here(sum(rounds).exp().to(dtype)[None])
 
 
 @tried("canonical shifts of fields with mirror planes between cells", "right")
@@ -36,9 +37,9 @@ def test_mirror_symmetric_fields_have_one_pose(data):
     centre = [data.draw(st.integers(0, 2 * n)) / 2 for n in shape]
     dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
     field = blob(shape, centre, dtype)[:, None]
-    rolled = torch.tensor([[data.draw(st.integers(0, n - 1)) for n in shape]])
+    rolled = here(torch.tensor([[data.draw(st.integers(0, n - 1)) for n in shape]]))
     moved = roll_each(field, rolled)
-    sizes = torch.tensor(shape)
+    sizes = here(torch.tensor(shape))
     before, after = canonical_shift(field[:, 0]), canonical_shift(moved[:, 0])
     assert torch.equal((after + rolled) % sizes, before % sizes)
 
@@ -51,13 +52,13 @@ def test_weak_references_are_refused(wave, axis):
     profile = torch.cos(2 * torch.pi * torch.arange(8.0) / 8)
     field = grid[:, None] + profile if axis == "x" else profile[:, None] + grid
     with pytest.raises(SymmetryError, match=f"Sample 1 has no canonical shift along axis {axis}"):
-        canonical_shift(torch.stack([torch.randn(8, 8), field]))
+        canonical_shift(here(torch.stack([torch.randn(8, 8), field])))
 
 
 @tried("canonical shifts of samples that are not finite; of 0 samples", "right")
 def test_rollouts_that_blew_up_stay_visible():
-    model = CanonicalShift(Random(1, 1, (8, 8)))
-    values = torch.randn(2, 1, 8, 8)
+    model = here(CanonicalShift(Random(1, 1, (8, 8))))
+    values = here(torch.randn(2, 1, 8, 8))
     values[0, 0, 3, 3] = torch.nan
     found = model(values)
     assert found[0].isnan().any()
@@ -77,8 +78,8 @@ def test_walls_have_no_canonical_shifts():
 
 def test_a_rollout_that_loses_its_pose_keeps_the_last_one():
     """Then the frame still moves with the data; a first frame without a pose is refused."""
-    start = torch.randn(2, 1, 8, 8, dtype=torch.float64)
-    model = Random(1, 1, (8, 8)).double()
+    start = here(torch.randn(2, 1, 8, 8, dtype=torch.float64))
+    model = here(Random(1, 1, (8, 8)).double())
     constant = torch.full_like(start, 0.3)
 
     def rolled(shift):

@@ -12,6 +12,7 @@ from symbench.errors import SymmetryError
 from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction, InputAction, Normalizer
 from symbench.symmetry.grids.isometries import named_group
+from tests.here import here
 
 from ..strategies import cases
 
@@ -52,8 +53,8 @@ def test_derivatives_of_moved_fields_are_moved_derivatives(name):
     dimension = 3 if name in ("O_h", "D4h_x") else 2
     group = named_group(name, dimension)
     shape = (6,) * dimension
-    scalar = torch.randn(2, 1, *shape, dtype=torch.float64)
-    vector = torch.randn(2, dimension, *shape, dtype=torch.float64)
+    scalar = here(torch.randn(2, 1, *shape, dtype=torch.float64))
+    vector = here(torch.randn(2, dimension, *shape, dtype=torch.float64))
     axes = range(dimension)
 
     def grad(s):
@@ -81,13 +82,13 @@ def test_derivatives_of_moved_fields_are_moved_derivatives(name):
 
 def test_agrees_with_rot90_and_matrices():
     group = named_group("C4", 2)
-    values = torch.randn(1, 1 + 2 + 4, 5, 5, dtype=torch.float64)
+    values = here(torch.randn(1, 1 + 2 + 4, 5, 5, dtype=torch.float64))
     moved = FieldAction(group, [Field("s"), Field("v", 1), Field("T", 2)])
     for g, element in enumerate(group.elements):
         # The turn that takes the x axis to the y axis is one quarter turn of rot90.
         turns = round(np.arctan2(element.matrix[1, 0], element.matrix[0, 0]) / (np.pi / 2)) % 4
         grid = torch.rot90(values, turns, dims=(2, 3))
-        rotation = torch.tensor(element.matrix, dtype=torch.float64)
+        rotation = here(torch.tensor(element.matrix, dtype=torch.float64))
         vector = torch.einsum("ab,nbxy->naxy", rotation, grid[:, 1:3])
         tensor = grid[:, 3:].unflatten(1, (2, 2))
         tensor = torch.einsum("ab,cd,nbdxy->nacxy", rotation, rotation, tensor).flatten(1, 2)
@@ -113,7 +114,7 @@ def to_channels(trajectory, dimension):
         values = trajectory["variable_fields"][order][f"t{order}"]
         values = values.reshape(*values.shape[: 1 + dimension], -1)
         frames.append(values.movedim(-1, 1))
-    return torch.cat(frames, dim=1)
+    return here(torch.cat(frames, dim=1))
 
 
 @pytest.mark.parametrize("name", ["D4", "O_h"])
@@ -138,7 +139,7 @@ def test_constant_fields_move_along():
     group = named_group("D4", 2)
     frames = FieldAction(group, [Field("v", 1)])
     action = InputAction(frames, FieldAction(group, [Field("speed_of_sound")]))
-    values = torch.randn(2, 4 * 2 + 1, 6, 6)
+    values = here(torch.randn(2, 4 * 2 + 1, 6, 6))
     moved = action(3, values)
     assert torch.equal(moved[:, :8], frames(3, values[:, :8]))
     assert torch.equal(moved[:, 8:], FieldAction(group, [Field("s")])(3, values[:, 8:]))
@@ -146,7 +147,7 @@ def test_constant_fields_move_along():
 
 def test_nan_masks_move_along():
     group = named_group("D4", 2)
-    values = torch.randn(1, 2, 5, 5)
+    values = here(torch.randn(1, 2, 5, 5))
     values[0, :, 1, 3] = torch.nan
     moved = FieldAction(group, [Field("v", 1)])(1, values)
     assert moved.isnan().sum() == 2

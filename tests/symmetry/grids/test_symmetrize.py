@@ -17,6 +17,7 @@ from symbench.symmetry.grids.symmetrize import field_symmetry
 from symbench.symmetry.groups import generate
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from tests.here import here
 
 from ..strategies import Random
 
@@ -44,36 +45,37 @@ class Local(torch.nn.Module):
 
 
 def local(inputs=3, outputs=3, dimension=2):
-    return Local(inputs, outputs, dimension).eval()
+    return here(Local(inputs, outputs, dimension).eval())
 
 
 def inputs(batch=2, channels=3, size=6, dtype=torch.float32):
     generator = torch.Generator().manual_seed(batch + size)
-    return torch.randn(batch, channels, size, size, dtype=dtype, generator=generator)
+    return here(torch.randn(batch, channels, size, size, dtype=dtype, generator=generator))
 
 
 @tried("a model that gives its own buffer", "right")
 def test_the_output_of_the_model_is_left_alone():
     group = named_group("flip_x", 2)
-    ones = torch.ones(3)
+    ones = here(torch.ones(3))
     averaged = average(lambda _: ones, Symmetry(group, lambda _, x: x, lambda _, y: y))
-    assert torch.equal(averaged(torch.zeros(3)), ones)
-    assert torch.equal(ones, torch.ones(3))
+    assert torch.equal(averaged(torch.zeros_like(ones)), ones)
+    assert torch.equal(ones, torch.ones_like(ones))
 
 
 @tried("training through the average of an invariant model", "right")
 def test_training_through_the_average_of_an_invariant_model():
     symmetry = Symmetry(named_group("D4", 2), lambda g, x: x + g, lambda _, y: y)
-    weights = torch.ones(3, requires_grad=True)
+    weights = here(torch.ones(3)).requires_grad_()
     # The gradient of exp needs what exp gave.
-    average(lambda x: (x * weights).exp(), symmetry)(torch.zeros(3)).sum().backward()
-    steps = torch.arange(8.0)
+    average(lambda x: (x * weights).exp(), symmetry)(here(torch.zeros(3))).sum().backward()
+    steps = here(torch.arange(8.0))
     close(weights.grad, (steps * steps.exp()).mean().expand(3))
 
 
 @tried("an energy: numbers that no element changes", "right")
 def test_outputs_that_are_no_fields():
-    energy = torch.nn.Sequential(local(3, 1), torch.nn.Flatten(), torch.nn.Linear(36, 1)).eval()
+    energy = torch.nn.Sequential(local(3, 1), torch.nn.Flatten(), torch.nn.Linear(36, 1))
+    energy = here(energy.eval())
     model = symmetrize(energy, "D4", FIELDS, output_fields=())
     values = inputs()
     moved = field_symmetry(named_group("D4", 2), FIELDS).act_on_input(3, values)
@@ -141,7 +143,7 @@ def test_channels_last_is_kept(constants):
 def test_low_precision_is_accumulated_in_single():
     """256 equal terms: in bfloat16 the sum stays behind."""
     symmetry = field_symmetry(named_group("shifts(16)", 2), [Field("s")])
-    values = torch.full((1, 1, 16, 16), 1.25, dtype=torch.bfloat16)
+    values = here(torch.full((1, 1, 16, 16), 1.25, dtype=torch.bfloat16))
     for chunk in (1, 64):
         found = trajectory_average(lambda x: x, symmetry, values, 2, chunk=chunk)
         assert found.dtype == torch.bfloat16
@@ -201,7 +203,7 @@ def test_subgroup_by_name():
 @tried("a model in train mode", "warned")
 def test_train_mode():
     with pytest.warns(UserWarning, match="train mode"):
-        model = symmetrize(Local(), "D4", FIELDS)
+        model = symmetrize(here(Local()), "D4", FIELDS)
     with pytest.warns(UserWarning, match="train mode"):
         model(inputs())
     with warnings.catch_warnings():
@@ -216,17 +218,17 @@ class Timed(Local):
 
 @tried("models with more arguments: m(x, t)", "right")
 def test_further_arguments_are_passed_on():
-    plain, time = Timed().eval(), torch.tensor([1.0, -2.0])
+    plain, time = here(Timed().eval()), here(torch.tensor([1.0, -2.0]))
     expected = symmetrize(lambda x: plain(x, time, factor=3.0), "D4", FIELDS)(inputs())
     close(symmetrize(plain, "D4", FIELDS)(inputs(), time, factor=3.0), expected)
 
 
 @tried("torch.export of m(x, t) with a dynamic batch", "right")
 def test_export_with_further_arguments():
-    model, dynamic = symmetrize(Timed().eval(), "flip_x", FIELDS), {0: torch.export.Dim.AUTO}
+    model, dynamic = symmetrize(here(Timed().eval()), "flip_x", FIELDS), {0: torch.export.Dim.AUTO}
     shapes = (dynamic, (dynamic,))
-    exported = torch.export.export(model, (inputs(), torch.ones(2)), dynamic_shapes=shapes)
-    time = torch.arange(5.0)
+    exported = torch.export.export(model, (inputs(), here(torch.ones(2))), dynamic_shapes=shapes)
+    time = here(torch.arange(5.0))
     close(exported.module()(inputs(5), time), model(inputs(5), time))
 
 
@@ -257,7 +259,7 @@ def test_other_output_fields():
 def test_one_dimension(name):
     model = symmetrize(local(3, 3, 1).double(), name, [Field("p"), Field("u", 1), Field("T", 2)],
                        dimension=1)  # fmt: skip
-    values = torch.randn(2, 3, 9, dtype=torch.float64)
+    values = here(torch.randn(2, 3, 9, dtype=torch.float64))
     assert_equivariant(model, model.symmetry, values)
     mirrored = torch.stack([values[:, 0], -values[:, 1], values[:, 2]], dim=1).flip(2)
     if "flip" in name:
@@ -351,7 +353,7 @@ def test_other_dtypes_and_layouts():
     close(symmetrize(lambda x: x + x.conj(), "D4", FIELDS)(wave).real, real)
     half = copy.deepcopy(model).half()
     close(half(inputs().half()).float(), model(inputs()), rtol=2e-2, atol=2e-2)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(inputs().device.type, torch.bfloat16):
         assert model(inputs()).dtype == torch.bfloat16
 
 
@@ -369,7 +371,7 @@ def two_outputs(values):
         (lambda x: x[:1], inputs(), {"chunk": 4}, "gives 1 outputs for 4 batches"),
         (local(), inputs().long(), {}, "torch.int64 cannot be moved"),
         (local(), inputs(channels=4), {}, "4 channels are not a whole number"),
-        (local(), inputs().numpy(), {}, "input is a ndarray"),
+        (local(), inputs().cpu().numpy(), {}, "input is a ndarray"),
         (local(), inputs()[0], {}, "acts on 2 axes, the grid has 1"),
         (local(), inputs()[..., None], {}, "acts on 2 axes, the grid has 3"),
         (local(), inputs()[..., :4], {}, "shape \\(6, 4\\) cannot carry"),
@@ -454,7 +456,7 @@ def test_boxes_that_carry_the_group():
 @tried("assert_equivariant: the tolerance of the precision, and NaN", "right")
 def test_assert_equivariant_knows_precision_and_sees_nan():
     symmetry = field_symmetry(named_group("D4", 2), FIELDS)
-    model = symmetrize(Random(3, 3, (6, 6)).eval(), "D4", FIELDS)
+    model = symmetrize(here(Random(3, 3, (6, 6)).eval()), "D4", FIELDS)
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         assert_equivariant(model.to(dtype), symmetry, inputs(dtype=dtype))
     off = symmetrize(local().double(), "C4", FIELDS)

@@ -15,6 +15,7 @@ from symbench.symmetry.points.matrix_groups import OrthogonalGroup
 from symbench.symmetry.reynolds import average
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant
+from tests.here import here
 
 STAR = automorphisms(["N", "H", "H", "H"], [(0, 1), (0, 2), (0, 3)])
 GROUP = LabelledPointGroup(OrthogonalGroup(3, proper=True), STAR)
@@ -93,9 +94,9 @@ def test_a_cover_leaves_no_order_out():
         return element[3:, 3:].to(points) @ points
 
     symmetry = Symmetry(GROUP, exchange, lambda element, output: output)
-    weights = torch.randn(12, 5, generator=torch.Generator().manual_seed(0)).double()
+    weights = here(torch.randn(12, 5, generator=torch.Generator().manual_seed(0)).double())
     averaged = average(lambda p: torch.tanh(p.flatten(1) @ weights), symmetry, elements=12)
-    points = torch.randn(7, 4, 3, generator=torch.Generator().manual_seed(1)).double()
+    points = here(torch.randn(7, 4, 3, generator=torch.Generator().manual_seed(1)).double())
     assert_equivariant(averaged, symmetry, points, elements=sample(3), tolerance=1e-12)
 
 
@@ -104,7 +105,7 @@ def test_partial_averages_are_averages_over_the_first_elements():
         return points @ element[:3, :3].mT.to(points)
 
     symmetry = Symmetry(GROUP, turn, lambda element, output: output)
-    points = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 4, 3)))
+    points = here(torch.from_numpy(np.random.default_rng(0).normal(size=(5, 4, 3))))
     averaged = average(lambda p: p.flatten(1).exp(), symmetry, elements=12)
     counts = [1, 4, 12]
     for count, partial in zip(counts, averaged.of_first(points, counts), strict=True):

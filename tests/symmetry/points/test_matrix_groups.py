@@ -12,6 +12,7 @@ from symbench.symmetry.points.matrix_groups import OrthogonalGroup, SignGroup
 from symbench.symmetry.reynolds import average
 from symbench.symmetry.symmetry import Symmetry
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from tests.here import here
 
 GROUPS = [SignGroup(5), OrthogonalGroup(3), OrthogonalGroup(4, proper=True)]
 
@@ -79,20 +80,19 @@ def sign_symmetry(columns):
 def test_average_over_all_signs_is_exactly_equivariant():
     """A random network on k columns, averaged over 2^k flips."""
     torch.manual_seed(0)
-    model = torch.nn.Sequential(
-        torch.nn.Linear(4, 20), torch.nn.Tanh(), torch.nn.Linear(20, 4)
-    ).double()
+    model = torch.nn.Sequential(torch.nn.Linear(4, 20), torch.nn.Tanh(), torch.nn.Linear(20, 4))
+    model = here(model.double())
     symmetry = sign_symmetry(4)
-    vectors = torch.randn(7, 4, dtype=torch.float64)
+    vectors = here(torch.randn(7, 4, dtype=torch.float64))
     assert equivariance_error(model, symmetry, vectors) > 0.1
     assert_equivariant(average(model, symmetry), symmetry, vectors, 1e-13)
 
 
 def test_sampled_average_approaches_the_invariant_one():
     """The share 1/n of the gain is lost on average (P5 for independent elements)."""
-    weights = torch.randn(3, dtype=torch.float64)
+    weights = here(torch.randn(3, dtype=torch.float64))
     symmetry = Symmetry(OrthogonalGroup(3), rotate, lambda g, outputs: outputs)
-    points = torch.randn(1, 1, 3, dtype=torch.float64)
+    points = here(torch.randn(1, 1, 3, dtype=torch.float64))
 
     def model(values):
         return values @ weights

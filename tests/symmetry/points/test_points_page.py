@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from symbench import symmetrize_points
+from tests.here import here
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "points.md").read_text()
@@ -35,5 +36,5 @@ def test_two_lines_of_the_readme():
     )
     names = {"symmetrize_points": symmetrize_points, "model": lambda pos, charge: pos * charge}
     exec(line, names)
-    pos, charge = torch.randn(4, 3), torch.randn(4, 1)
+    pos, charge = here(torch.randn(4, 3)), here(torch.randn(4, 1))
     torch.testing.assert_close(names["model"](pos, charge), pos * charge)

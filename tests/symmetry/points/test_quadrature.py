@@ -14,6 +14,7 @@ from symbench.symmetry.points.point_groups import (
 )
 from symbench.symmetry.points.quadrature import averaging_rule, rotation_quadrature
 from symbench.symmetry.points.roles import Role, move
+from tests.here import here
 
 GOLDEN = (1 + 5**0.5) / 2
 TETRAHEDRON = [(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]
@@ -224,7 +225,7 @@ def test_no_subgroup():
 @tried("elements of O(3) as lists of tensors, of whole numbers and in half precision", "right")
 def test_elements_of_any_kind():
     inversion = -torch.eye(3)
-    axial = torch.ones(1, 3)
+    axial = here(torch.ones(1, 3))
     for elements in ([inversion, inversion], [inversion.int().tolist()], inversion.half()[None]):
         rule = averaging_rule(point_group("O(3)"), elements, None, seed=0)
         assert torch.equal(move(rule.group, rule.elements[0], Role("axial"), axial), axial)

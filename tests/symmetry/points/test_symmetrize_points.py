@@ -11,6 +11,7 @@ from torch_geometric.data import Batch, Data, HeteroData
 from symbench import Field, Role, symmetrize, symmetrize_points
 from symbench.errors import SymmetryError
 from symbench.symmetry.testing import assert_equivariant, equivariance_error
+from tests.here import here
 
 close = torch.testing.assert_close
 PER_NODE = {"positions": Role("position", nodes=1), "charges": Role("scalar", nodes=1)}
@@ -21,7 +22,7 @@ def tried(name, outcome):
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    return here(torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype))
 
 
 class Perceptron(torch.nn.Module):
@@ -43,7 +44,7 @@ class Perceptron(torch.nn.Module):
 
 
 def perceptron(nodes=4, axes=3):
-    return Perceptron(nodes, axes).double().eval()
+    return here(Perceptron(nodes, axes).double().eval())
 
 
 def cloud(nodes=4, axes=3, seed=0):
@@ -71,7 +72,7 @@ def test_averages_in_the_plane(group):
 def test_every_role_has_its_action():
     """A network that gives one output of every role, from inputs of every role."""
     torch.manual_seed(0)
-    layer = torch.nn.Linear(3 + 3 + 3 + 9 + 1 + 1, 20).double()
+    layer = here(torch.nn.Linear(3 + 3 + 3 + 9 + 1 + 1, 20).double())
 
     def network(x, v, w, t, s, p):
         parts = [x, v, w, t.flatten(-2), s[:, None], p[:, None]]
@@ -133,7 +134,7 @@ def in_double_precision():
 def test_equivariant_networks_of_e3nn_are_left_as_they_are():
     torch.manual_seed(0)
     product = o3.FullyConnectedTensorProduct("1o + 1e", "1x0e + 1x1o + 1x2e", "1x1o + 1x0o")
-    product.requires_grad_(False)
+    here(product).requires_grad_(False)
 
     def network(x, w):
         vectors = torch.cat([x, w], dim=-1)
@@ -166,7 +167,7 @@ def test_moments_split_the_error_over_the_orbit():
 
 def matrices_of(averaged):
     group, elements = averaged.group, averaged.rule.elements
-    return [group.elements[g].tensor if isinstance(g, int) else g for g in elements]
+    return [here(group.elements[g].tensor if isinstance(g, int) else g) for g in elements]
 
 
 def test_variances_of_complex_predictions_are_real():
@@ -249,7 +250,7 @@ class Energy(torch.nn.Module):
 def molecule(nodes, seed=0):
     edges = (1 - torch.eye(nodes)).nonzero().T
     kinds = torch.arange(nodes) % 3 + 1
-    return Data(z=kinds, pos=normal(nodes, 3, seed=seed), edge_index=edges)
+    return here(Data(z=kinds, pos=normal(nodes, 3, seed=seed), edge_index=edges))
 
 
 MOLECULE = {"energy": "scalar", "forces": "vector"}
@@ -257,7 +258,7 @@ MOLECULE = {"energy": "scalar", "forces": "vector"}
 
 @tried("PyG's Data and Batch, energies and forces", "right")
 def test_graphs_of_pyg():
-    network = Energy().double().eval()
+    network = here(Energy().double().eval())
     averaged = symmetrize_points(network, "T_h", {"pos": "position"}, MOLECULE, centred=True)
     molecules = [molecule(4), molecule(3, seed=1)]
     batch = Batch.from_data_list(molecules)
@@ -276,7 +277,7 @@ def test_graphs_of_pyg():
 
 
 def test_mean_forces_are_minus_the_gradient_of_the_mean_energy():
-    network = Energy().double().eval()
+    network = here(Energy().double().eval())
     averaged = symmetrize_points(network, "SO(3)", {"pos": "position"}, MOLECULE, degree=4)
     plain, step, energies = molecule(4), 1e-5, []
     for sign in (1, -1):
@@ -299,7 +300,7 @@ def test_permutations_of_nodes():
     roles = {**PER_NODE, "edges": "edges"}
     outputs = [Role("vector", nodes=1), "scalar"]
     averaged = symmetrize_points(edges_first, "S_4", roles, outputs)
-    values = (*cloud(), torch.tensor([[0, 1, 2], [1, 2, 3]]))
+    values = (*cloud(), here(torch.tensor([[0, 1, 2], [1, 2, 3]])))
     assert equivariance_error(edges_first, averaged.symmetry, values) > 0.1
     assert_equivariant(averaged, averaged.symmetry, values)
     both = symmetrize_points(
@@ -326,11 +327,11 @@ def test_random_permutations_keep_nodes_in_their_samples():
         close(found, expected)
 
     def by_number(data):
-        return data.pos * torch.arange(len(data.pos))[:, None]
+        return data.pos * here(torch.arange(len(data.pos)))[:, None]
 
     mean = symmetrize_points(by_number, "S_n", node, Role("vector", nodes=0), elements=400)(batch)
     # In the mean a node has the mean number of its sample.
-    numbers = torch.tensor([1.5] * 4 + [4.5] * 2, dtype=torch.float64)[:, None]
+    numbers = here(torch.tensor([1.5] * 4 + [4.5] * 2, dtype=torch.float64))[:, None]
     close(mean / batch.pos, numbers.expand(6, 3), rtol=0.15, atol=0)
 
 
@@ -347,7 +348,7 @@ def test_ways_to_call():
         return network(values["positions"], values["charges"]) * (1 + time)
 
     averaged = symmetrize_points(of_dictionary, "O_h", ROLES, "vector")
-    values = {"positions": positions, "charges": charges, "kind": torch.tensor([[1, 2, 3]])}
+    values = {"positions": positions, "charges": charges, "kind": here(torch.tensor([[1, 2, 3]]))}
     assert torch.equal(averaged(values), expected)
     close(averaged(values, 1.0, names=["a"]), 2 * expected)
     close(averaged(values, time=torch.tensor(1.0)), 2 * expected)
@@ -355,12 +356,17 @@ def test_ways_to_call():
 
 
 @tried("points: compiled and parallel models, roles in another order than arguments", "right")
-def test_names_of_arguments_of_wrapped_models():
+def test_names_of_arguments_of_wrapped_models(device):
     network = perceptron()
     expected = symmetrize_points(network, "T", ROLES, "vector")(*cloud())
     inputs = dict(reversed(ROLES.items()))
-    for wrap in (lambda m: m, torch.nn.DataParallel, lambda m: torch.compile(m, backend="eager")):
-        averaged = symmetrize_points(wrap(network).eval(), "T", inputs, "vector")
+    cards = None if device.type == "cpu" else [device]
+    for wrapped in (
+        network,
+        torch.nn.DataParallel(network, cards),
+        torch.compile(network, backend="eager"),
+    ):
+        averaged = symmetrize_points(wrapped.eval(), "T", inputs, "vector")
         close(averaged(*cloud()), expected)
 
 
@@ -368,7 +374,7 @@ def test_names_of_arguments_of_wrapped_models():
 def test_weights_and_copies():
     averaged = symmetrize_points(perceptron(), "C4", ROLES, "vector", elements="random")
     torch.manual_seed(1)
-    other = torch.nn.init.normal_(torch.empty(16, 16, dtype=torch.float64))
+    other = here(torch.nn.init.normal_(torch.empty(16, 16, dtype=torch.float64)))
     weights = {**perceptron().state_dict(), "layers.0.weight": other}
     averaged.load_state_dict(weights)
     assert torch.equal(averaged.model.layers[0].weight, other)
@@ -393,11 +399,11 @@ def test_precisions():
 
 @tried("points: a model that gives its own buffer, a model that gives no numbers", "right")
 def test_buffers_and_nan():
-    ones = torch.ones(2, 3)
+    ones = here(torch.ones(2, 3))
     averaged = symmetrize_points(lambda x: ones, "C4", "vector", "scalar")
-    assert torch.equal(averaged(normal(2, 3)), torch.ones(2, 3))
-    assert torch.equal(averaged.moments(normal(2, 3)).variance, torch.zeros(2, 3))
-    assert torch.equal(ones, torch.ones(2, 3))
+    assert torch.equal(averaged(normal(2, 3)), torch.ones_like(ones))
+    assert torch.equal(averaged.moments(normal(2, 3)).variance, torch.zeros_like(ones))
+    assert torch.equal(ones, torch.ones_like(ones))
     calls = []
 
     def once_not_finite(x):
@@ -414,7 +420,7 @@ def test_buffers_and_nan():
 @tried("points: a model in train mode", "warned")
 def test_train_mode():
     with pytest.warns(UserWarning, match="train mode"):
-        averaged = symmetrize_points(Perceptron().double(), "C4", ROLES, "vector")
+        averaged = symmetrize_points(here(Perceptron().double()), "C4", ROLES, "vector")
     with pytest.warns(UserWarning, match="train mode"):
         averaged(*cloud())
 
@@ -446,38 +452,38 @@ def test_refused_at_once(options, message):
 @pytest.mark.parametrize(
     ("options", "values", "message"),
     [
-        ({"inputs": {"positions": "position"}}, cloud(), "'charges', a tensor of shape"),
-        ({"inputs": {"charges": "scalar"}}, cloud(), "'positions', a tensor of shape"),
-        ({"inputs": ROLES | {"charge": "scalar"}}, cloud(), "'charge' has a role.*'charges'"),
-        ({}, cloud(axes=2), "no position in 3 dimensions.*`dimension=`"),
-        ({}, (cloud()[0].long(), cloud()[1]), "cannot be rotated"),
-        ({}, (cloud()[0].numpy(), cloud()[1]), "is a ndarray"),
-        ({"inputs": {"positions": "tensor", "charges": "scalar"}}, cloud(), "no tensor in 3"),
-        ({"inputs": {"positions": "scalar", "charges": "scalar"}}, cloud(), "none of the inputs"),
-        ({"outputs": "tensor"}, cloud(), "'output' of shape"),
-        ({"outputs": {"forces": "vector"}}, cloud(), "gives no 'forces'"),
-        ({"outputs": ["vector", "vector"]}, cloud(), "2 roles, and the model gives one"),
+        ({"inputs": {"positions": "position"}}, cloud, "'charges', a tensor of shape"),
+        ({"inputs": {"charges": "scalar"}}, cloud, "'positions', a tensor of shape"),
+        ({"inputs": ROLES | {"charge": "scalar"}}, cloud, "'charge' has a role.*'charges'"),
+        ({}, lambda: cloud(axes=2), "no position in 3 dimensions.*`dimension=`"),
+        ({}, lambda: (cloud()[0].long(), cloud()[1]), "cannot be rotated"),
+        ({}, lambda: (cloud()[0].cpu().numpy(), cloud()[1]), "is a ndarray"),
+        ({"inputs": {"positions": "tensor", "charges": "scalar"}}, cloud, "no tensor in 3"),
+        ({"inputs": {"positions": "scalar", "charges": "scalar"}}, cloud, "none of the inputs"),
+        ({"outputs": "tensor"}, cloud, "'output' of shape"),
+        ({"outputs": {"forces": "vector"}}, cloud, "gives no 'forces'"),
+        ({"outputs": ["vector", "vector"]}, cloud, "2 roles, and the model gives one"),
         (
             {"inputs": {"positions": "vector", "charges": "scalar"}, "centred": True},
-            cloud(),
+            cloud,
             "needs",
         ),
-        ({"group": "S_4"}, cloud(), "moves none of the inputs"),
-        ({"inputs": {**ROLES, "charges": "samples"}}, cloud(), "samples are whole numbers"),
+        ({"group": "S_4"}, cloud, "moves none of the inputs"),
+        ({"inputs": {**ROLES, "charges": "samples"}}, cloud, "samples are whole numbers"),
         (
             {"group": "S_4", "inputs": PER_NODE, "outputs": Role("vector", nodes=0)},
-            cloud(),
+            cloud,
             "An axis of 2 nodes is none of the inputs' 4",
         ),
-        ({"group": "S_3", "inputs": PER_NODE}, cloud(), "orders 3 nodes, and there are 4"),
+        ({"group": "S_3", "inputs": PER_NODE}, cloud, "orders 3 nodes, and there are 4"),
         (
             {"inputs": {"positions": Role("position", nodes=5), "charges": "scalar"}},
-            cloud(),
+            cloud,
             "axis 5",
         ),
         (
             {"group": "S_3", "inputs": {**PER_NODE, "positions": Role("position", nodes=2)}},
-            cloud(),
+            cloud,
             "Axis 2 of 'positions'.*one of space",
         ),
     ],
@@ -485,7 +491,7 @@ def test_refused_at_once(options, message):
 def test_refused_in_the_first_call(options, values, message):
     given = {"model": perceptron(), "group": "C4", "inputs": ROLES, "outputs": "vector"}
     with pytest.raises(SymmetryError, match=message):
-        symmetrize_points(**given | options)(*values)
+        symmetrize_points(**given | options)(*values())
 
 
 @tried("points given to symmetrize, fields given to symmetrize_points", "refused")
@@ -498,7 +504,7 @@ def test_fields_and_points_are_told_apart():
 
 @tried("graphs: attributes without a role or of another name, graphs of many kinds", "refused")
 def test_refused_graphs():
-    network = Energy().double().eval()
+    network = here(Energy().double().eval())
     data = molecule(3)
     data.x = normal(3, 5)
     averaged = symmetrize_points(network, "C4", {"pos": "position"}, MOLECULE)
@@ -599,11 +605,11 @@ def test_refused_samples_and_edges(name, values, message):
 
     averaged = symmetrize_points(model, group, {"positions": of_nodes}, of_nodes, **options)
     with pytest.raises(SymmetryError, match=message):
-        averaged(normal(*shape), **{name: values})
+        averaged(normal(*shape), **{name: here(values)})
     if values.dtype != torch.bool:
         # Rotations alone do not ask for them.
         turned = symmetrize_points(model, "O", "position", "position")
-        close(turned(normal(*shape), **{name: values}), normal(*shape))
+        close(turned(normal(*shape), **{name: here(values)}), normal(*shape))
 
 
 @tried("graphs in half precision, samples and edges of short whole numbers", "right")
@@ -617,12 +623,12 @@ def test_centroids_in_half_precision(dtype):
         return positions
 
     centred = symmetrize_points(model, "trivial", "position", "position", centred=True)
-    centred(positions, torch.zeros(5000, dtype=torch.uint8))
+    centred(positions, here(torch.zeros(5000, dtype=torch.uint8)))
     assert float(seen[0].float().mean(dim=0).abs().max()) < 0.2
 
 
 def test_edges_keep_their_type():
-    edges = torch.tensor([[0, 1, 2], [1, 2, 3]], dtype=torch.int32)
+    edges = here(torch.tensor([[0, 1, 2], [1, 2, 3]], dtype=torch.int32))
 
     def model(positions, edge_index):
         assert edge_index.dtype == torch.int32

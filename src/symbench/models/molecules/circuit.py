@@ -125,8 +125,9 @@ class Circuit(nn.Module, ABC):
         relative = positions - positions[:, :1]
         node = self.sampled if sampled else self.exact
         assert node is not None
-        # PennyLane names no device for the state that circuits start from, and its own gates.
-        with relative.device:
+        # PennyLane names no device for the state that circuits start from, and its own gates; it
+        # draws what is measured in NumPy, from that state.
+        with torch.device("cpu") if sampled else relative.device:
             values = iter(node(relative))
             groups = [
                 torch.stack([torch.as_tensor(next(values)) for _ in group]).mean(dim=0)
