@@ -75,6 +75,7 @@ class OnCard(Tensor):
     # Libraries that serve several frameworks choose by this name.
     __module__ = "torch"
     is_meta = False
+    is_cuda = True
     numbers: Tensor
 
     @staticmethod

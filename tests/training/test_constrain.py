@@ -29,8 +29,8 @@ from symbench.training.treatments.constrain import Constrain, ConstrainPartially
 from symbench.training.treatments.penalty import EquivariancePenalty
 from symbench.training.treatments.treatment import Treatment
 from tests.here import here
-from tests.training.splits import ISOMETRIES, MIXING, ROTATIONS, run_until, same, vectors
 from tests.tolerances import on_device
+from tests.training.splits import ISOMETRIES, MIXING, ROTATIONS, run_until, same, vectors
 from tests.training.test_captured import HasGraphs
 
 
