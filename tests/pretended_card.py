@@ -108,6 +108,10 @@ class OnCard(Tensor):
         Tensor.data.__set__(self, other)
         self.numbers = other.numbers
 
+    def new_tensor(self, numbers: object, **options: object) -> Tensor:
+        """Numbers that are copied to the card."""
+        return torch.tensor(numbers, **{"dtype": self.dtype, "device": CARD, **options})
+
     def tolist(self) -> object:
         """The numbers, which are copied from the card."""
         return self.cpu().tolist()

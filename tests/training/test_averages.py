@@ -297,7 +297,7 @@ def test_elements_folded_into_one_batch_change_nothing_without_batch_norm(tmp_pa
         )
         found.append(training.run().weights)
     for name, value in found[0].items():
-        # What is added to vectors averages to zero: its slope is rounding, of which Adam makes steps,
+        # What is added to vectors averages to zero: its slope is rounding, which Adam follows,
         # and a GPU rounds otherwise.
         rounding = name.endswith("2.bias") and device.type != "cpu"
         seen = slice(1 if rounding else None)
