@@ -112,6 +112,12 @@ class OnCard(Tensor):
         """Numbers that are copied to the card."""
         return torch.tensor(numbers, **{"dtype": self.dtype, "device": CARD, **options})
 
+    def __getitem__(self, places: object) -> Tensor:
+        """Parts; places in lists are copied to the card."""
+        if isinstance(places, list):
+            places = torch.tensor(places, device=CARD)
+        return super().__getitem__(places)
+
     def tolist(self) -> object:
         """The numbers, which are copied from the card."""
         return self.cpu().tolist()
