@@ -98,6 +98,10 @@ class OnCard(Tensor):
         """The card."""
         return CARD
 
+    def get_device(self) -> int | None:
+        """The number of the card."""
+        return CARD.index
+
     @property
     def data(self) -> Tensor:
         """The same numbers, apart from gradients."""
@@ -114,7 +118,7 @@ class OnCard(Tensor):
 
     def __getitem__(self, places: object) -> Tensor:
         """Parts; places in lists are copied to the card."""
-        if isinstance(places, list):
+        if isinstance(places, list) and all(isinstance(each, int) for each in places):
             places = torch.tensor(places, device=CARD)
         return super().__getitem__(places)
 

@@ -8,7 +8,6 @@ from symbench.symmetry.grids.field import Field
 from symbench.symmetry.grids.fields import FieldAction
 from symbench.symmetry.grids.isometries import named_group
 from symbench.symmetry.grids.moments import FieldMoments
-from tests.here import here
 
 FIELDS = [Field("s"), Field("v", 1), Field("w", 0, -1), Field("B", 1, -1)]
 
@@ -29,7 +28,7 @@ def test_averages_of_moved_data_are_moved_averages(name, shape):
     group = named_group(name, dimension)
     fields = [*FIELDS, *([Field("t", 2)] if dimension == 2 else [])]
     action = FieldAction(group, fields)
-    frames = here(torch.randn(3, 2, action.channels, *shape, dtype=torch.float64))
+    frames = torch.randn(3, 2, action.channels, *shape, dtype=torch.float64)
     moments = FieldMoments(frames, fields)
     for index, element in enumerate(group.elements):
         data = action(index, frames.flatten(0, 1)).reshape(frames.shape)
