@@ -191,7 +191,7 @@ def test_reference_tables_hold_means_of_seeds(layout):
     compare_study(study, layout)
     output = layout.results / "reference"
     keep(StudyResults(study, layout), output)
-    table = pd.read_csv(output / "metrics.csv")
+    table = pd.read_csv(output / "s" / "metrics.csv")
     assert set(table.metric) == {"mse"}
     assert set(table.evaluation) == {"plain", "average", "orbit_mean"}
     metrics = pd.read_csv(layout.table("s", "metrics"))

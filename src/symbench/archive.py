@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from symbench.config.read import Configuration, read_configuration
+from symbench.config.read import Configuration, read_as_run
 from symbench.errors import ConfigError, DataError
-from symbench.files import write_whole
+from symbench.files import refuse_filled, write_whole
 from symbench.layout import Layout
 from symbench.provenance import describe
 
@@ -78,8 +78,7 @@ def open_archive(path: Path, folder: Path) -> Configuration:
             made by other code than this.
 
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise DataError(f"{folder} is not empty: give a folder that is new.")
+    refuse_filled(folder)
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
@@ -111,9 +110,7 @@ def _read(folder: Path, path: Path) -> Configuration | None:
         files = [folder / name for name in index["files"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{path} is no archive of results: {error!r}.") from None
-    # Their raw files were at hand where they were run.
-    there = [f"studies.{name}.optional=false" for name in studies]
-    found = read_configuration(files, studies, overrides=[*overrides, *there])
+    found = read_as_run(files, studies, overrides)
     now = {name: study.comparison_fingerprint for name, study in found.studies.items()}
     return found if now == compared else None
 

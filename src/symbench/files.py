@@ -99,6 +99,12 @@ def refuse_damaged(path: Path) -> None:
         )
 
 
+def refuse_filled(folder: Path) -> None:
+    """Raise `DataError` if a folder that shall be new has files."""
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty: give a folder that is new.")
+
+
 def damaged(folder: Path) -> list[Path]:
     """All files below a folder that are not what was written under their names."""
     return [path for path in recorded(folder) if is_damaged(path)]

@@ -13,9 +13,11 @@ FAILED = "failed.json"
 # What a network is published as.
 PUBLISHED = ("config.json", "model.safetensors")
 TABLES = ("metrics", "claims")
-# The table of all trials of a study, and that of times that were measured alone.
+# The tables of all trials of a study, of times that were measured alone and, in reference tables,
+# of what each way of imposing a symmetry changed.
 TUNING = "tuning"
 TIMES = "times"
+NETWORKS = "networks"
 IMAGES = ("png", "pdf")
 # The name of a job that trains all seeds of a run group, in place of seed<number>.
 SEEDS = "seeds"
@@ -99,7 +101,7 @@ class Layout:
         return folder / f"seed{seed}.nc"
 
     def table(self, study: str, name: str) -> Path:
-        """One of the `TABLES` of a study, or that of its tuning or of its times."""
+        """One of the `TABLES` of a study, or that of its tuning, its times or its networks."""
         return self.study(study) / f"{name}.csv"
 
     def further_table(self, study: str, name: str) -> Path:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 
 from symbench.comparison import compare_study
@@ -12,27 +11,19 @@ from symbench.figures.results import StudyResults
 from symbench.report.build import Part, part
 
 
-def remake(studies: Sequence[StudyResults], only: Collection[str] = ()) -> list[Part]:
-    """Write the tables of studies, draw their figures, and make their parts of the report.
-
-    Each study has a process to itself, where there are cores: it opens its evaluations once, which
-    takes as long as much of the rest.
-
-    Args:
-        studies: what is made anew.
-        only: names of figures; all by default.
-
-    Raises:
-        SymBenchError: if results are missing, damaged or of other settings.
-
-    """
-    return side_by_side(partial(_remake_one, only=only), studies)
-
-
 def side_by_side(
     made: Callable[[StudyResults], Part], studies: Sequence[StudyResults]
 ) -> list[Part]:
-    """What is made of each study, in as many processes as there are cores."""
+    """What is made of each study, in as many processes as there are cores.
+
+    Args:
+        made: makes the part of a study; it opens its evaluations once, which takes long.
+        studies: one after the other, whenever a process is free.
+
+    Raises:
+        SymBenchError: the first that a process ended in.
+
+    """
     processes = min(len(studies), _cores())
     if processes < 2:
         return [made(results) for results in studies]
@@ -49,7 +40,17 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _remake_one(results: StudyResults, only: Collection[str]) -> Part:
+def remade(results: StudyResults, only: Collection[str] = ()) -> Part:
+    """Write the tables of a study, draw its figures, and make its part of the report.
+
+    Args:
+        results: of the study.
+        only: names of figures; all by default.
+
+    Raises:
+        SymBenchError: if results are missing, damaged or of other settings.
+
+    """
     compare_study(results.study, results.layout, found=(results.groups, results.missing))
     for figure in results.study.settings.figures:
         if not only or figure.name in only:

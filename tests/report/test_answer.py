@@ -70,8 +70,7 @@ def test_what_is_not_known_stays_open(tmp_path, change, seeds, verdict):
 
 def test_networks_of_reference_tables_stand_beside_those_of_the_run(tmp_path):
     results = found(tmp_path, SCORES)
-    output = results.layout.reference.with_name("other") / "made"
-    keep(results, output)
+    keep(results, results.layout.reference.with_name("other"))
     both = answer([results])
     ([network], [beside]) = both.networks, both.references
     assert (beside.reference, network.reference) == ("other", "")
@@ -96,9 +95,8 @@ def test_networks_of_reference_tables_stand_beside_those_of_the_run(tmp_path):
 
 def test_references_of_other_tasks_are_left_out(tmp_path):
     results = found(tmp_path, SCORES)
-    output = results.layout.reference / "made"
-    keep(results, output)
-    table = output / "networks.csv"
+    keep(results, results.layout.reference)
+    table = results.layout.reference / "made" / "networks.csv"
     table.write_text(table.read_text().replace("made,points,", "made,elsewhere,"))
     assert answer([results]).references == ()
 

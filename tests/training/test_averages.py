@@ -286,7 +286,8 @@ def test_settings_are_checked(method, settings, message):
 
 
 def test_elements_folded_into_one_batch_change_nothing_without_batch_norm(tmp_path):
-    settings = TrainingSettings(epochs=1, batch_size=4, learning_rate=1e-3)
+    # What is added to vectors averages to zero: Adam would make steps of a slope that is rounding.
+    settings = TrainingSettings(epochs=1, batch_size=4, learning_rate=0.1, optimizer="sgd")
     found = []
     for chunk in (1, 8):
         treatment = GroupAverage(ISOMETRIES, chunk=chunk)
@@ -297,7 +298,4 @@ def test_elements_folded_into_one_batch_change_nothing_without_batch_norm(tmp_pa
         )
         found.append(training.run().weights)
     for name, value in found[0].items():
-        # What is added to vectors averages to zero: its slope is rounding, which Adam follows,
-        # and which differs by processor.
-        seen = slice(1 if name.endswith("2.bias") else None)
-        torch.testing.assert_close(value[seen], found[1][name][seen], rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(value, found[1][name], rtol=1e-3, atol=1e-5)

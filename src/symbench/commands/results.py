@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -154,8 +154,8 @@ def reference(
     from symbench.report.reference_tables import keep
 
     configuration = read(config, overrides, study)
-    for name, described in configuration.studies.items():
-        keep(StudyResults(described, configuration.layout), output / configuration.name / name)
+    for described in configuration.studies.values():
+        keep(StudyResults(described, configuration.layout), output / configuration.name)
 
 
 @app.command("compare-with")
@@ -220,29 +220,29 @@ def figures(
     """Make tables, figures and the report from results alone: nothing is trained."""
     from symbench.archive import open_archive
     from symbench.figures.results import StudyResults
-    from symbench.remaking import remake, side_by_side
-    from symbench.report.build import build
+    from symbench.remaking import remade, side_by_side
+    from symbench.report.build import Part, build
     from symbench.report.reference_tables import configuration_of, made_of_tables
 
     if (results is None) != (output is None):
         raise SymBenchError("--results and --output belong together.")
+    made: Callable[..., Part] = remade
     if results is not None and output is not None:
         if config or overrides:
             raise SymBenchError("--results brings its own config: leave --config and --set away.")
-        kept = results.is_dir()
-        configuration = configuration_of(results, output) if kept else open_archive(results, output)
+        if results.is_dir():
+            configuration = configuration_of(results, output, study or ())
+            made = partial(made_of_tables, tables=results)
+        else:
+            configuration = open_archive(results, output)
     else:
-        kept, configuration = False, read(config, overrides, study)
+        configuration = read(config, overrides, study)
     chosen = [configuration.study(name) for name in study or configuration.studies]
     named = {figure.name for described in chosen for figure in described.settings.figures}
     for name in only or []:
         choose(name, named, "figure")
     studies = [StudyResults(described, configuration.layout) for described in chosen]
-    if kept and results is not None:
-        parts = side_by_side(partial(made_of_tables, tables=results, only=only or ()), studies)
-        configuration = replace(configuration, studies={each.name: each for each in chosen})
-    else:
-        parts = remake(studies, only or ())
+    parts = side_by_side(partial(made, only=only or ()), studies)
     build(configuration, configuration.layout.report, parts)
     print(configuration.layout.report)
 

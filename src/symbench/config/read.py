@@ -129,6 +129,14 @@ def read_configuration(
         raise placed(error, [*_study_layers(chain, layers), *layers]) from None
 
 
+def read_as_run(
+    files: Sequence[Path], studies: Sequence[str], overrides: Sequence[str] = ()
+) -> Configuration:
+    """The configuration of results that are there: raw files of its studies were at hand."""
+    there = [f"studies.{study}.optional=false" for study in studies]
+    return read_configuration(files, studies, overrides=[*overrides, *there])
+
+
 def _checked(
     chain: Sequence[Path],
     layers: Sequence[Layer],

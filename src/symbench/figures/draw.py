@@ -97,14 +97,12 @@ def draw_table(
             "pdf": {"Subject": made_by},
         }
         box = laid_out(figure)
-        for suffix in IMAGES:
-            with (
-                write_whole(layout.figure(study.name, name, suffix)) as temporary,
-                # matplotlib lays a figure that it has saved once out again, where this says so.
-                mpl.rc_context({LAYS_OUT: False}),
-            ):
-                about = metadata[suffix]
-                figure.savefig(temporary, format=suffix, metadata=about, bbox_inches=box)
+        # matplotlib lays a figure that it has saved once out again, where this says so.
+        with mpl.rc_context({LAYS_OUT: False}):
+            for suffix in IMAGES:
+                with write_whole(layout.figure(study.name, name, suffix)) as temporary:
+                    about = metadata[suffix]
+                    figure.savefig(temporary, format=suffix, metadata=about, bbox_inches=box)
 
 
 def laid_out(figure: Figure) -> Bbox:

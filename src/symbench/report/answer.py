@@ -131,12 +131,18 @@ def answer(studies: Sequence[StudyResults]) -> Answer:
     references: list[Network] = []
     for results in studies:
         with suppress(SymBenchError):
-            found += list(_networks(results))
+            found += list(answered_networks(results))
             references += list(reference_networks(results))
     return Answer(tuple(found), tuple(references))
 
 
-def _networks(results: StudyResults) -> Iterator[Network]:
+def answered_networks(results: StudyResults) -> Iterator[Network]:
+    """Networks of a study that have a plain evaluation and another one beside it.
+
+    Raises:
+        DataError: if an evaluation is damaged.
+
+    """
     groups = {(group.task, group.model, group.treatment): group for group in results.groups}
     for (task, model, treatment), plain in groups.items():
         if treatment != PLAINLY or (reference := plain.estimate(score())) is None:

@@ -8,38 +8,37 @@ from pathlib import Path
 
 import pandas as pd
 
-from symbench.config.read import CONFIG, Configuration, read_configuration
+from symbench.config.read import CONFIG, Configuration, read_as_run
 from symbench.errors import DataError, choose
 from symbench.figures.draw import draw_table, drawing
 from symbench.figures.results import StudyResults, read_table
-from symbench.files import refuse_damaged, write_whole
-from symbench.layout import Layout
-from symbench.report.answer import Answer, answer
+from symbench.files import refuse_damaged, refuse_filled, write_whole
+from symbench.layout import NETWORKS, Layout
+from symbench.report.answer import Answer, answered_networks
 from symbench.report.build import Part, Section, add_figures, html
 from symbench.report.claims import judged_claims
 from symbench.report.networks import network_table
-from symbench.report.reference import NETWORKS, networks_of
+from symbench.report.reference import networks_of
 
 # Larger tables of figures are left out: a repository keeps every version of them.
 _LARGEST = 100_000
-_FIGURES = "figures"
 
 
 def keep(results: StudyResults, output: Path) -> None:
     """Write the small tables of a study, from which its figures and its report can be made.
 
-    claims.csv, metrics.csv with means and deviations over seeds, networks.csv with what each way of
-    imposing the symmetry changed, and the tables of figures.
+    They lie as results do: claims, metrics as means and deviations over seeds, networks with what
+    each way of imposing the symmetry changed, and the tables of figures.
 
     Args:
         results: of the study.
-        output: the folder of the study's reference tables.
+        output: the folder of the reference tables of its size or overlay.
 
     Raises:
-        DataError: if a table is not there or damaged.
+        DataError: if a table is not there, or a table or an evaluation is damaged.
 
     """
-    study, layout = results.study, results.layout
+    study, layout, kept = results.study, results.layout, Layout(output, output)
     for name in ("metrics", "claims"):
         refuse_damaged(layout.table(study.name, name))
     metrics = pd.read_csv(layout.table(study.name, "metrics"), dtype={"lead_time": str})
@@ -48,19 +47,19 @@ def keep(results: StudyResults, output: Path) -> None:
     chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
     keys = ["task", "model", "treatment", "evaluation", "lead_time", "metric"]
     spread = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
-    output.mkdir(parents=True, exist_ok=True)
-    spread.to_csv(output / "metrics.csv", index=False, float_format="%.6g")
+    kept.study(study.name).mkdir(parents=True, exist_ok=True)
+    spread.to_csv(kept.table(study.name, "metrics"), index=False, float_format="%.6g")
     claims = pd.read_csv(layout.table(study.name, "claims"), dtype={"paper_value": str})
-    claims.to_csv(output / "claims.csv", index=False, float_format="%.6g")
-    networks = network_table(answer([results]).networks)
-    networks.to_csv(output / NETWORKS, index=False, float_format="%.5g")
+    claims.to_csv(kept.table(study.name, "claims"), index=False, float_format="%.6g")
+    networks = network_table(answered_networks(results))
+    networks.to_csv(kept.table(study.name, NETWORKS), index=False, float_format="%.5g")
     for figure in study.settings.figures:
-        _keep_figure(layout.figure(study.name, figure.name, "csv"), output / _FIGURES)
+        paths = (each.figure(study.name, figure.name, "csv") for each in (layout, kept))
+        _keep_figure(*paths)
 
 
-def _keep_figure(path: Path, folder: Path) -> None:
+def _keep_figure(path: Path, kept: Path) -> None:
     """Write the table of a figure with five digits, where it has one that is small enough."""
-    kept = folder / path.name
     kept.unlink(missing_ok=True)
     if not path.is_file():
         return
@@ -70,7 +69,7 @@ def _keep_figure(path: Path, folder: Path) -> None:
     content = io.StringIO()
     csv.writer(content, lineterminator="\n").writerows(rows)
     if len(content.getvalue()) <= _LARGEST:
-        folder.mkdir(exist_ok=True)
+        kept.parent.mkdir(exist_ok=True)
         kept.write_text(content.getvalue())
 
 
@@ -82,36 +81,40 @@ def _rounded(cell: str) -> str:
         return cell
 
 
-def configuration_of(tables: Path, output: Path) -> Configuration:
+def configuration_of(tables: Path, output: Path, studies: Collection[str] = ()) -> Configuration:
     """The configuration that reference tables are named after, for their studies.
 
     Args:
         tables: the folder of a size or an overlay, such as results/reference/laptop.
         output: a new folder, in which everything goes that is made of them.
+        studies: that are wanted; all by default.
 
     Raises:
         DataError: if the folder holds no tables, or that of the output has files.
-        ConfigError: if no size and no overlay has the name of the folder.
+        ConfigError: if no size and no overlay has the name of the folder, or it has no tables of a
+            study that is wanted.
 
     """
-    studies = sorted(path.parent.name for path in tables.glob(f"*/{NETWORKS}"))
-    if not studies:
+    kept = Layout(tables, tables)
+    found = [path.name for path in sorted(tables.iterdir()) if _has_tables(kept, path.name)]
+    if not found:
         raise DataError(
             f"{tables} holds no reference tables: give the folder of a size or an overlay, such as "
             "results/reference/laptop, or an archive."
         )
-    if output.exists() and any(output.iterdir()):
-        raise DataError(f"{output} is not empty: give a folder that is new.")
+    refuse_filled(output)
+    chosen = [choose(study, found, "study of these tables") for study in studies]
     name = tables.resolve().name
     files = {
         path.stem: path for kind in ("overlays", "sizes") for path in CONFIG.glob(f"{kind}/*.yaml")
     }
-    # Their raw files were at hand where they were run.
-    there = [f"studies.{study}.optional=false" for study in studies]
-    found = read_configuration(
-        [files[choose(name, files, "size or overlay")]], studies, overrides=there
-    )
-    return replace(found, layout=Layout(output / "data", output / "results"))
+    file = files[choose(name, files, "size or overlay")]
+    configuration = read_as_run([file], chosen or found)
+    return replace(configuration, layout=Layout(output / "data", output / "results"))
+
+
+def _has_tables(kept: Layout, study: str) -> bool:
+    return kept.table(study, NETWORKS).is_file()
 
 
 def made_of_tables(results: StudyResults, tables: Path, only: Collection[str] = ()) -> Part:
@@ -126,13 +129,12 @@ def made_of_tables(results: StudyResults, tables: Path, only: Collection[str] = 
         DataError: if a table has other columns than this code reads.
 
     """
-    study, layout = results.study, results.layout
-    folder = tables / study.name
+    study, layout, kept = results.study, results.layout, Layout(tables, tables)
     with write_whole(layout.table(study.name, "claims")) as temporary:
-        temporary.write_bytes((folder / "claims.csv").read_bytes())
+        temporary.write_bytes(kept.table(study.name, "claims").read_bytes())
     lost = []
     for figure in study.settings.figures:
-        path = folder / _FIGURES / f"{figure.name}.csv"
+        path = kept.figure(study.name, figure.name, "csv")
         if only and figure.name not in only:
             continue
         if not path.is_file():
@@ -146,7 +148,7 @@ def made_of_tables(results: StudyResults, tables: Path, only: Collection[str] = 
                 "reference."
             ) from None
     section = Section(study, claims=judged_claims(results))
-    metrics = pd.read_csv(folder / "metrics.csv", dtype={"lead_time": str})
+    metrics = read_table(kept.table(study.name, "metrics"))
     title = "Scores: mean and standard deviation over seeds"
     section.tables = [{"title": title, "html": html(metrics)}]
     section.lacking.append(
@@ -155,6 +157,6 @@ def made_of_tables(results: StudyResults, tables: Path, only: Collection[str] = 
     )
     if lost:
         section.lacking.append(f"Figures whose tables are too large to keep: {', '.join(lost)}.")
-    kept = [figure for figure in study.settings.figures if figure.name not in lost]
-    add_figures(section, results, kept)
-    return Part(section, Answer(tuple(networks_of(folder / NETWORKS))))
+    drawn = [figure for figure in study.settings.figures if figure.name not in lost]
+    add_figures(section, results, drawn)
+    return Part(section, Answer(tuple(networks_of(kept, study.name))))
