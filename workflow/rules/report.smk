@@ -39,6 +39,8 @@ rule report:
         str(LAYOUT.log("report", "report")),
     conda:
         "../envs/symbench.yaml"
+    # Studies are read side by side.
+    threads: 2
     params:
         fingerprint=[
             study.report_fingerprint for study in CONFIGURATION.studies.values()

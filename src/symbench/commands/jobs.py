@@ -235,22 +235,26 @@ def report(
     ] = False,
 ) -> None:
     """Write the report, one self-contained page, from what is there."""
-    from symbench.report.build import build
+    from symbench.figures.results import StudyResults
+    from symbench.remaking import side_by_side
+    from symbench.report.build import build, part
 
     configuration = read(config, overrides, study)
+    layout = configuration.layout
     if not compare:
-        with recorded(configuration.layout.benchmark("report", "report")):
-            build(configuration, configuration.layout.report)
+        studies = [StudyResults(each, layout) for each in configuration.studies.values()]
+        with recorded(layout.benchmark("report", "report")):
+            build(configuration, layout.report, side_by_side(part, studies))
         return
     from symbench.artifacts import unfinished
 
     for described in configuration.studies.values():
-        _compare_what_is_there(described, configuration.layout)
-    build(configuration, configuration.layout.report)
+        _compare_what_is_there(described, layout)
+    build(configuration, layout.report)
     # What tells of a part of the runs has no provenance, so the workflow makes it anew.
     for described in unfinished(configuration):
         for table in TABLES:
-            remove(configuration.layout.table_provenance(described.name, table))
+            remove(layout.table_provenance(described.name, table))
 
 
 def _compare_what_is_there(study: Study, layout: Layout) -> None:

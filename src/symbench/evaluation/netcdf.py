@@ -57,8 +57,9 @@ def _variable(stored: h5py.Dataset, dimensions: dict[int, str]) -> xr.Variable:
 
 def _attributes(of: h5py.Dataset | h5py.File) -> dict[str, object]:
     """Attributes; HDF5 holds single numbers as arrays of one."""
+    # To read lists of references takes longer than all values.
+    found = {name: of.attrs[name] for name in of.attrs if name not in _INNER}
     return {
         name: value[0] if isinstance(value, np.ndarray) and value.shape == (1,) else value
-        for name, value in of.attrs.items()
-        if name not in _INNER
+        for name, value in found.items()
     }
