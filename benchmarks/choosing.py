@@ -12,6 +12,7 @@ from benchmarks.pages import markdown, put
 from benchmarks.published import REFERENCE, reference_metrics, reference_tables
 from benchmarks.treatments import treatment_rows
 from symbench.config.read import read_configuration
+from symbench.config.sweeps import is_of_another_length
 from symbench.figures.finding import UNCHANGED
 
 PAGE = Path("docs/choosing.md")
@@ -31,9 +32,9 @@ def averaging_rows() -> pd.DataFrame:
         metrics = reference_metrics(size, name)
         metrics = metrics[(metrics.treatment == "none") & (metrics.lead_time == "1")]
         for (task, model), here in metrics.groupby(["task", "model"], sort=False):
-            if task not in study.tasks:
+            described = study.tasks.get(str(task))
+            if described is None or is_of_another_length(described):
                 continue
-            described = study.tasks[str(task)]
             score = described.dataset.scores[0]
             means = here[here.metric == score.name].set_index("evaluation")["mean"]
             if {"plain", "average"} <= set(means.index):

@@ -41,7 +41,7 @@ def test_names_and_values():
     }
     assert tasks["p"]["parameters"]["gravity"] == 0.0
     assert points["p"] == [SweepPoint("p_gravity", "gravity", 0.0)]
-    assert points["p_gravity_minus_2"] == [SweepPoint("p_gravity", "gravity", -2.0)]
+    assert points["p_gravity_minus_2"] == [SweepPoint("p_gravity", "gravity", -2.0, own=False)]
     # All else is that of the task, but for the sweep.
     assert {**tasks["p_gravity_1"], "parameters": None} == {**PARTICLES, "parameters": None}
 

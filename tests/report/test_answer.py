@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from symbench.config.run import SweepPoint
 from symbench.figures.results import StudyResults
 from symbench.report.answer import Answer, answer
 from symbench.report.build import build
@@ -51,6 +52,17 @@ def test_each_way_is_held_against_the_plain_network(tmp_path):
     assert averaged.inference == pytest.approx(8)
     assert network.best is averaged
     assert network.cell(Way("none", "frame")) is None
+
+
+def test_a_network_of_several_lengths_of_training_is_one(tmp_path):
+    quantities = {"own": ("epochs of training", True), "few": ("training samples", False)}
+    quantities |= {"longer": ("epochs of training", False)}
+    sweeps = {
+        name: [SweepPoint("sweep", quantity, 1.0, own)]
+        for name, (quantity, own) in quantities.items()
+    }
+    results = found(tmp_path, SCORES, tasks={name: studies.points() for name in sweeps}, sweeps=sweeps)
+    assert [network.task for network in answer([results]).networks] == ["own", "few"]
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,14 @@ class SweepPoint:
         sweep: name of the sweep.
         quantity: what differs, such as "training samples".
         value: of this task.
+        own: whether the task is the one that says the sweep, not one that was made for a value.
 
     """
 
     sweep: str
     quantity: str
     value: float
+    own: bool = True
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 from symbench.config import registry
 from symbench.config.mistakes import at
-from symbench.config.run import SweepPoint
+from symbench.config.run import SweepPoint, Task
 from symbench.config.schema import LARGEST
 from symbench.config.yaml_files import Content, listed, mapping, merge, without
 from symbench.data.dataset import Dataset
@@ -47,9 +47,14 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
                             mapping(tasks.get(made_name)),
                         )
                     quantity = LENGTHS[key] if path[0] == "training" else key.replace("_", " ")
-                    point = SweepPoint(f"{name}_{key}", quantity, float(value))
+                    point = SweepPoint(f"{name}_{key}", quantity, float(value), own)
                     points.setdefault(made_name, []).append(point)
     return ({**study, "tasks": made} if made else content), points
+
+
+def is_of_another_length(task: Task) -> bool:
+    """Whether a task only differs from another one in how long networks are trained on it."""
+    return any(not point.own and point.quantity in LENGTHS.values() for point in task.sweeps)
 
 
 def _swept_parameter(key: str, task: Content) -> list[str]:

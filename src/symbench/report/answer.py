@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from symbench.config.sweeps import is_of_another_length
 from symbench.errors import SymBenchError
 from symbench.evaluation.results import RunGroup
 from symbench.figures.finding import UNCHANGED
@@ -139,13 +140,17 @@ def answer(studies: Sequence[StudyResults]) -> Answer:
 def answered_networks(results: StudyResults) -> Iterator[Network]:
     """Networks of a study that have a plain evaluation and another one beside it.
 
+    A network that was trained for several lengths of time is one, of the length of its task.
+
     Raises:
         DataError: if an evaluation is damaged.
 
     """
     groups = {(group.task, group.model, group.treatment): group for group in results.groups}
     for (task, model, treatment), plain in groups.items():
-        if treatment != PLAINLY or (reference := plain.estimate(score())) is None:
+        if treatment != PLAINLY or is_of_another_length(plain.runs[0].task):
+            continue
+        if (reference := plain.estimate(score())) is None:
             continue
         tried = [
             (group, Way(group.treatment, evaluation))
