@@ -14,6 +14,7 @@ from benchmarks.treatments import treatment_rows
 from symbench.config.read import read_configuration
 from symbench.config.sweeps import is_of_another_length
 from symbench.figures.finding import UNCHANGED
+from symbench.numbers import interval
 
 PAGE = Path("docs/choosing.md")
 KINDS = {
@@ -79,12 +80,18 @@ def _by_kind(table: pd.DataFrame, columns: list[str]) -> str:
     return "\n\n".join(parts)
 
 
-def _percent(change: float, error: float = float("nan")) -> str:
-    """A change in per cent, with its standard error where there is one."""
-    if abs(change) < UNCHANGED and np.isnan(error):
+def _percent(change: float) -> str:
+    """A change in per cent."""
+    if abs(change) < UNCHANGED:
         return "none"
-    told = f"{100 * change:+.0f} %" if abs(change) >= 0.1 else f"{100 * change:+.2g} %"
-    return told if np.isnan(error) else f"{told} ± {100 * error:.1g}"
+    return f"{100 * change:+.0f} %" if abs(change) >= 0.1 else f"{100 * change:+.2g} %"
+
+
+def _with_interval(change: float, low: float, high: float) -> str:
+    """A change in per cent, with its interval where there is one."""
+    if np.isnan([low, high]).any():
+        return _percent(change)
+    return f"{interval(100 * change, 100 * low, 100 * high)} %"
 
 
 def main() -> None:
@@ -95,8 +102,8 @@ def main() -> None:
         _symmetry(group, exact) for group, exact in zip(trained.group, trained.exact, strict=True)
     ]
     shown = averaged.assign(change=[_percent(change) for change in averaged.change])
-    pairs = zip(trained.change, trained.standard_error, strict=True)
-    treatments = trained.assign(change=[_percent(*pair) for pair in pairs])
+    ends = trained[["change", "low", "high"]].itertuples(index=False)
+    treatments = trained.assign(change=[_with_interval(*row) for row in ends])
     about = ["size", "task", "symmetry", "model"]
     averages = _by_kind(shown, [*about, "score", "change"])
     put(PAGE, "averaging", f"{counted(averaged)}\n\n{averages}")

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from benchmarks.published import REFERENCE, reference_metrics, reference_tables
+from benchmarks.published import REFERENCE, reference_tables
 from symbench.advice.treatments import COLUMNS
 from symbench.config.read import read_configuration
 from symbench.config.run import Task
 from symbench.errors import SymmetryError
+from symbench.figures.results import PLAINLY
+from symbench.layout import NETWORKS
 from symbench.symmetry.grids.isometries import lowest_dimension, named_group
 
 TABLE = Path("src/symbench/advice/treatments.csv")
@@ -23,41 +24,20 @@ TABLE = Path("src/symbench/advice/treatments.csv")
 def treatment_rows() -> Iterator[dict[str, object]]:
     """A row for each network that was trained plainly and by a treatment as well."""
     for size, name, path in reference_tables(REFERENCE):
-        metrics = reference_metrics(size, name)
-        if set(metrics.treatment) == {"none"}:
+        networks = pd.read_csv(REFERENCE / size / name / f"{NETWORKS}.csv")
+        networks = networks[(networks.evaluation == "plain") & (networks.treatment != PLAINLY)]
+        if networks.empty:
             continue
         study = read_configuration([path], [name]).study(name)
-        for task, chosen in metrics.groupby("task", sort=False):
-            if task in study.tasks:
-                yield from _of_task(size, study.tasks[str(task)], chosen)
-
-
-def _of_task(size: str, task: Task, metrics: pd.DataFrame) -> Iterator[dict[str, object]]:
-    score = task.dataset.scores[0]
-    chosen = metrics[(metrics.metric == score.name) & (metrics.lead_time == "1")]
-    chosen = chosen[chosen.evaluation == "plain"].set_index(["model", "treatment"])
-    for model, treatment in chosen.index:
-        if treatment == "none" or (model, "none") not in chosen.index:
-            continue
-        plain, treated = chosen.loc[(model, "none")], chosen.loc[(model, treatment)]
-        errors = [row["std"] / np.sqrt(row["count"]) for row in (plain, treated)]
-        yield {
-            "size": size,
-            "study": task.study,
-            "task": task.name,
-            "kind": task.dataset.kind,
-            "group": task.settings.group,
-            "order": group_order(task.settings.group),
-            "exact": task.settings.exact,
-            "training_samples": training_samples(task),
-            "model": model,
-            "treatment": treatment,
-            "score": score.name,
-            "better": score.better,
-            "change": treated["mean"] / plain["mean"] - 1,
-            "standard_error": np.hypot(*errors) / plain["mean"],
-            "seeds": min(plain["count"], treated["count"]),
-        }
+        for row in networks.to_dict("records"):
+            if row["task"] in study.tasks:
+                about = {
+                    "size": size,
+                    "order": group_order(str(row["group"])),
+                    "training_samples": training_samples(study.task(str(row["task"]))),
+                    "score": row["metric"],
+                }
+                yield {key: {**row, **about}[key] for key in COLUMNS}
 
 
 def training_samples(task: Task) -> float:

@@ -123,6 +123,23 @@ def test_a_measure_of_the_user(layout):
     assert float(judged.loc["gain", "v,network,none"].value) == 0.5
 
 
+def test_a_claim_says_which_cases_decide_it_where_their_mean_does_not(layout):
+    judged = compared(layout, claims=[{**GAIN, "measure": f"{__name__}:apart"}]).loc["gain"]
+    assert (judged.loc[""].verdict, float(judged.loc[""].value)) == ("contradicted", -1)
+    assert judged.loc[""].note == "contradicted by 1 of 2 cases: v,double,none"
+
+
+def test_a_claim_may_name_its_population(layout):
+    judged = compared(layout, claims=[{**GAIN, "about": "networks trained so"}])
+    assert judged.loc["gain", "v,network,none"].population == "networks trained so"
+
+
+def apart(claim, group, groups):
+    from symbench.statistics import certain
+
+    return certain({"network": -3.0, "double": 1.0}[group.model], len(group.seeds), 0)
+
+
 def half(claim, group, groups):
     from symbench.statistics import certain
 

@@ -65,6 +65,9 @@ def test_blocks_are_what_is_independent(tmp_path):
     frame = table()
     scores = read(frame.assign(block=frame["sample"] // 5), tmp_path)
     assert scores["plain"].blocks == (0, 1)
+    assert scores["plain"].estimate.value == pytest.approx(
+        frame[frame.method == "plain"].score.mean()
+    )
     whole = read(frame, tmp_path)["plain"].values
     np.testing.assert_allclose(scores["plain"].values, whole.reshape(4, 2, 5).mean(2))
 

@@ -71,6 +71,33 @@ def test_intervals_cover_the_mean_as_often_as_they_say(seeds, between):
     assert (0.90 if seeds == 2 else 0.92) < covered / trials < 0.995
 
 
+def test_blocks_weigh_what_they_have_of_samples():
+    """A mean is one over samples, and its interval that of a ratio of two sums over blocks."""
+    rng = np.random.default_rng(3)
+    sizes = rng.integers(1, 30, size=40)
+    values, other = rng.normal(size=(2, 40)) + 0.1 * sizes
+    found, beside = (mean(each[None], [0], sizes=sizes) for each in (values, other))
+    samples = np.repeat(values, sizes)
+    assert found.value == pytest.approx(samples.mean())
+    totals = np.add.reduceat(samples - samples.mean(), np.cumsum(sizes) - sizes)
+    error = np.sqrt(len(sizes) * totals.var(ddof=1)) / len(samples)
+    low, high = found.interval(THESE)
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 39) * error)
+    change = relative_change(found, beside)
+    quotient = (values @ sizes) / (other @ sizes)
+    totals = sizes * (values - quotient * other)
+    error = np.sqrt(len(sizes) * totals.var(ddof=1)) / (other @ sizes)
+    low, high = change.interval(THESE)
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 39) * error)
+
+
+def test_blocks_of_one_size_weigh_the_same():
+    values = layout(np.random.default_rng(4), 3, 7)
+    alike, plain = mean(values, range(3), sizes=np.full(7, 5)), mean(values, range(3))
+    for population in (THESE, SO):
+        assert alike.interval(population) == pytest.approx(plain.interval(population))
+
+
 def test_a_constant_ratio_is_certain():
     plain = np.random.default_rng(0).lognormal(size=(3, 12))
     change = relative_change(estimated(0.8 * plain), estimated(plain))

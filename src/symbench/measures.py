@@ -92,7 +92,8 @@ def measured_over_predicted_gain(
 def largest_excess(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:
     """How much worse than the orbit mean the average is at most, over all samples (P2: below 0).
 
-    It is about the score that the task is judged by; the theorem is about convex losses.
+    It is about the score that the task is judged by, in parts of the orbit mean of the sample; the
+    theorem is about convex losses.
     """
     averaged, orbit_mean = (
         group.values(Selection.model_validate({"evaluation": name}), group.score.name)
@@ -105,10 +106,12 @@ def largest_excess(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) ->
     excess = over_channels(averaged.astype(float), unit) - orbit_mean
     if group.score.better == "higher":
         excess = -excess
+    # Where both are zero, none is worse.
+    excess = (excess / abs(orbit_mean)).where(excess != 0, 0.0)
     # Scores were rounded to the precision of the predictions: as much is no excess.
-    excess = excess - ROUNDINGS * np.finfo(averaged.dtype).eps * abs(orbit_mean)
+    excess = excess - ROUNDINGS * np.finfo(averaged.dtype).eps
     largest = float(excess.max(skipna=False))
-    return certain(largest, len(group.seeds), group.by_block(excess).shape[1])
+    return certain(largest, len(group.seeds), group.by_block(excess).values.shape[1])
 
 
 def share_refused(claim: Claim, group: RunGroup, groups: Sequence[RunGroup]) -> Estimate | None:

@@ -38,17 +38,19 @@ class Scores:
         values: shape (seed, block); samples of a block are averaged.
         seeds: label of each row.
         blocks: label of each column.
+        sizes: number of samples in each block.
 
     """
 
     values: np.ndarray
     seeds: tuple[object, ...]
     blocks: tuple[object, ...]
+    sizes: tuple[int, ...]
 
     @property
     def estimate(self) -> Estimate:
         """Their mean, with what its interval follows from."""
-        return mean(self.values, self.seeds)
+        return mean(self.values, self.seeds, sizes=np.array(self.sizes))
 
 
 def read_scores(path: Path) -> dict[str, Scores]:
@@ -124,8 +126,11 @@ def read_scores(path: Path) -> dict[str, Scores]:
             raise DataError(f"{path}: {method} lacks sample {lost[0][1]} of seed {lost[0][0]}.")
         wide = given.loc[whole].unstack()
         # The mean of a block with something that is no number is none.
-        means = wide.T.groupby(blocks.to_numpy()).agg(_plain_mean)
-        found[str(method)] = Scores(means.T.to_numpy(float), tuple(wide.index), tuple(means.index))
+        of_blocks = wide.T.groupby(blocks.to_numpy())
+        means, sizes = of_blocks.agg(_plain_mean), tuple(of_blocks.size().tolist())
+        found[str(method)] = Scores(
+            means.T.to_numpy(float), tuple(wide.index), tuple(means.index), sizes
+        )
     return found
 
 
@@ -159,7 +164,7 @@ def _from_arrays(path: Path) -> dict[str, Scores]:
         if scores.ndim != 2 or not scores.size:
             raise DataError(f"{path}: {name} has the shape {values.shape}, not (seed, sample).")
         seeds, samples = (tuple(range(size)) for size in scores.shape)
-        found[name] = Scores(scores, seeds, samples)
+        found[name] = Scores(scores, seeds, samples, (1,) * len(samples))
     sizes = {each.values.shape[1] for each in found.values()}
     if len(sizes) > 1:
         raise DataError(f"{path}: methods have different numbers of samples: {sorted(sizes)}.")

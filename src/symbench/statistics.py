@@ -1,9 +1,10 @@
 """Estimates with intervals over trained networks and test samples, and verdicts on claims.
 
 Values have one row for each seed (a trained network) and one column for each independent block of
-test samples. An estimate keeps how far each of them lies from the mean, to first order; where two
-arms share seeds and samples these deviations are added before they are squared, so that arms are
-paired. docs/intervals.md has the coverage of these intervals, simulated.
+test samples; a block weighs what it has of samples, so that a mean is one over samples. An estimate
+keeps how far each of them lies from the mean, to first order; where two arms share seeds and
+samples these deviations are added before they are squared, so that arms are paired.
+docs/intervals.md has the coverage of these intervals, simulated.
 """
 
 from collections import defaultdict
@@ -30,7 +31,8 @@ class Deviations:
     """How far each network and each block of samples moves an estimate, to first order.
 
     Attributes:
-        values: weight times (value - mean), shape (seed, sample); they sum to zero.
+        values: weight times (value - mean), shape (seed, sample); they sum to zero. "Samples" are
+            independent blocks here.
         seeds: the label of each row. Rows of one label, in any deviations, are of networks that
             were trained alike but for what is compared.
         samples_drawn: False for a quantity of the network alone, which has one column.
@@ -220,18 +222,50 @@ def _student(degrees: float, level: float) -> float:
     return float(-stdtrit(min(degrees, 1e9), level / 2))
 
 
-def mean(values: Array, seeds: Sequence[Hashable], *, samples_drawn: bool = True) -> Estimate:
+@dataclass(frozen=True)
+class Blocks:
+    """A quantity in independent blocks of test samples.
+
+    Attributes:
+        values: mean over the samples of each block, shape (seed, block).
+        sizes: number of samples in each, of the same shape.
+
+    """
+
+    values: Array
+    sizes: Array
+
+    @property
+    def of_seeds(self) -> Array:
+        """Mean over the samples of each seed."""
+        return np.average(self.values.astype(float), axis=1, weights=self.sizes)
+
+
+def mean(
+    values: Array,
+    seeds: Sequence[Hashable],
+    *,
+    sizes: Array | None = None,
+    samples_drawn: bool = True,
+) -> Estimate:
     """Mean of values, shape (seed, sample); of one column where a network alone has the quantity.
+
+    With blocks of unequal sizes it is a ratio of two sums over blocks, linearised (Cochran,
+    Sampling Techniques, 3rd ed., 1977, section 9A.3).
 
     Args:
         values: one for each seed and independent block of test samples.
         seeds: the label of each row; arms are paired by them.
+        sizes: number of samples in each block, if not the same, in a shape that goes with values.
         samples_drawn: False where the single column is a quantity of the network alone.
 
     """
-    value = float(values.mean(dtype=float))
+    blocks = Blocks(values, np.broadcast_to(1 if sizes is None else sizes, values.shape))
+    of_seeds = blocks.of_seeds[:, None]
+    weights = blocks.sizes / blocks.sizes.mean(axis=1, keepdims=True)
+    value = float(of_seeds.mean())
     with np.errstate(invalid="ignore"):
-        centred = values.astype(float) - value
+        centred = of_seeds - value + weights * (values.astype(float) - of_seeds)
     deviations = Deviations(centred, tuple(seeds), samples_drawn)
     return Estimate(value, (deviations,), len(values), values.shape[1] if samples_drawn else 0)
 
@@ -298,11 +332,11 @@ def _combined(value: float, estimates: Sequence[Estimate], slopes: Sequence[floa
     found: dict[tuple[Hashable, ...], Deviations] = {}
     for estimate, slope in zip(estimates, slopes, strict=True):
         for each in estimate.deviations:
+            key = (each.seeds, each.values.shape[1], each.samples_drawn)
             with np.errstate(invalid="ignore"):
                 weighted = slope * each.values
-            key = (each.seeds, each.values.shape[1], each.samples_drawn)
-            if key in found:
-                weighted = found[key].values + weighted
+                if key in found:
+                    weighted = found[key].values + weighted
             found[key] = replace(each, values=weighted)
     seeds, samples = (
         min(getattr(estimate, name) for estimate in estimates) for name in ("seeds", "samples")

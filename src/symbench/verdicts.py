@@ -1,6 +1,6 @@
 """Verdicts: each claim about the run groups of a study, as rows of a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -91,12 +91,24 @@ def judge(claim: Claim, study: str, groups: Sequence[RunGroup]) -> Iterator[Row]
     outcome = UNDECIDED if lacking and found.whole != expected.unmet else found.whole
     # Nothing is said of the whole where it is not known for each of its cases.
     most = float(np.max([*needed.values()])) if needed and outcome == UNDECIDED else NAN
-    whole = Case("", _summary(claim, estimates), lacking)
+    summary = _summary(claim, [case.estimate for case in judged] or estimates)
+    told = "; ".join(filter(None, (lacking, _unmet_cases(verdicts, expected, summary))))
+    whole = Case("", summary, told)
     yield _row(claim, study, whole, whole.estimate.interval(claim.population), outcome, most)
     for case in cases:
         interval = case.estimate.interval(claim.population)
         verdict = verdicts.get(case.name, UNDECIDED)
         yield _row(claim, study, case, interval, verdict, needed.get(case.name, NAN))
+
+
+def _unmet_cases(verdicts: Mapping[str, str], expected: Expected, summary: Estimate) -> str:
+    """Which cases decide a claim that its summary alone does not contradict, as a sentence."""
+    unmet = [name for name, verdict in verdicts.items() if verdict == expected.unmet]
+    if len(verdicts) < 2 or not unmet or expected.unmet == UNDECIDED:
+        return ""
+    if expected.side(summary.value, summary.value) == expected.unmet:
+        return ""
+    return f"{expected.unmet} by {len(unmet)} of {len(verdicts)} cases: {', '.join(unmet)}"
 
 
 def _cases(claim: Claim, groups: Sequence[RunGroup]) -> Iterator[Case]:

@@ -1,5 +1,7 @@
 """Evaluations, read: what is there, whether it is what it should be, and estimates of it."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ import xarray as xr
 from symbench.config.schema import Selection
 from symbench.errors import ConfigError, DataError
 from symbench.evaluation.results import RunGroup, run_groups
-from symbench.evaluation.rows import errors_of_prefixes, metric_rows
+from symbench.evaluation.rows import errors_of_prefixes, errors_of_subsets, metric_rows
 from symbench.evaluation.violation import errors_by_irrep, subgroups_left, violation, whole_group
 from symbench.files import write_whole
 from symbench.layout import Layout
@@ -77,9 +79,9 @@ def test_a_number_of_each_network_is_estimated_over_networks(groups):
 def test_squared_errors_decompose(groups):
     errors = groups["network"].squared_errors()
     assert set(errors) == {"plain", "averaged", "orbit_variance", "orbit_distance"}
-    assert errors["plain"].shape == (2, 12)
+    assert errors["plain"].values.shape == (2, 12)
     plain = groups["network"].open("plain").mse.transpose("seed", "sample").values
-    np.testing.assert_allclose(4 * errors["plain"], plain, rtol=1e-5)
+    np.testing.assert_allclose(4 * errors["plain"].values, plain, rtol=1e-5)
 
 
 def test_rows_hold_scores_orbits_and_cost_with_units(groups):
@@ -95,6 +97,9 @@ def test_rows_hold_scores_orbits_and_cost_with_units(groups):
     kept = table[(table.metric == "nmse") & (table.seed == 0)].set_index("evaluation").value
     assert kept["subset4"] == pytest.approx(kept["subgroup2_order4"])
     assert kept["subset1"] > kept["subset2"] > kept["subset4"]
+    # P5 is an identity: a half of four elements keeps two thirds of the gain.
+    gains = kept["subset1"] - kept
+    assert gains["subset2"] == pytest.approx(2 / 3 * gains["subset4"])
     assert not table.duplicated(["evaluation", "metric", "seed", "field", "lead_time"]).any()
 
 
@@ -103,20 +108,29 @@ def test_errors_of_prefixes_are_means_over_parts_of_the_gram_matrix():
     errors = rng.standard_normal((1, 3, 2, 5, 4))
     gram = np.einsum("...gx,...hx->...gh", errors, errors) / 4
     gram[0, 1, 0, 2, 3] = -np.inf
-    found = errors_of_prefixes(gram, 3)
+    found, means = errors_of_prefixes(gram, 3), errors_of_subsets(gram)
+    assert found.shape == (1, 3, 2, 5, 5)
     order = np.random.default_rng(0).permutation(5)
     for count in range(1, 6):
         part = gram[..., order[:count, None], order[:count]].mean(axis=(-2, -1))
         np.testing.assert_allclose(found[0, [0, 2], :, 0, count - 1], part[0, [0, 2]], rtol=1e-12)
+        subsets = [np.array(each) for each in combinations(range(5), count)]
+        every = [gram[..., each[:, None], each].mean(axis=(-2, -1)) for each in subsets]
+        expected = np.mean(every, axis=0)[0, [0, 2]]
+        np.testing.assert_allclose(means[0, [0, 2], :, count - 1], expected, rtol=1e-12)
+    # Each element stands first equally often.
+    first = np.diagonal(gram, axis1=-2, axis2=-1).mean(-1)
+    np.testing.assert_allclose(found[0, 0, :, :, 0].mean(-1), first[0, 0], rtol=1e-12)
     assert np.isposinf(found[0, 1, 0]).all()
+    assert np.isposinf(means[0, 1, 0]).all()
 
 
 def test_squared_errors_over_the_orbit_by_irrep(groups):
     """The trivial irrep has the error of the average, the others the orbit variance."""
     group = groups["network"]
-    found = {irrep.name: values for irrep, values in errors_by_irrep(group)}
+    found = {irrep.name: blocks.values for irrep, blocks in errors_by_irrep(group)}
     assert list(found) == ["trivial", "1a", "2a"]
-    errors = group.squared_errors()
+    errors = {name: blocks.values for name, blocks in group.squared_errors().items()}
     np.testing.assert_allclose(found["trivial"], errors["averaged"], rtol=1e-9)
     np.testing.assert_allclose(found["1a"] + found["2a"], errors["orbit_variance"], rtol=1e-9)
     # The bias (0.5, -0.25), moved back, is a vector; nothing else of the network is one.

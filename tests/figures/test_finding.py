@@ -73,7 +73,7 @@ ROWS = {
         [{"metric": "mse", "low": -30.0, "high": -1.0}],
         (-20.0, -10.0),
         "lowers the score of 2 of 2 networks and raises that of 0",
-        "from -20 [-30, -1] (fno on flow) to -10",
+        "from -20 (fno on flow) to -10",
     ),
     "gain_by_sweep": (
         "percent",
@@ -87,11 +87,11 @@ ROWS = {
         [
             {"part": "subset", "elements": 4},
             {"part": "subset", "elements": 8, "share": 1.0},
-            {"part": "theory", "elements": 4, "share": 0.86},
+            {"part": "subgroup", "elements": 4, "share": 0.4},
         ],
         (0.5, 0.7),
-        "from 0.5 (fno on flow) to 0.7",
-        "Theory: 0.86.",
+        "Half of the elements keep 0.6 of the gain in the median.",
+        "0.4 (fno on flow)",
     ),
     "generalisation": (
         "score",
@@ -271,11 +271,8 @@ def test_the_task_where_networks_lie_farthest_apart_is_named():
     assert text.startswith("Of 2 tasks, networks lie farthest apart on one. On hard the best mse")
 
 
-def test_intervals_stand_beside_values():
-    row = {"task": "flow", "model": "fno", "value": 2.0, "low": 1.0, "high": 3.0}
-    table = pd.DataFrame([row])
-    told = smallest_and_largest("It", table, "value", intervals=True)
-    assert told == "It: 2 [1, 3] (fno on flow)."
+def test_a_single_value_is_neither_smallest_nor_largest():
+    table = pd.DataFrame([{"task": "flow", "model": "fno", "value": 2.0}])
     assert smallest_and_largest("It", table, "value") == "It: 2 (fno on flow)."
 
 

@@ -58,10 +58,12 @@ def test_a_network_of_several_lengths_of_training_is_one(tmp_path):
     quantities = {"own": ("epochs of training", True), "few": ("training samples", False)}
     quantities |= {"longer": ("epochs of training", False)}
     sweeps = {
-        name: [SweepPoint("sweep", quantity, 1.0, own)]
+        name: [SweepPoint("sweep", quantity, 2.0, own)]
         for name, (quantity, own) in quantities.items()
     }
-    results = found(tmp_path, SCORES, tasks={name: studies.points() for name in sweeps}, sweeps=sweeps)
+    results = found(
+        tmp_path, SCORES, tasks={name: studies.points() for name in sweeps}, sweeps=sweeps
+    )
     assert [network.task for network in answer([results]).networks] == ["own", "few"]
 
 
@@ -122,7 +124,8 @@ def test_advice_follows_from_the_matrix(tmp_path):
     assert "better by 20" in sentences[0]
     assert "8 times that of inference" in sentences[0]
     broken = answer([found(tmp_path / "gone", SCORES | {("augment", "plain"): float("inf")})])
-    assert broken.networks[0].cell(AUGMENTED).verdict == "harms"
+    # One diverged prediction decides nothing about networks trained so.
+    assert broken.networks[0].cell(AUGMENTED).verdict == "open"
     bad = found(tmp_path / "bad", SCORES | {("none", "average"): 1.3})
     assert "leave the network as it is" in answer([bad]).advice[0]
     assert answer([]).advice == []

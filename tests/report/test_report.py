@@ -200,7 +200,7 @@ def test_one_seed_has_no_deviation(tmp_path):
     table = next(iter(tables(results).values()))
     mean = float(results.groups[0].open("plain").mse.mean())
     assert table.plain.tolist() == [f"{mean:.3g} (one seed)"]
-    assert spread(np.array([1.0, 3.0])) == "2 ± 1"
+    assert spread(np.array([1.0, 3.0])) == "2 ± 1.4"
 
 
 def test_fields_have_tables_of_rollouts_and_cost(tmp_path):

@@ -12,7 +12,7 @@ from symbench.advice.angles import angles_of
 from symbench.config.schema import Population
 from symbench.evaluation.orbits import MOST_ELEMENTS_OF_LATTICE
 from symbench.evaluation.violation import names_of_subgroups
-from symbench.statistics import COVERAGE, Estimate, mean, ratio, relative_change
+from symbench.statistics import COVERAGE, Array, Estimate, mean, ratio, relative_change
 from symbench.symmetry.audit import ElementAudit, Verdict
 from symbench.symmetry.grids.isometry import GridIsometry
 from symbench.symmetry.groups import FiniteGroup, Group
@@ -85,8 +85,8 @@ class OrbitErrors:
         gram = (averaged.error_gram / averaged.scale).mean("channel")
         by_sample = gram.transpose("sample", "element", "element_b").values
         number = np.unique(averaged.block.values, return_inverse=True)[1]
-        blocks = range(number.max() + 1)
-        self.grams = np.stack([by_sample[number == n].mean(axis=0) for n in blocks])
+        self.sizes = np.bincount(number)
+        self.grams = np.stack([by_sample[number == n].mean(axis=0) for n in range(len(self.sizes))])
 
     @property
     def blocks(self) -> int:
@@ -101,7 +101,7 @@ class OrbitErrors:
     @property
     def plain(self) -> float:
         """Mean squared error of the model."""
-        return float(self.grams[:, 0, 0].mean())
+        return self._mean(self.grams[:, 0, 0]).value
 
     @property
     def broken(self) -> int:
@@ -110,7 +110,7 @@ class OrbitErrors:
 
     def elements(self) -> pd.DataFrame:
         """The table of elements; see `Advice`."""
-        gram = self.grams.mean(axis=0)
+        gram = np.average(self.grams, axis=0, weights=self.sizes)
         diagonal = np.diag(gram)
         plain = diagonal[0] or np.nan
         own = self.audits if self.by_element else ()
@@ -153,18 +153,22 @@ class OrbitErrors:
         grams = self.grams[:, part][:, :, part]
         averaged = grams.mean(axis=(1, 2))
         orbit_mean = np.einsum("bgg->bg", grams).mean(axis=1)
-        plain = mean(self.grams[None, :, 0, 0], [0])
+        plain = self._mean(self.grams[:, 0, 0])
         shown = [f"({self.names[index]})" for index in part[:_LISTED]]
         return Choice(
             name or ", ".join([*shown, "..."] if len(part) > _LISTED else shown),
             name is not None,
             part,
             self._audit(part),
-            ratio(mean((averaged - orbit_mean)[None], [0]), plain),
-            relative_change(mean(averaged[None], [0]), plain),
-            relative_change(mean(orbit_mean[None], [0]), plain),
+            ratio(self._mean(averaged - orbit_mean), plain),
+            relative_change(self._mean(averaged), plain),
+            relative_change(self._mean(orbit_mean), plain),
             seconds,
         )
+
+    def _mean(self, values: Array) -> Estimate:
+        """Mean over samples of what each block has, shape (block,)."""
+        return mean(values[None], [0], sizes=self.sizes)
 
     def _audit(self, part: Sequence[int]) -> Literal["holds", "undecided", "broken"]:
         of_part = [self.audits[index] for index in part] if self.by_element else self.audits

@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from symbench.data.dataset import Kind
+from symbench.numbers import interval
 
 COLUMNS = (
     *("size", "study", "task", "kind", "group", "order", "exact", "training_samples"),
-    *("model", "treatment", "score", "better", "change", "standard_error", "seeds"),
+    *("model", "treatment", "score", "change", "low", "high", "gain", "verdict", "seeds"),
 )
-# Two standard errors over seeds are taken for a difference.
-_CLEAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Situation:
 
 
 def known_treatments() -> pd.DataFrame:
-    """The table that comes with the package; see `COLUMNS`. `change` is that of the score."""
+    """The table that comes with the package; see `COLUMNS` and `report.ways.Cell`."""
     with files("symbench.advice").joinpath("treatments.csv").open() as stream:
         return pd.read_csv(stream)
 
@@ -64,24 +63,23 @@ def what_paid(situation: Situation, table: pd.DataFrame | None = None) -> str:
         return f"No treatment was tried on {situation.kind} in the reference tables."
     nearest = alike.iloc[int(distances(alike, situation).argmin())]
     rows = alike[(alike.task == nearest.task) & (alike["size"] == nearest["size"])]
-    gains = rows.change * np.where(rows.better == "lower", -1, 1)
-    margin = _CLEAR * rows.standard_error.fillna(np.inf)
-    paid = rows[gains > margin]
+    paid = rows[rows.verdict == "pays"]
     shown = paid if len(paid) else rows
-    best = shown.iloc[int(gains[shown.index].argmax())]
+    best = shown.iloc[int(shown.gain.argmax())]
     samples = "" if np.isnan(best.training_samples) else f", {best.training_samples:.0f} samples"
     where = (
         f"On the benchmark's task most like this one ({best.task}: {best.kind}, {best.group} "
         f"{'exact' if best.exact else 'broken'}{samples}; size {best['size']})"
     )
-    change = f"the {best.score} of {best.model} by {best.change:+.1%}"
+    told = 100 * best[["change", "low", "high"]].to_numpy(float)
+    change = f"the {best.score} of {best.model} by {interval(*told)} %"
     if len(paid):
         return (
             f"{where} the treatment {best.treatment} paid most at training: it changed {change} "
             f"({best.seeds} seeds)."
         )
-    scatter = f"within the scatter of {best.seeds} seeds" if best.seeds > 1 else "with one seed"
+    seeds = f"{best.seeds} seed{'' if best.seeds == 1 else 's'}"
     return (
         f"{where} no treatment at training paid for sure: the best, {best.treatment}, changed "
-        f"{change}, {scatter}."
+        f"{change} ({seeds})."
     )

@@ -263,6 +263,9 @@ class Claim(Strict):
         Pattern | Annotated[list[Pattern], Field(min_length=1)] | bool,
     ] = Field({}, description="the cases: names or patterns, and whether their symmetry is exact")
     pick: Literal["every", "lowest"] = "every"
+    about: Population | None = Field(
+        None, description="the population, where it is not the one that follows from the arms"
+    )
     expect: Expectation
     unmet: Literal["contradicted", "inconclusive"] = "contradicted"
     needs: list[Need] = Field([], description="what a case must meet, or it is inconclusive")
@@ -293,8 +296,11 @@ class Claim(Strict):
         """Whether it compares weights of one training, or networks that were trained so.
 
         Two evaluations of the same weights are about this network; samples are drawn, not seeds.
-        A check is about the networks at hand.
+        A check is about the networks at hand. A score that a network has but one of for all
+        samples, such as an AUC, needs `about`: no samples are drawn for it.
         """
+        if self.about is not None:
+            return self.about
         if self.check:
             return "this network"
         if self.of is None:

@@ -22,7 +22,7 @@ from symbench.evaluation.reading import (
 from symbench.evaluation.scores import metrics_of, own_metric
 from symbench.evaluation.times import Times, times_measured_alone, with_times
 from symbench.layout import Layout
-from symbench.statistics import Estimate, mean, ratio, root
+from symbench.statistics import Blocks, Estimate, mean, ratio, root
 from symbench.symmetry.grids.isometries import GridGroup, named_group
 
 Array = np.ndarray
@@ -163,8 +163,8 @@ class RunGroup:
             return dataset[name].astype(float).mean("element", skipna=False)
         return dataset[metric] if metric in self.registry and metric in dataset else None
 
-    def by_block(self, values: xr.DataArray) -> Array:
-        """Mean over the samples of each independent block, shape (seed, block).
+    def by_block(self, values: xr.DataArray) -> Blocks:
+        """Values of samples or trajectories in independent blocks.
 
         Raises:
             DataError: if the seeds have other numbers of blocks.
@@ -172,27 +172,30 @@ class RunGroup:
         """
         (dimension,) = (str(name) for name in values.dims if name != "seed")
         block = f"block{dimension.removeprefix('sample')}"
-        rows = []
+        rows: list[Array] = []
+        sizes: list[Array] = []
         for seed in self.seeds:
             of_seed = values.sel(seed=seed)
             if block not in of_seed.coords:
                 rows.append(of_seed.values)
+                sizes.append(np.ones(len(rows[-1])))
                 continue
             number = np.unique(of_seed[block].values, return_inverse=True)[1]
-            rows.append(np.bincount(number, of_seed.values) / np.bincount(number))
+            sizes.append(np.bincount(number))
+            rows.append(np.bincount(number, of_seed.values) / sizes[-1])
         if len({len(row) for row in rows}) > 1:
             raise DataError(
                 f"{self}: its seeds have other numbers of independent test samples or "
                 f"trajectories: {', '.join(str(len(row)) for row in rows)}."
             )
-        return np.stack(rows)
+        return Blocks(np.stack(rows), np.stack(sizes))
 
-    def mean(self, values: Array) -> Estimate:
-        """Mean of values by block, shape (seed, block), paired with others by the seeds."""
-        return mean(values, self.seeds)
+    def mean(self, blocks: Blocks) -> Estimate:
+        """Mean over samples and seeds, paired with others by the seeds."""
+        return mean(blocks.values, self.seeds, sizes=blocks.sizes)
 
-    def squared_errors(self) -> dict[str, Array]:
-        """Squared errors and their decomposition (P4), shape (seed, block); empty without orbits.
+    def squared_errors(self) -> dict[str, Blocks]:
+        """Squared errors and their decomposition (P4); empty without orbits.
 
         Keys: plain and averaged; orbit_variance, from predictions alone: the predicted gain;
         orbit_distance of the plain prediction from the mean. Each in units of the scale of its

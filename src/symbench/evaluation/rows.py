@@ -136,12 +136,12 @@ def _orbit_rows(group: RunGroup) -> Iterator[Row]:
         if metric == "mse" and known:
             continue
         evaluation = "plain" if name == "plain" else "average"
-        for seed, values in zip(group.seeds, errors, strict=True):
-            yield _row(group, seed, evaluation, metric, values.mean(), unit=unit)
+        for seed, value in zip(group.seeds, errors.of_seeds, strict=True):
+            yield _row(group, seed, evaluation, metric, value, unit=unit)
     for irrep, errors in errors_by_irrep(group):
-        for seed, values in zip(group.seeds, errors, strict=True):
+        for seed, value in zip(group.seeds, errors.of_seeds, strict=True):
             name = f"irrep({irrep.name})"
-            yield _row(group, seed, name, "orbit_error", values.mean(), unit=unit)
+            yield _row(group, seed, name, "orbit_error", value, unit=unit)
     squares = group.equivariance_errors()
     if squares is not None and "equivariance_error" not in dataset:
         error = squares.mean("sample", skipna=False) ** 0.5
@@ -190,17 +190,15 @@ def _subgroup_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
 
 
 def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
-    """Error of nested random subsets, mean over random orders."""
+    """Error of random subsets: squared errors in the mean over all, others over random orders."""
     gram = dataset.error_gram.transpose("seed", "sample", "channel", "element", "element_b").values
     denominators, unit = _denominators(group, dataset)
     varying = denominators.notnull().any(("seed", "channel")).values
     gram, scales = gram[:, varying], denominators.values[:, varying, :, None]
-    prefix = errors_of_prefixes(gram, SUBSET_DRAWS)
-    totals: dict[str, np.ndarray] = {}
-    for metric in ("vrmse", "nmse") if "variance" in dataset else ("nmse",):
-        scaled = prefix / scales[..., None, :]
-        errors = np.sqrt(scaled) if metric == "vrmse" else scaled
-        totals[metric] = np.nanmean(errors, axis=2).mean(axis=(1, 2))
+    totals = {"nmse": np.nanmean(errors_of_subsets(gram) / scales, axis=2).mean(axis=1)}
+    if "variance" in dataset:
+        errors = np.sqrt(errors_of_prefixes(gram, SUBSET_DRAWS) / scales[..., None, :])
+        totals["vrmse"] = np.nanmean(errors, axis=2).mean(axis=(1, 2))
     for metric, total in totals.items():
         for seed, values in zip(group.seeds, total, strict=True):
             for count, value in enumerate(values, start=1):
@@ -208,15 +206,41 @@ def _subset_rows(group: RunGroup, dataset: xr.Dataset) -> Iterator[Row]:
                 yield _row(group, seed, f"subset{count}", metric, value, unit=told)
 
 
+def errors_of_subsets(gram: np.ndarray) -> np.ndarray:
+    """Squared errors of averages over n elements, in the mean over all subsets.
+
+    With the mean D of the products on the diagonal and O of all others it is D / n + (1 - 1 / n) O,
+    from which P5 follows for any network and any data.
+
+    Args:
+        gram: products of errors, shape (seed, sample, channel, element, element_b).
+
+    Returns:
+        Shape (seed, sample, channel, number of elements); infinite where a product is not finite.
+
+    """
+    order = gram.shape[-1]
+    finite = np.isfinite(gram).all(axis=(-2, -1))
+    gram = np.where(finite[..., None, None], gram, 0)
+    alone = np.trace(gram, axis1=-2, axis2=-1)
+    others = gram.sum(axis=(-2, -1)) - alone
+    counts = np.arange(1, order + 1)
+    pairs = (counts - 1) / counts / max(order * (order - 1), 1)
+    errors = alone[..., None] / order / counts + others[..., None] * pairs
+    return np.where(finite[..., None], np.maximum(errors, 0), np.inf)
+
+
 def errors_of_prefixes(gram: np.ndarray, draws: int) -> np.ndarray:
     """Squared errors of averages over the first elements of random orders.
+
+    Each element has each place equally often: the orders are random ones and all their turns.
 
     An element adds its products with those before it, twice, and its own square: products that a
     mask leaves, for all orders in one matrix product.
 
     Args:
         gram: products of errors, shape (seed, sample, channel, element, element_b).
-        draws: number of orders.
+        draws: about so many orders, a multiple of the number of elements.
 
     Returns:
         Shape (seed, sample, channel, draw, number of elements); infinite where a product is not
@@ -227,7 +251,10 @@ def errors_of_prefixes(gram: np.ndarray, draws: int) -> np.ndarray:
     finite = np.isfinite(gram).all(axis=(-2, -1))
     gram = np.where(finite[..., None, None], gram, 0)
     rng = np.random.default_rng(0)
-    chosen = np.stack([rng.permutation(order) for _ in range(draws)])
+    turns = np.add.outer(np.arange(order), np.arange(order)) % order
+    chosen = np.concatenate(
+        [rng.permutation(order)[turns] for _ in range(max(1, round(draws / order)))]
+    )
     rank = np.argsort(chosen, axis=1)
     before = (rank[:, None, :] < rank[:, :, None]).astype(gram.dtype)
     symmetric = (gram + gram.swapaxes(-2, -1)) / 2
@@ -237,7 +264,7 @@ def errors_of_prefixes(gram: np.ndarray, draws: int) -> np.ndarray:
     squares = np.diagonal(symmetric, axis1=-2, axis2=-1).reshape(-1, order).T
     added = 2 * earlier + squares[..., None]
     sums = np.take_along_axis(added, chosen.T[:, None, :], axis=0).cumsum(axis=0)
-    sums = np.moveaxis(sums, 0, -1).reshape(*gram.shape[:-2], draws, order)
+    sums = np.moveaxis(sums, 0, -1).reshape(*gram.shape[:-2], len(chosen), order)
     errors = np.maximum(sums, 0) / np.arange(1, order + 1) ** 2
     return np.where(finite[..., None, None], errors, np.inf)
 
@@ -258,7 +285,7 @@ def _rollout_rows(group: RunGroup, evaluation: str) -> Iterator[Row]:
         }
         for window, (first, last) in HORIZONS.items():
             inside = by_trajectory.sel(lead_time=slice(first, last))
-            if first < last and inside.sizes["lead_time"]:
+            if first < last <= int(dataset.lead_time.max()):
                 scores[window] = inside.mean("lead_time").values
         for number, seed in enumerate(group.seeds):
             for lead, values in scores.items():

@@ -5,7 +5,7 @@ import numpy as np
 from symbench.config.schema import Selection
 from symbench.data.fields.check_data import POINT_GROUPS
 from symbench.evaluation.results import RunGroup, grid_group
-from symbench.statistics import Array, Estimate, certain
+from symbench.statistics import Blocks, Estimate, certain
 from symbench.symmetry.grids.isometries import GridGroup, named_group
 from symbench.symmetry.irreps import Irrep, irreps, parts
 
@@ -34,8 +34,8 @@ def whole_group(group: RunGroup) -> GridGroup | None:
     return found if found and names == [str(each) for each in found.elements] else None
 
 
-def errors_by_irrep(group: RunGroup) -> list[tuple[Irrep, Array]]:
-    """Squared errors over the orbit by irrep, each of shape (seed, block); empty without a group.
+def errors_by_irrep(group: RunGroup) -> list[tuple[Irrep, Blocks]]:
+    """Squared errors over the orbit by irrep; empty without a group.
 
     They sum to the mean over the orbit. That of the trivial irrep is the error of the average, and
     the others together are the orbit variance: a target, moved back, is the same for all elements.

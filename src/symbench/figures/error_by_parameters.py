@@ -108,7 +108,7 @@ def draw(table: Table) -> Figure:
 def tell(table: Table) -> str:
     """The smallest and the largest score, with the number of parameters."""
     parts = [
-        smallest_and_largest(f"Test {metric}", rows, "score", ["parameters"], intervals=True)
+        smallest_and_largest(f"Test {metric}", rows, "score", ["parameters"])
         for metric, rows in rows_of(table).groupby("metric", sort=False)
     ]
     return " ".join(parts[:3]) or NOTHING

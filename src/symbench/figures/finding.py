@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from symbench.figures.style import EVALUATIONS
-from symbench.numbers import interval
 
 NOTHING = "Nothing can be shown: there is no finite value."
 # A change of less than half a per mille is none, however small its interval: round-off, say.
@@ -26,16 +25,16 @@ def smallest_and_largest(
     table: pd.DataFrame,
     column: str,
     names: Sequence[str] = (),
-    intervals: bool = False,
 ) -> str:
     """The smallest and the largest finite value of a column, whose they are, and the median.
+
+    They stand without intervals, which do not know that the values were chosen for their size.
 
     Args:
         what: the values are.
         table: with a row for each value.
         column: of the values.
         names: of the columns that tell rows apart, beside task, network and evaluation.
-        intervals: whether the columns low and high are the ends of intervals of the values.
 
     Returns:
         A sentence: `NOTHING` if no value is finite.
@@ -45,7 +44,7 @@ def smallest_and_largest(
     if rows.empty:
         return NOTHING
     first, last = (
-        f"{_value(row, column, intervals)} ({called(row, names)})"
+        f"{_value(row, column)} ({called(row, names)})"
         for row in rows.iloc[[0, -1]].to_dict("records")
     )
     if len(rows) == 1:
@@ -57,8 +56,7 @@ def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
     """Of each metric of a table, how far the best network of a task leads before the worst.
 
     Args:
-        table: with a row for each score, and columns task, metric and better; those called low and
-            high are the ends of intervals, where they are there.
+        table: with a row for each score, and columns task, metric and better.
         column: of the scores.
 
     Returns:
@@ -67,17 +65,14 @@ def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
 
     """
     leads = []
-    intervals = {"low", "high"} <= {*table}
     for (task, metric), rows in finite_rows(table, column).groupby(["task", "metric"], sort=False):
         ordered = rows.sort_values(column, ascending=rows.better.iloc[0] == "lower", kind="stable")
         best, worst = ordered.iloc[[0, -1]].to_dict("records")
         small, large = sorted(abs(float(row[column])) for row in (best, worst))
         ratio = large / small if small else np.inf
-        told = (
-            f"the best {metric} is {_value(best, column, intervals)} ({called(best, task=False)})"
-        )
+        told = f"the best {metric} is {_value(best, column)} ({called(best, task=False)})"
         if len(ordered) > 1:
-            told += f", the worst {_value(worst, column, intervals)} ({called(worst, task=False)})"
+            told += f", the worst {_value(worst, column)} ({called(worst, task=False)})"
         leads.append((ratio, f"On {task} {told}."))
     if not leads:
         return NOTHING
@@ -103,7 +98,5 @@ def called(row: Mapping[Hashable, object], names: Sequence[str] = (), task: bool
     return f"{told} on {row['task']}" if task and "task" in row else told
 
 
-def _value(row: Mapping[Hashable, object], column: str, intervals: bool) -> str:
-    ends = ("low", "high") if intervals else (column, column)
-    value, low, high = (float(str(row[name])) for name in (column, *ends))
-    return interval(value, low, high).removesuffix(" (no interval)")
+def _value(row: Mapping[Hashable, object], column: str) -> str:
+    return f"{float(str(row[column])):.3g}"

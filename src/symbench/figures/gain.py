@@ -119,7 +119,7 @@ def tell(table: Table) -> str:
         return NOTHING
     changed = shown[shown[["low", "high"]].abs().max(axis=1) >= 100 * UNCHANGED]
     lower, higher = int((changed.high < 0).sum()), int((changed.low > 0).sum())
-    changes = smallest_and_largest("Change in %", shown, "percent", intervals=True)
+    changes = smallest_and_largest("Change in %", shown, "percent")
     return (
         f"Averaging lowers the score of {lower} of {len(shown)} networks and raises that of "
         f"{higher}, with intervals that leave out zero. {changes}"

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from symbench.figures.drawing import Drawing, Table, rows_of
-from symbench.figures.finding import NOTHING, smallest_and_largest
+from symbench.figures.finding import NOTHING, finite_rows, smallest_and_largest
 from symbench.figures.results import StudyResults
 from symbench.figures.style import (
     finite,
@@ -112,16 +112,18 @@ def draw(table: Table) -> Figure:
 
 
 def tell(table: Table) -> str:
-    """What random halves of the group keep of the gain, and what theory says."""
+    """What random halves of the group keep of the gain, and subgroups of as many elements."""
     shown = rows_of(table)
     most = shown.groupby("task").elements.transform("max")
-    half = shown[2 * shown.elements == most]
-    kept = smallest_and_largest(
-        "Share of the gain that half of the elements keep", half[half.part == "subset"], "share"
-    )
-    if kept == NOTHING:
+    half = finite_rows(shown[2 * shown.elements == most], "share")
+    kept = half[half.part == "subset"].share
+    if kept.empty:
         return NOTHING
-    return f"{kept} Theory: {half[half.part == 'theory'].share.median():.3g}."
+    told = f"Half of the elements keep {kept.median():.3g} of the gain in the median."
+    subgroups = smallest_and_largest(
+        "Share that subgroups of half of the elements keep", half[half.part == "subgroup"], "share"
+    )
+    return told if subgroups == NOTHING else f"{told} {subgroups}"
 
 
 FIGURE = Drawing(table, draw, tell)

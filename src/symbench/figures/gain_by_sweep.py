@@ -90,7 +90,7 @@ def tell(table: Table) -> str:
     shown = rows_of(table)
     last = shown[shown.value == shown.groupby("sweep").value.transform("max")]
     what = "Change of the score by averaging at the last value of a sweep, in %"
-    return smallest_and_largest(what, last, "percent", ["sweep"], intervals=True)
+    return smallest_and_largest(what, last, "percent", ["sweep"])
 
 
 FIGURE = Drawing(table, draw, tell)

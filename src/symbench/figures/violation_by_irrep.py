@@ -1,5 +1,7 @@
 """The squared error over the orbit of a finite group by irreps: what averaging leaves or takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -42,7 +44,8 @@ def table(results: StudyResults) -> pd.DataFrame:
         whole, errors = whole_group(group), errors_by_irrep(group)
         if whole is None or not errors:
             continue
-        total = group.mean(np.sum([values for _, values in errors], axis=0))
+        whole_error = np.sum([values.values for _, values in errors], axis=0)
+        total = group.mean(replace(errors[0][1], values=whole_error))
         number = results.label_number(group)
         about = (group.task, group.model, group.treatment, label(group), number, whole.name)
         for irrep, values in errors:

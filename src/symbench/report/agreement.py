@@ -10,6 +10,7 @@ import pandas as pd
 from symbench.errors import DataError
 from symbench.files import damaged, refuse_damaged
 from symbench.numbers import interval
+from symbench.statistics import NOT_RUN
 
 KEY = ["study", "claim", "case"]
 AGREES, APART, UNKNOWN = "agrees", "differs", "cannot be compared"
@@ -95,6 +96,8 @@ def _told(row: Mapping[object, object], side: str) -> str:
 
 
 def _agrees(row: Mapping[object, object]) -> str:
+    if NOT_RUN in (row["verdict_ours"], row["verdict_theirs"]):
+        return UNKNOWN
     if row["verdict_ours"] in CHECKED:
         # What cannot fail is no measurement.
         return AGREES if row["verdict_ours"] == row["verdict_theirs"] else APART

@@ -208,9 +208,7 @@ def _cell(
 
 
 def _verdict(value: float, low: float, high: float, sign: int) -> str:
-    if np.isinf(value):
-        return "pays" if sign * value > 0 else "harms"
-    if not np.isfinite([low, high]).all():
+    if not np.isfinite([value, low, high]).all():
         return "open"
     if max(abs(low), abs(high)) < UNCHANGED:
         return "nothing"

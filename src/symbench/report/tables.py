@@ -103,7 +103,7 @@ def spread(values: np.ndarray) -> str:
         return ""
     if len(values) == 1:
         return f"{values[0]:.3g} (one seed)"
-    return f"{values.mean():.3g} ± {values.std():.2g}"
+    return f"{values.mean():.3g} ± {values.std(ddof=1):.2g}"
 
 
 def _training(results: StudyResults, group: RunGroup, key: str) -> float:

@@ -58,6 +58,8 @@ def fetch(folder, name, **parameters):
 def test_the_published_split_of_the_run(run):
     """40 start frames of each of five trials; validation and test have all 80 of three."""
     assert [len(run.split(name).samples) for name in ("train", "valid", "test")] == [200, 240, 240]
+    # What follows neighbouring frames is nearly the same: whole trials are drawn.
+    assert np.unique(run.split("test").blocks, return_counts=True)[1].tolist() == [80, 80, 80]
     with h5py.File(FIXTURES / FILE) as file:
         track = file["trials/01/position"][()]
         start = file["split/train/01"][0]

@@ -99,10 +99,13 @@ class Motion(Dataset):
             )
 
     def _cut(self, trials: Trials, starts: Mapping[str, Array], samples: int) -> dict[str, Array]:
-        """Samples that begin at some frames, as arrays of nodes and edges; see `GraphStore`."""
+        """Samples that begin at some frames, as arrays of nodes and edges; see `GraphStore`.
+
+        And `trial`, the number of the trial of each.
+        """
         of_each = max(1, samples // len(starts))
-        positions, velocities, targets = [], [], []
-        for name, frames in starts.items():
+        positions, velocities, targets, trial = [], [], [], []
+        for number, (name, frames) in enumerate(starts.items()):
             track = trials.tracks[name]
             chosen = frames[:of_each]
             self._check_frames(trials, name, int(chosen.max()))
@@ -110,6 +113,7 @@ class Motion(Dataset):
             velocities.append(track[chosen + 1] - track[chosen])
             ahead = np.arange(self.frames_ahead - self.time_steps, self.frames_ahead) + 1
             targets.append(track[chosen[:, None] + ahead].transpose(0, 2, 1, 3))
+            trial.append(np.full(len(chosen), number))
         position = np.concatenate(positions)
         edges, distance = skeleton(trials.bones, position.shape[1])
         count, joints = position.shape[:2]
@@ -122,6 +126,7 @@ class Motion(Dataset):
             "nodes": np.full(count, joints),
             "edge_counts": np.full(count, len(edges)),
             "targets": np.concatenate(targets).reshape(-1, self.time_steps, 3),
+            "trial": np.concatenate(trial),
         }
 
     def open(self, directory: Path, options: TaskOptions, seed: int) -> MotionData:

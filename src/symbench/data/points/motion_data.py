@@ -1,5 +1,6 @@
 """Data of human motion, opened: batches, loss, scores and symmetry."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.symmetry import Element, Symmetry
 
-_NODES = ("positions", "velocities", "scalars", "nodes", "targets")
+_NODES = ("positions", "velocities", "scalars", "nodes", "targets", "trial")
 _EDGES = ("edges", "edge_scalars", "edge_counts")
 
 
@@ -60,14 +61,23 @@ class MotionData(Data[PointGraph]):
 
     def split(self, name: str) -> "MotionSplit":
         """One of train, valid, test."""
-        arrays = self._read(name)
-        return MotionSplit(arrays, arrays["targets"])
+        return MotionSplit(self._read(name))
 
 
 class MotionSplit(NodeSplit):
     """The samples of one split."""
 
     quantities = ("position",)
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        """Take the arrays of a file; see `Motion`."""
+        super().__init__(arrays, arrays["targets"])
+        self._trial = arrays["trial"]
+
+    @property
+    def blocks(self) -> Array:
+        """The trial of each sample: what follows neighbouring frames is nearly the same."""
+        return self._trial
 
     def loss(self, prediction: Tensor, batch: Batch[PointGraph]) -> Tensor:
         """Mean squared error over all times."""

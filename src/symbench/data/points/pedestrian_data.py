@@ -23,6 +23,9 @@ from symbench.symmetry.symmetry import Element, Symmetry
 
 SEEN, PREDICTED = 8, 12
 SAMPLES = 20
+# Blocks of one window would share people with both neighbours: errors of neighbouring blocks had
+# correlations of 0.3.
+_WINDOWS_OF_A_BLOCK = 3
 
 
 def read_windows(paths: Sequence[Path]) -> dict[str, Array]:
@@ -30,14 +33,16 @@ def read_windows(paths: Sequence[Path]) -> dict[str, Array]:
 
     Returns:
         `positions` in metres, shape (pedestrian of a window, frame, axis); `window`, the number of
-        the window of each; `block`, a number for each stretch of 20 frames that windows begin in,
-        since neighbouring windows share frames.
+        the window of each; `block`, a number for each stretch of frames that windows begin in,
+        since neighbouring windows share frames: `_WINDOWS_OF_A_BLOCK` windows long, so that few
+        windows share any with the next block.
 
     Raises:
         DataError: for a file that holds no rows of frame, pedestrian, x and y.
 
     """
     length = SEEN + PREDICTED
+    of_block = _WINDOWS_OF_A_BLOCK * length
     positions: list[Array] = []
     windows: list[int] = []
     blocks: list[int] = []
@@ -57,9 +62,9 @@ def read_windows(paths: Sequence[Path]) -> dict[str, Array]:
                 # Rounded as in the public code.
                 positions.append(np.round(seen[seen[:, 1] == name, 2:], 4))
             windows += [found] * len(throughout)
-            blocks += [first_block + start // length] * len(throughout)
+            blocks += [first_block + start // of_block] * len(throughout)
             found += 1
-        first_block += len(frames) // length + 1
+        first_block += len(frames) // of_block + 1
     if not found:
         raise DataError(
             f"{', '.join(map(str, paths))}: no window of {length} frames has two pedestrians."
@@ -207,7 +212,7 @@ class PedestrianSplit(Split[PedestrianInputs]):
 
     @property
     def blocks(self) -> Array:
-        """Windows that begin within the same 20 frames are alike."""
+        """The stretch of frames that the window of each sample begins in."""
         return self._blocks
 
     def batch(
