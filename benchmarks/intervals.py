@@ -86,6 +86,37 @@ def coverage_table() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def blocks_table() -> pd.DataFrame:
+    """Percent of intervals that hold the mean, for blocks of unequal sizes."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for blocks, largest in itertools.product((FEW, MANY), (3, 30)):
+        for seeds in SEEDS:
+            alone, changes = [], []
+            for _ in range(TRIALS):
+                sizes = rng.integers(1, largest, size=blocks, endpoint=True)
+                plain, other = (
+                    mean(
+                        level + 0.1 * values(rng, "normal", seeds, blocks, 1.0),
+                        range(seeds),
+                        sizes=sizes,
+                    )
+                    for level in (1.0, 0.8)
+                )
+                alone.append(_covers(plain, 1.0))
+                changes.append(_covers(relative_change(other, plain), -0.2))
+            rows.append(
+                {
+                    "blocks": blocks,
+                    "samples of a block": f"1 to {largest}",
+                    "seeds": seeds,
+                    "mean": _percent(alone),
+                    "change": _percent(changes),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def arms_table() -> pd.DataFrame:
     """Percent of intervals that hold the true value, for quantities of more than one arm."""
     rng = np.random.default_rng(1)
@@ -182,6 +213,13 @@ the mean of five networks over that of samples. One seed has no interval. Heavy 
 with three degrees of freedom; skewed: log-normal with a skewness of 1.75.
 
 {markdown(coverage_table())}
+
+## Coverage for blocks of unequal sizes
+
+Of a mean over samples that lie in blocks of as many as the columns say, all numbers equally often,
+and of the change between two such means.
+
+{markdown(blocks_table())}
 
 ## Coverage for quantities of several arms
 
