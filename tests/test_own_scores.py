@@ -1,9 +1,12 @@
 """Scores of one's own methods, judged as claims are."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from symbench import cli
 from symbench.errors import ConfigError, DataError
 from symbench.own_scores import judge_scores, read_scores, what_is_open
 from symbench.statistics import mean, relative_change
@@ -156,6 +159,21 @@ def test_names_are_texts_and_booleans_are_numbers(tmp_path):
     scores = read_scores(path)
     assert scores["None"].seeds == ("s1", "s2")
     assert scores["None"].values.tolist() == [[1.0], [0.0]]
+
+
+def test_verdicts_replace_no_file(tmp_path, monkeypatch, capsys):
+    read(table(), tmp_path)
+    scores, verdicts = tmp_path / "scores.csv", tmp_path / "verdicts.csv"
+    before = scores.read_bytes()
+    for output, code in ((verdicts, 0), (verdicts, 1), (scores, 1)):
+        words = ("judge", scores, "--baseline", "plain", "--output", output)
+        monkeypatch.setattr(sys, "argv", ["symbench", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr().err
+        assert ended.value.code == code
+        assert not code or f"{output} is there already, and is left as it is" in said
+    assert scores.read_bytes() == before
 
 
 @pytest.mark.tried(KIND, "a baseline whose score is zero; one seed", "right")

@@ -242,11 +242,14 @@ def command(monkeypatch, *arguments):
 def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, capsys):
     weights = tmp_path / "weights.pt"
     torch.save({"state_dict": {"module.part": torch.tensor(0.25)}}, weights)
+    monkeypatch.chdir(tmp_path)
     common = ("--data", folder, "--model", f"{__name__}:Shifted", "--input-steps", STEPS)
     output = tmp_path / "page"
-    assert not command(
-        monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
-    )
+    for _ in "as it was", "anew":
+        capsys.readouterr()
+        assert not command(
+            monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
+        )
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("Average over ")
     assert told[1].startswith("On the benchmark's task most like this one (")
@@ -256,6 +259,10 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     assert "flip_x" in page
     assert len(pd.read_csv(output / "elements.csv")) == 8
     assert {"D4", "C4", "flips"} <= set(pd.read_csv(output / "choices.csv").name)
+    (output / "elements.csv").write_text("mine")
+    assert command(monkeypatch, *common, "--weights", weights, "--output", output) == 1
+    assert "elements.csv is there already, and is left as it is" in capsys.readouterr().err
+    assert (output / "elements.csv").read_text() == "mine"
     assert command(monkeypatch, *common, "--weights", tmp_path / "none.pt") == 1
     assert "none.pt does not exist" in capsys.readouterr().err
     assert command(monkeypatch, *common) == 1

@@ -108,7 +108,7 @@ def advise(
     """Say whether to average a trained model over a group: your own, or that of a run."""
     from symbench.advice import advise as advice
     from symbench.advice.own_model import own_model
-    from symbench.advice.page import write_page
+    from symbench.advice.page import refuse_foreign_pages, write_page
     from symbench.data.fields.grid_data import FieldData
 
     choose(split, SPLITS, "split")
@@ -116,6 +116,7 @@ def advise(
         choose(name, MAY_DIFFER, "difference between files")
     if (data is None) == (study is None):
         raise SymBenchError("advise needs --data, or --study and --task of a trained run.")
+    refuse_foreign_pages(output)
     if data is not None:
         _refuse({"--task": task, "--treatment": treatment, "--seed": seed}, "--data")
         signs = dict(_sign(each) for each in parity or [])
