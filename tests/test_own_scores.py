@@ -108,6 +108,18 @@ def test_tables_that_cannot_be_judged_are_refused(tmp_path, change, said):
         read(change(table()), tmp_path)
 
 
+@pytest.mark.parametrize(("part", "refused"), [(2.0, True), (1 + 1e-5, True), (1 + 6e-8, False)])
+def test_a_sample_has_one_truth(tmp_path, part, refused):
+    frame = table().rename(columns={"score": "prediction"})
+    frame["truth"] = 1.5
+    frame.loc[45, "truth"] *= part
+    if not refused:
+        assert set(read(frame, tmp_path)) == {"plain", "averaged", "twin"}
+        return
+    with pytest.raises(DataError, match=f"sample 5 has the truths 1.5 and {1.5 * part:.9g}"):
+        read(frame, tmp_path)
+
+
 @pytest.mark.tried(KIND, "pickles, other shapes, no method in an .npz file", "refused")
 @pytest.mark.parametrize(
     ("arrays", "said"),
@@ -154,7 +166,7 @@ def test_names_are_texts_and_booleans_are_numbers(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text(
         "method, seed, sample, prediction, truth\n"
-        "None , s1, 0, True, False\n\nNone, s2, 0, True, True\n"
+        "None , s1, 0, True, False\n\nNone, s2, 0, False, False\n"
     )
     scores = read_scores(path)
     assert scores["None"].seeds == ("s1", "s2")

@@ -23,6 +23,7 @@ JUDGED = (
     *("change", "change_low", "change_high", "verdict", "best_rank", "worst_rank"),
 )
 ROUND_OFF = 1e-9
+_SAME_TRUTH = 1e-6
 # A method, or a seed, may be called None.
 _EMPTY: dict[str, list[str]] = {
     **{name: [""] for name in (*COLUMNS, "block")},
@@ -103,6 +104,7 @@ def read_scores(path: Path) -> dict[str, Scores]:
     table["method"] = table.method.str.strip()
     if "truth" in table:
         table["score"] = (table.prediction.astype(float) - table.truth.astype(float)) ** 2
+        _refuse_other_truths(path, table)
     again = table.duplicated(list(COLUMNS))
     if again.any():
         row = table[again].iloc[0]
@@ -127,6 +129,20 @@ def read_scores(path: Path) -> dict[str, Scores]:
         means = wide.T.groupby(blocks.to_numpy()).agg(_plain_mean)
         found[str(method)] = Scores(means.T.to_numpy(float), tuple(wide.index), tuple(means.index))
     return found
+
+
+def _refuse_other_truths(path: Path, table: pd.DataFrame) -> None:
+    """Raise `DataError` if a sample has another truth in one row than in another."""
+    truths = table.truth.astype(float).groupby(table["sample"]).agg(["min", "max"])
+    # Some write a number in single precision, others in double.
+    low, high = truths["min"], truths["max"]
+    apart = truths[~np.isclose(low, high, rtol=_SAME_TRUTH, atol=0, equal_nan=True)]
+    if len(apart):
+        low, high = apart.iloc[0]
+        raise DataError(
+            f"{path}: sample {apart.index[0]} has the truths {low:.9g} and {high:.9g}; all methods "
+            "and seeds need the same."
+        )
 
 
 def _plain_mean(values: pd.Series) -> float:
