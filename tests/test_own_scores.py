@@ -72,6 +72,19 @@ def test_blocks_are_what_is_independent(tmp_path):
     np.testing.assert_allclose(scores["plain"].values, whole.reshape(4, 2, 5).mean(2))
 
 
+def test_blanks_after_labels_and_further_columns_mean_nothing(tmp_path):
+    frame = table().assign(hours=1.0, position=2.0)
+    texts = {name: frame[name].map("l{}".format) for name in ("seed", "sample")}
+    texts["block"] = (frame["sample"] // 5).map("scene{}".format)
+    blanks = np.where(frame.index % 2, " ", "")
+    blank = {name: labels + blanks for name, labels in texts.items()}
+    found = read(frame.assign(**blank), tmp_path)["plain"]
+    expected = read(frame.assign(**texts), tmp_path)["plain"]
+    assert found.blocks == expected.blocks == ("scene0", "scene1")
+    assert found.seeds == expected.seeds
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
 @pytest.mark.tried(KIND, "a score that is no number", "right")
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_diverged_has_no_verdict(tmp_path, value):
@@ -101,6 +114,11 @@ def without(row):
         (lambda frame: frame.assign(block=None), "or a block"),
         (lambda frame: pd.concat([frame, frame.score], axis=1), "has the column 'score' twice"),
         (lambda frame: frame[:0], "has no rows"),
+        (lambda frame: frame.assign(blocks=0), "'blocks', which nothing reads.* mean 'block'"),
+        (lambda frame: frame.assign(Block=0), "'Block', which nothing reads.* mean 'block'"),
+        (lambda frame: frame.assign(Truth=0, prediction=1), "'Truth'.* mean 'truth'"),
+        (lambda frame: frame.assign(prediction=1), "predictions without truth beside scores"),
+        (lambda frame: frame.assign(block=" "), "or a block"),
     ],
 )
 def test_tables_that_cannot_be_judged_are_refused(tmp_path, change, said):

@@ -4,7 +4,7 @@ import itertools
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from symbench.config.schema import Population
-from symbench.errors import DataError, choose
+from symbench.errors import DataError, choose, nearest
 from symbench.statistics import COVERAGE, Estimate, difference, mean, relative_change
 
 Better = Literal["lower", "higher"]
@@ -93,15 +93,18 @@ def read_scores(path: Path) -> dict[str, Scores]:
         raise DataError(f"{path} has the column '{twice[0]}' twice.")
     if "truth" in table and "score" in table:
         raise DataError(f"{path} has scores beside predictions and truth: give one of them.")
+    _refuse_unread(path, table.columns.tolist())
     if table.empty:
         raise DataError(f"{path} has no rows.")
     for name in wanted[3:]:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise DataError(f"{path}: column '{name}' holds what is no number.")
     labels = [*COLUMNS, *(["block"] if "block" in table else [])]
-    if table[labels].isna().any(axis=None):
+    for name in labels:
+        if pd.api.types.is_string_dtype(table[name]):
+            table[name] = table[name].str.strip()
+    if table[labels].isin([np.nan, ""]).any(axis=None):
         raise DataError(f"{path} has rows without a {' or a '.join(labels)}.")
-    table["method"] = table.method.str.strip()
     if "truth" in table:
         table["score"] = (table.prediction.astype(float) - table.truth.astype(float)) ** 2
         _refuse_other_truths(path, table)
@@ -129,6 +132,17 @@ def read_scores(path: Path) -> dict[str, Scores]:
         means = wide.T.groupby(blocks.to_numpy()).agg(_plain_mean)
         found[str(method)] = Scores(means.T.to_numpy(float), tuple(wide.index), tuple(means.index))
     return found
+
+
+def _refuse_unread(path: Path, given: Sequence[str]) -> None:
+    """Raise `DataError` for a column that would change what is judged, and is not read."""
+    lacking = [name for name in ("truth", "block") if name not in given]
+    for name in given:
+        read = name in (*COLUMNS, "score", "prediction")
+        if not read and (question := nearest(name.strip().lower(), lacking)):
+            raise DataError(f"{path} has a column '{name}', which nothing reads.{question}")
+    if "prediction" in given and "truth" in lacking:
+        raise DataError(f"{path} has predictions without truth beside scores: give one of them.")
 
 
 def _refuse_other_truths(path: Path, table: pd.DataFrame) -> None:
