@@ -275,6 +275,23 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     assert "needs --data, or --study" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64])
+def test_weights_of_another_kind_are_refused(tmp_path, kind):
+    path = tmp_path / "weights.pt"
+    torch.save({"part": torch.tensor(1).to(kind)}, path)
+    with pytest.raises(CheckpointError, match=f"has part of {kind}, the model has torch.float32"):
+        load_any_weights(Shifted(), path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_weights_of_another_precision_and_lazy_modules_are_loaded(tmp_path, kind):
+    path = tmp_path / "weights.pt"
+    torch.save(torch.nn.Conv2d(1, 2, 1).to(kind).state_dict(), path)
+    for model in torch.nn.Conv2d(1, 2, 1), torch.nn.LazyConv2d(2, 1):
+        load_any_weights(model, path)
+        assert model.weight.shape == (2, 1, 1, 1)
+
+
 def test_weights_and_settings_that_do_not_fit(folder, tmp_path):
     data = FieldData(folder, input_steps=STEPS)
     path = tmp_path / "weights.pt"
