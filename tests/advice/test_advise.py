@@ -34,6 +34,9 @@ class Shifted(torch.nn.Module):
         return 0.5 * ((1 - self.part) * newest + self.part * newest.roll(1, dims=2))
 
 
+READY = Shifted()
+
+
 def written(folder, wind=0.0, train=40, valid=12):
     """Frames that are half of the one before, and noise; D4 keeps their law without wind."""
     rng = np.random.default_rng(0)
@@ -269,6 +272,9 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     assert "has random weights" in capsys.readouterr().err
     assert command(monkeypatch, *common, "--weights", weights, "--argument", "part") == 1
     assert "give it as NAME=VALUE" in capsys.readouterr().err
+    twice = ("--argument", "part=1.0", "--argument", "part=2.0")
+    assert command(monkeypatch, *common, "--weights", weights, *twice) == 1
+    assert "--argument gives part twice" in capsys.readouterr().err
     assert command(monkeypatch, *common, "--weights", weights, "--seed", 1) == 1
     assert "--seed means nothing beside --data" in capsys.readouterr().err
     assert command(monkeypatch, *common[2:]) == 1
@@ -312,5 +318,8 @@ def test_weights_and_settings_that_do_not_fit(folder, tmp_path):
         load_any_weights(Shifted(), path)
     with pytest.raises(ConfigError, match="does not take these settings"):
         own_model(f"{__name__}:Shifted", {"width": 3}, None, data)
+    with pytest.raises(ConfigError, match="takes no arguments: leave width away"):
+        own_model(f"{__name__}:READY", {"width": 3}, None, data)
+    assert own_model(f"{__name__}:READY", {}, None, data) is READY
     with pytest.raises(ConfigError, match="is no class, function or module"):
         own_model(f"{__name__}:STEPS", {}, None, data)

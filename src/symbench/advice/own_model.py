@@ -36,13 +36,18 @@ def own_model(
         data: of fields.
 
     Raises:
-        ConfigError: if there is no such model, or it does not take the settings, or has no weights.
+        ConfigError: if there is no such model, or it does not take the settings, as a module does
+            not take any, or has no weights.
         CheckpointError: if the weights are not those of the model.
 
     """
     registry.add_working_folder()
     factory = registry.resolve("models", name)
     if isinstance(factory, nn.Module):
+        if settings:
+            raise ConfigError(
+                f"Model '{name}' is a module, which takes no arguments: leave {min(settings)} away."
+            )
         model = factory
     elif callable(factory):
         model = _made(name, factory, settings, data)

@@ -1,9 +1,9 @@
 """Commands for data and networks of the user's own: checks and advice."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 import yaml
@@ -17,6 +17,8 @@ from symbench.commands.app import (
 from symbench.data.dataset import SPLITS
 from symbench.data.fields.well import MAY_DIFFER
 from symbench.errors import SymBenchError, choose
+
+V = TypeVar("V")
 
 ParityOption = Annotated[
     list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
@@ -54,7 +56,7 @@ def check_data(
         configuration_files,
     )
 
-    signs = dict(_sign(each) for each in parity or [])
+    signs = _each_once("--parity", map(_sign, parity or []))
     for name in may_differ or []:
         choose(name, MAY_DIFFER, "difference between files")
     if configurations := configuration_files(folder):
@@ -119,8 +121,8 @@ def advise(
     refuse_foreign_pages(output)
     if data is not None:
         _refuse({"--task": task, "--treatment": treatment, "--seed": seed}, "--data")
-        signs = dict(_sign(each) for each in parity or [])
-        arguments = dict(map(_argument, argument or []))
+        signs = _each_once("--parity", map(_sign, parity or []))
+        arguments = _each_once("--argument", map(_argument, argument or []))
         differ = may_differ or []
         opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
         own = own_model(model, arguments, weights, opened)
@@ -149,6 +151,16 @@ def _sign(text: str) -> tuple[str, int]:
     if not name or sign not in ("1", "+1", "-1"):
         raise SymBenchError(f"--parity is '{text}'; give it as NAME=-1, or NAME=1.")
     return name, int(sign)
+
+
+def _each_once(option: str, given: Iterable[tuple[str, V]]) -> dict[str, V]:
+    """Values by name; raises `SymBenchError` if an option gives a name twice."""
+    values: dict[str, V] = {}
+    for name, value in given:
+        if name in values:
+            raise SymBenchError(f"{option} gives {name} twice: give it once.")
+        values[name] = value
+    return values
 
 
 def _refuse(options: Mapping[str, object], beside: str) -> None:

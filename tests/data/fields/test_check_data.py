@@ -233,6 +233,8 @@ def test_constant_along_an_axis_and_alike_in_all_trajectories(tmp_path):
 def test_wrong_options_are_one_sentence(root, monkeypatch, capsys):
     assert command(monkeypatch, root, "--parity", "vorticity") == 1
     assert "give it as NAME=-1" in capsys.readouterr().err
+    assert command(monkeypatch, root, "--parity", "p=-1", "--parity", "p=1") == 1
+    assert "--parity gives p twice" in capsys.readouterr().err
     assert command(monkeypatch, root, "--may-differ", "boxes") == 1
     assert "Did you mean 'box'" in capsys.readouterr().err
     assert command(monkeypatch, root, "--parity", "vorticity=-1") == 1
