@@ -13,6 +13,8 @@ from pathlib import Path
 from symbench.errors import ConfigError, DataError
 
 RECORD = ".sha256"
+# How names of packed files end.
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 @contextmanager

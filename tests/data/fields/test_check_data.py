@@ -190,6 +190,32 @@ def test_endings_in_capitals(root):
     assert FieldData(root, input_steps=2).split("train").trajectories == 3
 
 
+@pytest.mark.parametrize("fault", ["two places", "compressed"])
+def test_files_that_would_be_left_out_or_read_twice_are_refused(root, tmp_path, fault):
+    if fault == "two places":
+        message = "both in its own splits and in those of"
+        shutil.copytree(root / "data" / "train", root / "train")
+    else:
+        message = "train/2.hdf5.gz is compressed: unpack it first"
+        (root / "data" / "train" / "2.hdf5.gz").write_bytes(b"")
+        # What was unpacked beside it is there.
+        (root / "data" / "train" / "1.hdf5.gz").write_bytes(b"")
+    for read in (
+        check_folder,
+        FieldData,
+        lambda folder: fetched(Well(dataset="own", source=str(folder)), tmp_path / "data"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read(root)
+
+
+def test_a_folder_data_of_other_things_is_no_root(root):
+    for split in root.glob("data/*"):
+        split.rename(root / split.name)
+    assert "2 files, 3 trajectories" in said(root, "train")
+    assert FieldData(root, input_steps=2).split("train").trajectories == 3
+
+
 def test_statistics_are_never_overwritten(root):
     path = root / "stats.yaml"
     before = path.read_bytes()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from symbench.data.checked import Checked
 from symbench.data.molecules.configuration_sets import check_sets
-from symbench.data.molecules.extended_xyz import COMPRESSED, read_all
+from symbench.data.molecules.extended_xyz import read_all
 from symbench.errors import DataError
+from symbench.files import COMPRESSED
 
 _SUFFIXES = (".xyz", ".extxyz")
 
