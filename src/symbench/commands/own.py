@@ -48,20 +48,36 @@ def check_data(
     stats: Annotated[bool, typer.Option("--stats", help="Make stats.yaml.")] = False,
     parity: ParityOption = None,
     may_differ: MayDifferOption = None,
+    energy_key: Annotated[
+        str | None, typer.Option(help="Name of the energy in the comments of extended XYZ.")
+    ] = None,
+    forces_key: Annotated[
+        str | None, typer.Option(help="Name of the column of the forces in extended XYZ.")
+    ] = None,
 ) -> None:
     """Check data of your own before anything is run: fields in The Well's schema, extended XYZ."""
     from symbench.data.fields.check_data import check_folder
+    from symbench.data.fields.well_folder import data_root, holds_data
     from symbench.data.molecules.check_configurations import (
         check_configurations,
         configuration_files,
     )
+    from symbench.data.molecules.extended_xyz import Keys
 
     signs = _each_once("--parity", map(_sign, parity or []))
     for name in may_differ or []:
         choose(name, MAY_DIFFER, "difference between files")
     if configurations := configuration_files(folder):
-        checked = check_configurations(configurations)
+        if holds_data(data_root(folder)):
+            raise SymBenchError(
+                f"{folder} holds {configurations[0].name} beside splits of fields: give the file "
+                "alone, or move it away."
+            )
+        of_fields = {"--stats": stats or None, "--parity": parity, "--may-differ": may_differ}
+        _refuse(of_fields, configurations[0].name)
+        checked = check_configurations(configurations, Keys(energy_key, forces_key))
     else:
+        _refuse({"--energy-key": energy_key, "--forces-key": forces_key}, "fields")
         checked = check_folder(folder, signs, may_differ or [], statistics=stats)
     for line in checked.said:
         print(line)

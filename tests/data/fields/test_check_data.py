@@ -285,6 +285,31 @@ def test_extended_xyz_is_checked_as_well(tmp_path, monkeypatch, capsys):
     assert told[0] == (
         "train.xyz: 2 configurations of H2O, energies from -2.5 to -1 eV, with forces"
     )
+    assert command(monkeypatch, tmp_path, "--stats") == 1
+    assert "--stats means nothing beside train.xyz: leave it out" in capsys.readouterr().err
     (tmp_path / "hot.xyz").write_text(XYZ.format(energy=-1.5).replace("O 0", "S 0"))
     assert command(monkeypatch, tmp_path) == 1
     assert "hot.xyz has atoms [16, 1, 1]" in capsys.readouterr().err
+
+
+def test_names_of_energy_and_forces_are_options(tmp_path, monkeypatch, capsys):
+    head, comment, *atoms = XYZ.format(energy="-1.0 REF_energy=-2.0").splitlines()
+    comment = comment.replace("forces:R:3", "forces:R:3:REF_forces:R:3")
+    # Forces stand twice.
+    atoms = [" ".join([line, *line.split()[4:]]) for line in atoms]
+    path = tmp_path / "train.xyz"
+    path.write_text("\n".join([head, comment, *atoms, ""]))
+    assert command(monkeypatch, path) == 1
+    assert "name the one that counts by 'energy_key'" in capsys.readouterr().err
+    keys = ("--energy-key", "REF_energy", "--forces-key", "REF_forces")
+    assert not command(monkeypatch, path, *keys)
+    assert "energies from -2 to -2 eV" in capsys.readouterr().out
+
+
+def test_fields_and_configurations_are_not_checked_at_once(root, monkeypatch, capsys):
+    assert command(monkeypatch, root, "--energy-key", "E") == 1
+    assert "--energy-key means nothing beside fields" in capsys.readouterr().err
+    (root / "molecule.xyz").write_text(XYZ.format(energy=-1.0))
+    assert command(monkeypatch, root) == 1
+    assert "holds molecule.xyz beside splits of fields" in capsys.readouterr().err
+    assert not command(monkeypatch, root / "molecule.xyz")
