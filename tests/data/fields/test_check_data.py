@@ -229,6 +229,15 @@ def test_statistics_are_never_overwritten(root):
     assert path.is_symlink()
 
 
+def test_statistics_that_stand_twice_are_refused(root):
+    path = root / "stats.yaml"
+    path.write_text(f"{path.read_text()}\nmean:\n  c: 77.0\n")
+    [problem] = check_folder(root).problems
+    assert "stats.yaml is no valid YAML: key 'mean' stands twice in line" in problem
+    with pytest.raises(DataError, match="key 'mean' stands twice"):
+        FieldData(root, input_steps=2)
+
+
 @pytest.mark.tried("The Well's files", "stats.yaml of other data", "warned")
 def test_statistics_of_other_data_are_told(root):
     (root / "stats.yaml").unlink()

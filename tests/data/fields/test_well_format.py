@@ -359,7 +359,7 @@ def test_statistics_of_another_number_of_components(folder):
     with pytest.raises(DataError, match="'std' of field 'v' has 1 numbers for 2 components"):
         FieldData(folder)
     (folder / "stats.yaml").write_text("mean: [")
-    with pytest.raises(DataError, match=r"stats\.yaml is no YAML"):
+    with pytest.raises(DataError, match=r"stats\.yaml is no valid YAML"):
         FieldData(folder)
 
 

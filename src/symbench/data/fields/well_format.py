@@ -28,6 +28,7 @@ from symbench.data.fields.well_attributes import (
 )
 from symbench.data.fields.well_grid import read_axes, read_boundary, read_times
 from symbench.errors import DataError
+from symbench.strict_yaml import Loader, one_line
 from symbench.symmetry.grids.field import Field, channel_count
 
 _GROUPS = ("dimensions", "boundary_conditions", "t0_fields", "t1_fields", "t2_fields")
@@ -294,19 +295,18 @@ def read_statistics(
 
     Raises:
         DataError: if it is not there, not finite, a negative deviation, or has another number of
-            components than its field.
+            components than its field, or a key of the file stands twice.
 
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), Loader=Loader)
     except FileNotFoundError:
         raise DataError(
             f"{path} is missing: the normalisation of the fields is unknown; `symbench check-data "
             "FOLDER --stats` makes it."
         ) from None
     except (yaml.YAMLError, ValueError, OSError) as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{path} is no YAML: {said}.") from None
+        raise DataError(f"{path} is no valid YAML: {one_line(error)}.") from None
     values: list[float] = []
     for field in fields:
         try:
