@@ -1,6 +1,7 @@
 """Scores of one's own methods, judged as claims are."""
 
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -176,6 +177,23 @@ def test_files_that_are_something_else_are_refused(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match="cannot be read as"):
+        read_scores(path)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip", ".zst", ".GZ"])
+def test_packed_tables_are_refused(tmp_path, suffix):
+    path = tmp_path / f"scores.csv{suffix}"
+    path.write_bytes(b"cut")
+    with pytest.raises(DataError, match="is compressed: unpack it first"):
+        read_scores(path)
+
+
+def test_members_of_an_npz_that_are_no_arrays_are_refused(tmp_path):
+    path = tmp_path / "scores.npz"
+    np.savez(path, a=np.ones((2, 3)))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("__MACOSX/._a.npy", b"\0\5\x16\7")
+    with pytest.raises(DataError, match=r"__MACOSX/\._a holds what is no number"):
         read_scores(path)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from symbench.config.schema import Population
 from symbench.errors import DataError, choose, nearest
+from symbench.files import COMPRESSED
 from symbench.statistics import COVERAGE, Estimate, difference, mean, relative_change
 
 Better = Literal["lower", "higher"]
@@ -63,11 +64,13 @@ def read_scores(path: Path) -> dict[str, Scores]:
 
     Raises:
         DataError: if something is missing, is no number, is there twice, or differs between
-            methods.
+            methods, or the file is compressed.
 
     """
     if path.suffix == ".npz":
         return _from_arrays(path)
+    if path.suffix.lower() in COMPRESSED:
+        raise DataError(f"{path} is compressed: unpack it first.")
     try:
         with warnings.catch_warnings():
             # Rows that are longer than the head, as with commas in numbers, are no less.
@@ -167,8 +170,10 @@ def _from_arrays(path: Path) -> dict[str, Scores]:
     try:
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
-            if others := [name for name in arrays if arrays[name].dtype.kind not in "fiub"]:
-                raise ValueError(f"{others[0]} holds what is no number")
+            for name, array in arrays.items():
+                # Of a member that is no array, NumPy gives the bytes.
+                if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+                    raise ValueError(f"{name} holds what is no number")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read as .npz: {error}.") from None
     truth = arrays.pop("truth", None)
