@@ -100,6 +100,16 @@ def test_copies_are_told(root, tmp_path):
         fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
 
 
+def test_arrays_that_are_not_listed_are_told(root, tmp_path):
+    assert not [line for line in check_folder(root).said if line.startswith("left out")]
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file.copy("t0_fields/c", file["t0_fields"], "q")
+    said_so = "t0_fields/q: read by nothing, since 'field_names' does not list it, as in"
+    assert said_so in said(root, "left out")
+    with pytest.warns(UserWarning, match=said_so):
+        fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
+
+
 @pytest.mark.tried(
     "The Well's files", "1e20 for a gap, or another unit, in the test split", "warned"
 )

@@ -14,6 +14,7 @@ from symbench.data.fields.well_format import (
     WellFile,
     copied,
     differences,
+    left_out,
     read_header,
     read_statistics,
 )
@@ -72,6 +73,7 @@ def check_folder(
         raise DataError(f"{root} holds no HDF5 file in {', '.join(f'{s}/' for s in SPLITS)}.")
     problems += differences(every, may_differ)
     said = [*_described(every[0]), *_counted(headers), *_carried(every)]
+    said += [f"left out: {sentence}" for sentence in left_out(every)]
     if not problems:
         try:
             found = {split: field_statistics(files) for split, files in headers.items()}

@@ -110,6 +110,7 @@ class Well(FieldDataset):
         """Raise `DataError` unless the files and their statistics belong together."""
         from symbench.data.fields.well_format import (
             copied,
+            left_out,
             read_header,
             read_statistics,
             refuse_different,
@@ -124,7 +125,7 @@ class Well(FieldDataset):
             split: [header for header in headers if header.path.parent.name == split]
             for split in self.splits
         }
-        told = copied(by_split)
+        told = [*left_out(headers), *copied(by_split)]
         if sum(path.stat().st_size for path in others) <= READ_WHOLE:
             found = {split: field_statistics(files) for split, files in by_split.items()}
             told += unlike_training(sizes(found))

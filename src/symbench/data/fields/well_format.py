@@ -59,6 +59,7 @@ class WellFile:
         steps: frames in each.
         time_step: mean time between two frames.
         steady: whether all frames are equally far from each other.
+        unlisted: arrays beside the fields that no `field_names` lists, such as "t0_fields/p".
 
     """
 
@@ -77,6 +78,7 @@ class WellFile:
     steps: int
     time_step: float
     steady: bool
+    unlisted: tuple[str, ...]
 
     @property
     def content(self) -> dict[str, str]:
@@ -207,6 +209,12 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
             steps=steps,
             time_step=time_step,
             steady=steady,
+            unlisted=tuple(
+                f"t{order}_fields/{name}"
+                for order in (0, 1, 2)
+                for name, item in file[f"t{order}_fields"].items()
+                if isinstance(item, h5py.Dataset) and name not in stored
+            ),
         )
 
 
@@ -269,6 +277,18 @@ def _read(
             result[:, channel : channel + components] = np.moveaxis(values, -1, 1)
             channel += components
     return result
+
+
+def left_out(headers: Sequence[WellFile]) -> list[str]:
+    """A sentence on the arrays of the files that are no fields, if there are any."""
+    first = {name: header.path for header in reversed(headers) for name in header.unlisted}
+    if not first:
+        return []
+    names = sorted(first)
+    return [
+        f"{', '.join(names)}: read by nothing, since 'field_names' does not list "
+        f"{'it' if len(names) == 1 else 'them'}, as in {first[names[0]]}"
+    ]
 
 
 def copied(headers: Mapping[str, Sequence[WellFile]]) -> list[str]:
