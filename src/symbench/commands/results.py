@@ -21,7 +21,7 @@ from symbench.config.schema import Population
 from symbench.costs import read_costs
 from symbench.downloads import Download, missing_downloads, refuse_beyond
 from symbench.errors import SymBenchError, choose
-from symbench.files import refuse_existing, refuse_foreign
+from symbench.files import refuse_existing
 
 
 @app.command()
@@ -203,7 +203,6 @@ def archive(
     """Pack the results of a run without its weights: all that figures and the report need."""
     from symbench.archive import write_archive
 
-    refuse_foreign(output)
     write_archive(read(config, overrides, study), output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
