@@ -202,12 +202,28 @@ def test_a_damaged_audit_stops_the_comparison(layout):
         compared(layout)
 
 
+@pytest.mark.parametrize("there", ["a run", "a user"])
+def test_reference_tables_replace_nothing_else(layout, there):
+    study = a_study(claims=[GAIN])
+    evaluate(study, layout)
+    compare_study(study, layout)
+    output = layout.results if there == "a run" else layout.results / "reference"
+    if there == "a user":
+        (output / "s").mkdir(parents=True)
+        (output / "s" / "metrics.csv").write_text("mine")
+    before = (output / "s" / "metrics.csv").read_bytes()
+    with pytest.raises(DataError, match="holds other files than reference tables"):
+        keep(StudyResults(study, layout), output)
+    assert (output / "s" / "metrics.csv").read_bytes() == before
+
+
 def test_reference_tables_hold_means_of_seeds(layout):
     study = a_study(claims=[GAIN])
     evaluate(study, layout)
     compare_study(study, layout)
     output = layout.results / "reference"
-    keep(StudyResults(study, layout), output)
+    for _ in "as it was", "anew":
+        keep(StudyResults(study, layout), output)
     table = pd.read_csv(output / "s" / "metrics.csv")
     assert set(table.metric) == {"mse"}
     assert set(table.evaluation) == {"plain", "average", "orbit_mean"}

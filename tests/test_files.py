@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from symbench.errors import ConfigError, DataError
-from symbench.files import copy_near, damaged, is_damaged, refuse_damaged, write_whole
+from symbench.files import (
+    copy_near,
+    damaged,
+    is_damaged,
+    refuse_damaged,
+    refuse_existing,
+    refuse_foreign,
+    write_whole,
+)
 from symbench.models.weights import save_weights
 
 
@@ -133,3 +141,28 @@ def test_a_writer_that_dies_before_the_last_step_leaves_the_earlier_file_valid(
         temporary.write_text("third")
     assert path.read_text() == "second"
     assert not is_damaged(path)
+
+
+def test_only_files_of_ones_own_are_replaced(tmp_path):
+    path = tmp_path / "table.csv"
+    refuse_foreign(path)
+    with write_whole(path) as temporary:
+        temporary.write_text("1")
+    refuse_foreign(path)
+    path.write_text("changed")
+    with pytest.raises(DataError, match=r"table.csv is there already, and is left as it is"):
+        refuse_foreign(path)
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(DataError, match="is there already"):
+        refuse_foreign(path)
+
+
+def test_a_document_is_written_anew_by_its_mark(tmp_path):
+    path = tmp_path / "page.md"
+    refuse_existing(path)
+    path.write_text("# Made so\n")
+    refuse_existing(path, "# Made so")
+    for mark in ("# Made otherwise", None):
+        with pytest.raises(DataError, match="is there already"):
+            refuse_existing(path, mark)

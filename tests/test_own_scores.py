@@ -1,9 +1,13 @@
 """Scores of one's own methods, judged as claims are."""
 
+import sys
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from symbench import cli
 from symbench.errors import ConfigError, DataError
 from symbench.own_scores import judge_scores, read_scores, what_is_open
 from symbench.statistics import mean, relative_change
@@ -72,6 +76,19 @@ def test_blocks_are_what_is_independent(tmp_path):
     np.testing.assert_allclose(scores["plain"].values, whole.reshape(4, 2, 5).mean(2))
 
 
+def test_blanks_after_labels_and_further_columns_mean_nothing(tmp_path):
+    frame = table().assign(hours=1.0, position=2.0)
+    texts = {name: frame[name].map("l{}".format) for name in ("seed", "sample")}
+    texts["block"] = (frame["sample"] // 5).map("scene{}".format)
+    blanks = np.where(frame.index % 2, " ", "")
+    blank = {name: labels + blanks for name, labels in texts.items()}
+    found = read(frame.assign(**blank), tmp_path)["plain"]
+    expected = read(frame.assign(**texts), tmp_path)["plain"]
+    assert found.blocks == expected.blocks == ("scene0", "scene1")
+    assert found.seeds == expected.seeds
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
 @pytest.mark.tried(KIND, "a score that is no number", "right")
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_diverged_has_no_verdict(tmp_path, value):
@@ -101,11 +118,28 @@ def without(row):
         (lambda frame: frame.assign(block=None), "or a block"),
         (lambda frame: pd.concat([frame, frame.score], axis=1), "has the column 'score' twice"),
         (lambda frame: frame[:0], "has no rows"),
+        (lambda frame: frame.assign(blocks=0), "'blocks', which nothing reads.* mean 'block'"),
+        (lambda frame: frame.assign(Block=0), "'Block', which nothing reads.* mean 'block'"),
+        (lambda frame: frame.assign(Truth=0, prediction=1), "'Truth'.* mean 'truth'"),
+        (lambda frame: frame.assign(prediction=1), "predictions without truth beside scores"),
+        (lambda frame: frame.assign(block=" "), "or a block"),
     ],
 )
 def test_tables_that_cannot_be_judged_are_refused(tmp_path, change, said):
     with pytest.raises(DataError, match=said):
         read(change(table()), tmp_path)
+
+
+@pytest.mark.parametrize(("part", "refused"), [(2.0, True), (1 + 1e-5, True), (1 + 6e-8, False)])
+def test_a_sample_has_one_truth(tmp_path, part, refused):
+    frame = table().rename(columns={"score": "prediction"})
+    frame["truth"] = 1.5
+    frame.loc[45, "truth"] *= part
+    if not refused:
+        assert set(read(frame, tmp_path)) == {"plain", "averaged", "twin"}
+        return
+    with pytest.raises(DataError, match=f"sample 5 has the truths 1.5 and {1.5 * part:.9g}"):
+        read(frame, tmp_path)
 
 
 @pytest.mark.tried(KIND, "pickles, other shapes, no method in an .npz file", "refused")
@@ -149,16 +183,48 @@ def test_files_that_are_something_else_are_refused(tmp_path, name, content):
         read_scores(path)
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zip", ".zst", ".GZ"])
+def test_packed_tables_are_refused(tmp_path, suffix):
+    path = tmp_path / f"scores.csv{suffix}"
+    path.write_bytes(b"cut")
+    with pytest.raises(DataError, match="is compressed: unpack it first"):
+        read_scores(path)
+
+
+def test_members_of_an_npz_that_are_no_arrays_are_refused(tmp_path):
+    path = tmp_path / "scores.npz"
+    np.savez(path, a=np.ones((2, 3)))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("__MACOSX/._a.npy", b"\0\5\x16\7")
+    with pytest.raises(DataError, match=r"__MACOSX/\._a holds what is no number"):
+        read_scores(path)
+
+
 @pytest.mark.tried(KIND, "spaces after commas, a method called None, booleans", "right")
 def test_names_are_texts_and_booleans_are_numbers(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text(
         "method, seed, sample, prediction, truth\n"
-        "None , s1, 0, True, False\n\nNone, s2, 0, True, True\n"
+        "None , s1, 0, True, False\n\nNone, s2, 0, False, False\n"
     )
     scores = read_scores(path)
     assert scores["None"].seeds == ("s1", "s2")
     assert scores["None"].values.tolist() == [[1.0], [0.0]]
+
+
+def test_verdicts_replace_no_file(tmp_path, monkeypatch, capsys):
+    read(table(), tmp_path)
+    scores, verdicts = tmp_path / "scores.csv", tmp_path / "verdicts.csv"
+    before = scores.read_bytes()
+    for output, code in ((verdicts, 0), (verdicts, 1), (scores, 1)):
+        words = ("judge", scores, "--baseline", "plain", "--output", output)
+        monkeypatch.setattr(sys, "argv", ["symbench", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr().err
+        assert ended.value.code == code
+        assert not code or f"{output} is there already, and is left as it is" in said
+    assert scores.read_bytes() == before
 
 
 @pytest.mark.tried(KIND, "a baseline whose score is zero; one seed", "right")

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from symbench.config.read import Configuration, read_as_run
 from symbench.errors import ConfigError, DataError
-from symbench.files import refuse_filled, write_whole
+from symbench.files import refuse_filled, refuse_foreign, write_whole
 from symbench.layout import Layout
 from symbench.provenance import describe
 
@@ -25,8 +25,8 @@ def write_archive(configuration: Configuration, path: Path) -> None:
     """Write tables, evaluations, histories, provenance, costs and the config as one .tar.gz.
 
     Raises:
-        DataError: if there are no results, `path` has another suffix, or the config cannot be read
-            from an archive.
+        DataError: if there are no results, `path` has another suffix or is another file than an
+            archive that was written here, or the config cannot be read from an archive.
 
     """
     results = configuration.layout.results
@@ -34,6 +34,7 @@ def write_archive(configuration: Configuration, path: Path) -> None:
         raise DataError(f"{results} is not there: nothing was run.")
     if not path.name.endswith((".tar.gz", ".tgz")):
         raise DataError(f"{path}: an archive is called .tar.gz or .tgz.")
+    refuse_foreign(path)
     index = {
         "studies": list(configuration.studies),
         "overrides": list(configuration.overrides),

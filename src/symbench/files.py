@@ -13,6 +13,8 @@ from pathlib import Path
 from symbench.errors import ConfigError, DataError
 
 RECORD = ".sha256"
+# How names of packed files end.
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
 @contextmanager
@@ -103,6 +105,30 @@ def refuse_filled(folder: Path) -> None:
     """Raise `DataError` if a folder that shall be new has files."""
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty: give a folder that is new.")
+
+
+def refuse_existing(path: Path, mark: str | None = None) -> None:
+    """Raise `DataError` if a file is there already: it may be a user's own, or an input.
+
+    Args:
+        path: of a file that shall be written.
+        mark: a text in each file that this command writes, which may then be written anew.
+
+    """
+    if path.is_file() and not (mark and mark.encode() in path.read_bytes()):
+        raise _taken(path)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise `DataError` if a path holds anything but what `write_whole` wrote, as it wrote it."""
+    if os.path.lexists(path) and (not path.is_file() or is_damaged(path)):
+        raise _taken(path)
+
+
+def _taken(path: Path) -> DataError:
+    return DataError(
+        f"{path} is there already, and is left as it is: give another name, or move it away first."
+    )
 
 
 def damaged(folder: Path) -> list[Path]:

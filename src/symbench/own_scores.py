@@ -4,7 +4,7 @@ import itertools
 import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from symbench.config.schema import Population
-from symbench.errors import DataError, choose
+from symbench.errors import DataError, choose, nearest
+from symbench.files import COMPRESSED
 from symbench.statistics import COVERAGE, Estimate, difference, mean, relative_change
 
 Better = Literal["lower", "higher"]
@@ -23,6 +24,7 @@ JUDGED = (
     *("change", "change_low", "change_high", "verdict", "best_rank", "worst_rank"),
 )
 ROUND_OFF = 1e-9
+_SAME_TRUTH = 1e-6
 # A method, or a seed, may be called None.
 _EMPTY: dict[str, list[str]] = {
     **{name: [""] for name in (*COLUMNS, "block")},
@@ -64,11 +66,13 @@ def read_scores(path: Path) -> dict[str, Scores]:
 
     Raises:
         DataError: if something is missing, is no number, is there twice, or differs between
-            methods.
+            methods, or the file is compressed.
 
     """
     if path.suffix == ".npz":
         return _from_arrays(path)
+    if path.suffix.lower() in COMPRESSED:
+        raise DataError(f"{path} is compressed: unpack it first.")
     try:
         with warnings.catch_warnings():
             # Rows that are longer than the head, as with commas in numbers, are no less.
@@ -94,17 +98,21 @@ def read_scores(path: Path) -> dict[str, Scores]:
         raise DataError(f"{path} has the column '{twice[0]}' twice.")
     if "truth" in table and "score" in table:
         raise DataError(f"{path} has scores beside predictions and truth: give one of them.")
+    _refuse_unread(path, table.columns.tolist())
     if table.empty:
         raise DataError(f"{path} has no rows.")
     for name in wanted[3:]:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise DataError(f"{path}: column '{name}' holds what is no number.")
     labels = [*COLUMNS, *(["block"] if "block" in table else [])]
-    if table[labels].isna().any(axis=None):
+    for name in labels:
+        if pd.api.types.is_string_dtype(table[name]):
+            table[name] = table[name].str.strip()
+    if table[labels].isin([np.nan, ""]).any(axis=None):
         raise DataError(f"{path} has rows without a {' or a '.join(labels)}.")
-    table["method"] = table.method.str.strip()
     if "truth" in table:
         table["score"] = (table.prediction.astype(float) - table.truth.astype(float)) ** 2
+        _refuse_other_truths(path, table)
     again = table.duplicated(list(COLUMNS))
     if again.any():
         row = table[again].iloc[0]
@@ -134,6 +142,31 @@ def read_scores(path: Path) -> dict[str, Scores]:
     return found
 
 
+def _refuse_unread(path: Path, given: Sequence[str]) -> None:
+    """Raise `DataError` for a column that would change what is judged, and is not read."""
+    lacking = [name for name in ("truth", "block") if name not in given]
+    for name in given:
+        read = name in (*COLUMNS, "score", "prediction")
+        if not read and (question := nearest(name.strip().lower(), lacking)):
+            raise DataError(f"{path} has a column '{name}', which nothing reads.{question}")
+    if "prediction" in given and "truth" in lacking:
+        raise DataError(f"{path} has predictions without truth beside scores: give one of them.")
+
+
+def _refuse_other_truths(path: Path, table: pd.DataFrame) -> None:
+    """Raise `DataError` if a sample has another truth in one row than in another."""
+    truths = table.truth.astype(float).groupby(table["sample"]).agg(["min", "max"])
+    # Some write a number in single precision, others in double.
+    low, high = truths["min"], truths["max"]
+    apart = truths[~np.isclose(low, high, rtol=_SAME_TRUTH, atol=0, equal_nan=True)]
+    if len(apart):
+        low, high = apart.iloc[0]
+        raise DataError(
+            f"{path}: sample {apart.index[0]} has the truths {low:.9g} and {high:.9g}; all methods "
+            "and seeds need the same."
+        )
+
+
 def _plain_mean(values: pd.Series) -> float:
     return float(values.mean(skipna=False))
 
@@ -142,8 +175,10 @@ def _from_arrays(path: Path) -> dict[str, Scores]:
     try:
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file}
-            if others := [name for name in arrays if arrays[name].dtype.kind not in "fiub"]:
-                raise ValueError(f"{others[0]} holds what is no number")
+            for name, array in arrays.items():
+                # Of a member that is no array, NumPy gives the bytes.
+                if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
+                    raise ValueError(f"{name} holds what is no number")
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} cannot be read as .npz: {error}.") from None
     truth = arrays.pop("truth", None)

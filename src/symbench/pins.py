@@ -7,6 +7,8 @@ from symbench.config.study import Study
 from symbench.data.fields.well import Well
 from symbench.hub import commit
 
+MARK = "# Written by `symbench pin`: what the Hub had on that day."
+
 
 def pins(configuration: Configuration) -> dict[str, object]:
     """The content of an overlay in which each revision is a commit.

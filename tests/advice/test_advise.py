@@ -34,6 +34,9 @@ class Shifted(torch.nn.Module):
         return 0.5 * ((1 - self.part) * newest + self.part * newest.roll(1, dims=2))
 
 
+READY = Shifted()
+
+
 def written(folder, wind=0.0, train=40, valid=12):
     """Frames that are half of the one before, and noise; D4 keeps their law without wind."""
     rng = np.random.default_rng(0)
@@ -242,11 +245,14 @@ def command(monkeypatch, *arguments):
 def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, capsys):
     weights = tmp_path / "weights.pt"
     torch.save({"state_dict": {"module.part": torch.tensor(0.25)}}, weights)
+    monkeypatch.chdir(tmp_path)
     common = ("--data", folder, "--model", f"{__name__}:Shifted", "--input-steps", STEPS)
     output = tmp_path / "page"
-    assert not command(
-        monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
-    )
+    for _ in "as it was", "anew":
+        capsys.readouterr()
+        assert not command(
+            monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
+        )
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("Average over ")
     assert told[1].startswith("On the benchmark's task most like this one (")
@@ -256,16 +262,40 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     assert "flip_x" in page
     assert len(pd.read_csv(output / "elements.csv")) == 8
     assert {"D4", "C4", "flips"} <= set(pd.read_csv(output / "choices.csv").name)
+    (output / "elements.csv").write_text("mine")
+    assert command(monkeypatch, *common, "--weights", weights, "--output", output) == 1
+    assert "elements.csv is there already, and is left as it is" in capsys.readouterr().err
+    assert (output / "elements.csv").read_text() == "mine"
     assert command(monkeypatch, *common, "--weights", tmp_path / "none.pt") == 1
     assert "none.pt does not exist" in capsys.readouterr().err
     assert command(monkeypatch, *common) == 1
     assert "has random weights" in capsys.readouterr().err
     assert command(monkeypatch, *common, "--weights", weights, "--argument", "part") == 1
     assert "give it as NAME=VALUE" in capsys.readouterr().err
+    twice = ("--argument", "part=1.0", "--argument", "part=2.0")
+    assert command(monkeypatch, *common, "--weights", weights, *twice) == 1
+    assert "--argument gives part twice" in capsys.readouterr().err
     assert command(monkeypatch, *common, "--weights", weights, "--seed", 1) == 1
     assert "--seed means nothing beside --data" in capsys.readouterr().err
     assert command(monkeypatch, *common[2:]) == 1
     assert "needs --data, or --study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64])
+def test_weights_of_another_kind_are_refused(tmp_path, kind):
+    path = tmp_path / "weights.pt"
+    torch.save({"part": torch.tensor(1).to(kind)}, path)
+    with pytest.raises(CheckpointError, match=f"has part of {kind}, the model has torch.float32"):
+        load_any_weights(Shifted(), path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_weights_of_another_precision_and_lazy_modules_are_loaded(tmp_path, kind):
+    path = tmp_path / "weights.pt"
+    torch.save(torch.nn.Conv2d(1, 2, 1).to(kind).state_dict(), path)
+    for model in torch.nn.Conv2d(1, 2, 1), torch.nn.LazyConv2d(2, 1):
+        load_any_weights(model, path)
+        assert model.weight.shape == (2, 1, 1, 1)
 
 
 def test_weights_and_settings_that_do_not_fit(folder, tmp_path):
@@ -288,5 +318,8 @@ def test_weights_and_settings_that_do_not_fit(folder, tmp_path):
         load_any_weights(Shifted(), path)
     with pytest.raises(ConfigError, match="does not take these settings"):
         own_model(f"{__name__}:Shifted", {"width": 3}, None, data)
+    with pytest.raises(ConfigError, match="takes no arguments: leave width away"):
+        own_model(f"{__name__}:READY", {"width": 3}, None, data)
+    assert own_model(f"{__name__}:READY", {}, None, data) is READY
     with pytest.raises(ConfigError, match="is no class, function or module"):
         own_model(f"{__name__}:STEPS", {}, None, data)

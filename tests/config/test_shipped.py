@@ -211,6 +211,10 @@ def test_the_command_writes_the_schema(tmp_path):
 
     from symbench.cli import app
 
-    result = CliRunner().invoke(app, ["schema", "--output", str(tmp_path / "schema.json")])
-    assert result.exit_code == 0
-    assert (tmp_path / "schema.json").read_text() == schema_text()
+    path = tmp_path / "schema.json"
+    for content, code in ((None, 0), ("{}", 1), (f"{schema_text()}\n", 0)):
+        if content:
+            path.write_text(content)
+        result = CliRunner().invoke(app, ["schema", "--output", str(path)])
+        assert result.exit_code == code
+        assert path.read_text() == ("{}" if code else schema_text())

@@ -2,7 +2,9 @@
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from symbench.cli import app
 from symbench.errors import DataError
 from symbench.report.book import book
 
@@ -42,3 +44,14 @@ def test_the_largest_run_speaks_and_others_are_named(tmp_path):
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no"):
         book(tmp_path)
+
+
+def test_only_a_book_is_replaced(tmp_path):
+    write(tmp_path / "small", CLAIM)
+    page = tmp_path / "page.md"
+    for content, code in ((None, 0), (None, 0), ("mine", 1)):
+        if content:
+            page.write_text(content)
+        words = ["book", str(page), "--tables", str(tmp_path)]
+        assert CliRunner().invoke(app, words).exit_code == code
+    assert page.read_text() == "mine"

@@ -59,10 +59,12 @@ def test_what_is_no_archive_is_refused(symbench, tmp_path):
 def test_a_cut_archive_and_a_foreign_one_are_refused(symbench, tmp_path):
     path = tmp_path / "run.tar.gz"
     assert symbench("archive", path).returncode == 0
+    assert symbench("archive", path).returncode == 0
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     result = symbench("figures", "--results", path, "--output", tmp_path / "cut")
     assert "is no archive of results" in sentence(result)
+    assert "is there already, and is left as it is" in sentence(symbench("archive", path))
     index = tmp_path / "archive.json"
     index.write_text("{}")
     with tarfile.open(path, "w:gz") as archive:

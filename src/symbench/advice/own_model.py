@@ -8,6 +8,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from symbench.config import registry
 from symbench.data.batch import V
@@ -15,7 +16,7 @@ from symbench.data.dataset import Split
 from symbench.data.fields.grid_data import FieldData, FieldSplit
 from symbench.devices import chosen_device
 from symbench.errors import CheckpointError, ConfigError, SymBenchError
-from symbench.models.weights import tensors
+from symbench.models.weights import check_tensor, tensors
 from symbench.symmetry.reynolds import WRAPPERS
 
 # What training loops put before the names of weights, beside `WRAPPERS`.
@@ -35,13 +36,18 @@ def own_model(
         data: of fields.
 
     Raises:
-        ConfigError: if there is no such model, or it does not take the settings, or has no weights.
+        ConfigError: if there is no such model, or it does not take the settings, as a module does
+            not take any, or has no weights.
         CheckpointError: if the weights are not those of the model.
 
     """
     registry.add_working_folder()
     factory = registry.resolve("models", name)
     if isinstance(factory, nn.Module):
+        if settings:
+            raise ConfigError(
+                f"Model '{name}' is a module, which takes no arguments: leave {min(settings)} away."
+            )
         model = factory
     elif callable(factory):
         model = _made(name, factory, settings, data)
@@ -76,7 +82,7 @@ def load_any_weights(model: nn.Module, path: Path) -> None:
 
     Raises:
         CheckpointError: if the file cannot be read, is for another model, or holds values that are
-            not finite.
+            not finite, or numbers of another kind than the model's.
 
     """
     state = _read(path)
@@ -85,6 +91,10 @@ def load_any_weights(model: nn.Module, path: Path) -> None:
         if not own.keys() & state.keys():
             state = {key.removeprefix(wrapper): value for key, value in state.items()}
     try:
+        for key, value in state.items():
+            # Lazy modules take the shape of what is loaded.
+            if key in own and isinstance(value, Tensor) and not is_lazy(own[key]):
+                check_tensor(path, key, value, own[key])
         model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is for another model: {_said(error)}.") from None

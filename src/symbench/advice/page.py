@@ -8,21 +8,28 @@ import jinja2
 import pandas as pd
 
 from symbench.advice.advise import Advice
-from symbench.files import write_whole
+from symbench.files import refuse_foreign, write_whole
 
 _CHANGES = ("change", "predicted", "measured", "low", "high")
+_PAGE = "advice.html"
+_TABLES = ("elements", "angles", "choices", "rollouts")
 # So many sets are shown; all are in the CSV.
 _SHOWN = 16
 
 
+def refuse_foreign_pages(folder: Path) -> None:
+    """Raise `DataError` if a folder holds a file of a name of the page that is none of it."""
+    for name in (_PAGE, *(f"{table}.csv" for table in _TABLES)):
+        refuse_foreign(folder / name)
+
+
 def write_page(advice: Advice, folder: Path) -> Path:
-    """Write advice.html and its tables, such as elements.csv; returns the page."""
-    tables = {
-        "elements": advice.elements,
-        "angles": advice.angles,
-        "choices": advice.choices,
-        "rollouts": advice.rollouts,
-    }
+    """Write advice.html and its tables, such as elements.csv; returns the page.
+
+    Raises `DataError` as `refuse_foreign_pages` does.
+    """
+    refuse_foreign_pages(folder)
+    tables: dict[str, pd.DataFrame] = {name: getattr(advice, name) for name in _TABLES}
     for name, table in tables.items():
         with write_whole(folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
@@ -31,7 +38,7 @@ def write_page(advice: Advice, folder: Path) -> Path:
     )
     style = files("symbench.report").joinpath("style.css").read_text()
     shown = {**tables, "choices": _some(advice)}
-    page = folder / "advice.html"
+    page = folder / _PAGE
     with write_whole(page) as temporary:
         html = {name: _html(table) for name, table in shown.items() if len(table)}
         left = len(advice.choices) - len(shown["choices"])

@@ -1,9 +1,9 @@
 """Commands for data and networks of the user's own: checks and advice."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 import yaml
@@ -17,6 +17,8 @@ from symbench.commands.app import (
 from symbench.data.dataset import SPLITS
 from symbench.data.fields.well import MAY_DIFFER
 from symbench.errors import SymBenchError, choose
+
+V = TypeVar("V")
 
 ParityOption = Annotated[
     list[str] | None, typer.Option(help="An axial field, as --parity vorticity=-1.")
@@ -46,20 +48,36 @@ def check_data(
     stats: Annotated[bool, typer.Option("--stats", help="Make stats.yaml.")] = False,
     parity: ParityOption = None,
     may_differ: MayDifferOption = None,
+    energy_key: Annotated[
+        str | None, typer.Option(help="Name of the energy in the comments of extended XYZ.")
+    ] = None,
+    forces_key: Annotated[
+        str | None, typer.Option(help="Name of the column of the forces in extended XYZ.")
+    ] = None,
 ) -> None:
     """Check data of your own before anything is run: fields in The Well's schema, extended XYZ."""
     from symbench.data.fields.check_data import check_folder
+    from symbench.data.fields.well_folder import data_root, holds_data
     from symbench.data.molecules.check_configurations import (
         check_configurations,
         configuration_files,
     )
+    from symbench.data.molecules.extended_xyz import Keys
 
-    signs = dict(_sign(each) for each in parity or [])
+    signs = _each_once("--parity", map(_sign, parity or []))
     for name in may_differ or []:
         choose(name, MAY_DIFFER, "difference between files")
     if configurations := configuration_files(folder):
-        checked = check_configurations(configurations)
+        if holds_data(data_root(folder)):
+            raise SymBenchError(
+                f"{folder} holds {configurations[0].name} beside splits of fields: give the file "
+                "alone, or move it away."
+            )
+        of_fields = {"--stats": stats or None, "--parity": parity, "--may-differ": may_differ}
+        _refuse(of_fields, configurations[0].name)
+        checked = check_configurations(configurations, Keys(energy_key, forces_key))
     else:
+        _refuse({"--energy-key": energy_key, "--forces-key": forces_key}, "fields")
         checked = check_folder(folder, signs, may_differ or [], statistics=stats)
     for line in checked.said:
         print(line)
@@ -108,7 +126,7 @@ def advise(
     """Say whether to average a trained model over a group: your own, or that of a run."""
     from symbench.advice import advise as advice
     from symbench.advice.own_model import own_model
-    from symbench.advice.page import write_page
+    from symbench.advice.page import refuse_foreign_pages, write_page
     from symbench.data.fields.grid_data import FieldData
 
     choose(split, SPLITS, "split")
@@ -116,10 +134,11 @@ def advise(
         choose(name, MAY_DIFFER, "difference between files")
     if (data is None) == (study is None):
         raise SymBenchError("advise needs --data, or --study and --task of a trained run.")
+    refuse_foreign_pages(output)
     if data is not None:
         _refuse({"--task": task, "--treatment": treatment, "--seed": seed}, "--data")
-        signs = dict(_sign(each) for each in parity or [])
-        arguments = dict(map(_argument, argument or []))
+        signs = _each_once("--parity", map(_sign, parity or []))
+        arguments = _each_once("--argument", map(_argument, argument or []))
         differ = may_differ or []
         opened = FieldData(data, input_steps=input_steps, parity=signs, may_differ=differ)
         own = own_model(model, arguments, weights, opened)
@@ -148,6 +167,16 @@ def _sign(text: str) -> tuple[str, int]:
     if not name or sign not in ("1", "+1", "-1"):
         raise SymBenchError(f"--parity is '{text}'; give it as NAME=-1, or NAME=1.")
     return name, int(sign)
+
+
+def _each_once(option: str, given: Iterable[tuple[str, V]]) -> dict[str, V]:
+    """Values by name; raises `SymBenchError` if an option gives a name twice."""
+    values: dict[str, V] = {}
+    for name, value in given:
+        if name in values:
+            raise SymBenchError(f"{option} gives {name} twice: give it once.")
+        values[name] = value
+    return values
 
 
 def _refuse(options: Mapping[str, object], beside: str) -> None:

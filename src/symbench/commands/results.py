@@ -21,6 +21,7 @@ from symbench.config.schema import Population
 from symbench.costs import read_costs
 from symbench.downloads import Download, missing_downloads, refuse_beyond
 from symbench.errors import SymBenchError, choose
+from symbench.files import refuse_existing
 
 
 @app.command()
@@ -127,18 +128,22 @@ def pin(
     study: StudiesOption = None,
 ) -> None:
     """Ask the Hub for the commits of all data and weights, and write them as an overlay."""
-    from symbench.pins import pins
+    from symbench.pins import MARK, pins
 
-    pinned = yaml.safe_dump(pins(read(config, overrides, study)), sort_keys=False)
-    output.write_text(f"# Written by `symbench pin`: what the Hub had on that day.\n{pinned}")
+    configuration = read(config, overrides, study)
+    given = {file.resolve() for file in configuration.files}
+    refuse_existing(output, None if output.resolve() in given else MARK)
+    pinned = yaml.safe_dump(pins(configuration), sort_keys=False)
+    output.write_text(f"{MARK}\n{pinned}")
     print(f"{output}: {pinned.count('revision')} revisions")
 
 
 @app.command()
 def schema(output: Annotated[Path, typer.Option(help="File to write.")]) -> None:
     """Write the JSON schema of size files and overlays, for editors."""
-    from symbench.config.schema_file import schema_text
+    from symbench.config.schema_file import MARK, schema_text
 
+    refuse_existing(output, MARK)
     output.write_text(schema_text(), encoding="utf-8")
 
 
@@ -169,6 +174,8 @@ def compare_with(
     """Compare a run with another one, claim by claim; exit code 1 if one differs."""
     from symbench.report.agreement import AGREES, APART, agreement, read_claims
 
+    if output:
+        refuse_existing(output)
     configuration = read(config, overrides, study)
     ours = read_claims(configuration.layout.results)
     found = agreement(ours[ours.study.isin(list(configuration.studies))], read_claims(other))
@@ -266,6 +273,8 @@ def judge(
     """Judge scores of your own methods: intervals, ranks and verdicts, as those of the claims."""
     from symbench.own_scores import judge_scores, read_scores, what_is_open
 
+    if output:
+        refuse_existing(output)
     population: Population = "this network" if of_these_networks else "networks trained so"
     better: Literal["lower", "higher"] = "higher" if higher_is_better else "lower"
     found = judge_scores(read_scores(scores), baseline, population, better)
@@ -284,8 +293,9 @@ def write_book(
     ),
 ) -> None:
     """Write each claim once, with the evidence of its largest run among the reference tables."""
-    from symbench.report.book import book
+    from symbench.report.book import TITLE, book
 
+    refuse_existing(output, TITLE)
     output.write_text(book(tables), encoding="utf-8")
 
 

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from symbench.config.schema import WORDS, Configured
-from symbench.config.yaml_files import Content, Layer, listed, mapping, one_line
+from symbench.config.yaml_files import Content, Layer, listed, mapping
 from symbench.errors import ConfigError, SymBenchError, nearest
+from symbench.strict_yaml import one_line
 
 EXTRA = "extra_forbidden"
 # What pydantic says in the words of Python, in those of YAML.

@@ -25,7 +25,6 @@ from symbench.config.yaml_files import (
     mapping,
     merge,
     merged,
-    one_line,
     parse,
     read_yaml,
     without,
@@ -33,6 +32,7 @@ from symbench.config.yaml_files import (
 from symbench.data.raw_files import FOLDERS_VARIABLE, RawFiles
 from symbench.errors import ConfigError, choose
 from symbench.layout import Layout
+from symbench.strict_yaml import one_line
 
 DEFAULT_SIZE = "laptop"
 CONFIG = Path("config")

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from symbench.config.schema import Configured
 from symbench.config.yaml_files import Content, mapping
 
+# What only this schema says of itself.
+MARK = f'"description": {json.dumps(Configured.__doc__)}'
+
 
 def schema() -> Content:
     """The JSON schema of size files and overlays, in which nothing is required."""

@@ -1,6 +1,5 @@
 """Files of the config as plain values: reading, and laying one upon another."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -8,54 +7,11 @@ from pathlib import Path
 import yaml
 
 from symbench.errors import ConfigError
+from symbench.strict_yaml import Loader, one_line
 
 Content = dict[str, object]
 # What one file says, by the name that messages give it.
 Layer = tuple[str, Content]
-
-
-class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML that refuses keys that are no text or given twice, and reads 1e-3 as a number."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge, and keep what is on top: PyYAML gives the lowest of a chain of merges."""
-        super().flatten_mapping(node)
-        node.value = list({key.value: (key, value) for key, value in node.value}.values())
-
-
-def _unique_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
-    _check_keys(node)
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-def _check_keys(node: yaml.Node) -> None:
-    seen: set[str] = set()
-    for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if isinstance(merged, yaml.MappingNode):
-                    _check_keys(merged)
-            continue
-        if key.tag != "tag:yaml.org,2002:str":
-            raise yaml.YAMLError(f"a key is no text, and not in quotes{key.start_mark}")
-        if key.value in seen:
-            raise yaml.YAMLError(f"key '{key.value}' stands twice{key.start_mark}")
-        seen.add(key.value)
-
-
-Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
-# Numbers of YAML 1.2 that YAML 1.1 takes for text.
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"),
-    list("-+.0123456789"),
-)
-
-
-def one_line(error: object) -> str:
-    """A message on one line, without what YAML calls a text that it reads."""
-    return " ".join(str(error).split()).replace(' in "<unicode string>",', " in")
 
 
 def parse(text: str, where: str) -> object:

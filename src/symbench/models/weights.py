@@ -57,15 +57,18 @@ def load_weights(model: nn.Module, path: Path, *, ours: bool = True) -> None:
             f"({', '.join(missing[:3])}), {len(extra)} unknown ({', '.join(extra[:3])})."
         )
     for key, value in state.items():
-        _check_tensor(path, key, value, own[key])
+        check_tensor(path, key, value, own[key])
     for key, value in state.items():
         own[key].data.copy_(value)
     for relaxation in relaxations(model).values():
         relaxation.look_at_gamma()
 
 
-def _check_tensor(path: Path, key: str, value: Tensor, own: Tensor) -> None:
-    """Raise `CheckpointError` unless a tensor of a file can replace one of the model."""
+def check_tensor(path: Path, key: str, value: Tensor, own: Tensor) -> None:
+    """Raise `CheckpointError` unless a tensor of a file can replace one of the model.
+
+    It needs the same shape, numbers of the same kind, and values that are finite.
+    """
     if value.shape != own.shape:
         raise CheckpointError(
             f"{path} has {key} of shape {tuple(value.shape)}, the model has "

@@ -8,7 +8,8 @@ from symbench.numbers import interval
 from symbench.report.agreement import read_claims
 from symbench.statistics import NOT_RUN
 
-_HEAD = """# Claims, each with its largest evidence
+TITLE = "# Claims, each with its largest evidence"
+_HEAD = f"""{TITLE}
 
 Of all reference tables, the one with the most trained networks, then with the most test samples.
 "Also" names the other tables that judged the claim, with their verdicts. Made by `make book`.

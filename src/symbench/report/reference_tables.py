@@ -12,7 +12,7 @@ from symbench.config.read import CONFIG, Configuration, read_as_run
 from symbench.errors import DataError, choose
 from symbench.figures.draw import draw_table, drawing
 from symbench.figures.results import StudyResults, read_table
-from symbench.files import refuse_damaged, refuse_filled, write_whole
+from symbench.files import recorded, refuse_damaged, refuse_filled, write_whole
 from symbench.layout import NETWORKS, Layout
 from symbench.report.answer import Answer, answered_networks
 from symbench.report.build import Part, Section, add_figures, html
@@ -35,10 +35,12 @@ def keep(results: StudyResults, output: Path) -> None:
         output: the folder of the reference tables of its size or overlay.
 
     Raises:
-        DataError: if a table is not there, or a table or an evaluation is damaged.
+        DataError: if a table is not there, a table or an evaluation is damaged, or the folder of
+            the study holds anything but reference tables.
 
     """
     study, layout, kept = results.study, results.layout, Layout(output, output)
+    _refuse_other_files(kept, study.name)
     for name in ("metrics", "claims"):
         refuse_damaged(layout.table(study.name, name))
     metrics = pd.read_csv(layout.table(study.name, "metrics"), dtype={"lead_time": str})
@@ -47,15 +49,28 @@ def keep(results: StudyResults, output: Path) -> None:
     chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
     keys = ["task", "model", "treatment", "evaluation", "lead_time", "metric"]
     spread = chosen.groupby(keys, sort=False).value.agg(["mean", "std", "count"]).reset_index()
+    networks = network_table(answered_networks(results))
     kept.study(study.name).mkdir(parents=True, exist_ok=True)
+    # First: by them a folder is known for one of reference tables.
+    networks.to_csv(kept.table(study.name, NETWORKS), index=False, float_format="%.5g")
     spread.to_csv(kept.table(study.name, "metrics"), index=False, float_format="%.6g")
     claims = pd.read_csv(layout.table(study.name, "claims"), dtype={"paper_value": str})
     claims.to_csv(kept.table(study.name, "claims"), index=False, float_format="%.6g")
-    networks = network_table(answered_networks(results))
-    networks.to_csv(kept.table(study.name, NETWORKS), index=False, float_format="%.5g")
     for figure in study.settings.figures:
         paths = (each.figure(study.name, figure.name, "csv") for each in (layout, kept))
         _keep_figure(*paths)
+
+
+def _refuse_other_files(kept: Layout, study: str) -> None:
+    """Refuse a folder of a study with anything but reference tables, such as results of a run."""
+    folder = kept.study(study)
+    filled = folder.exists() and any(folder.iterdir())
+    # Only tables of a run have their checksums beside them.
+    if filled and (recorded(folder) or not _has_tables(kept, study)):
+        raise DataError(
+            f"{folder} holds other files than reference tables, and is left as it is: give another "
+            "folder."
+        )
 
 
 def _keep_figure(path: Path, kept: Path) -> None:

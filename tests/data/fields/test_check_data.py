@@ -100,6 +100,16 @@ def test_copies_are_told(root, tmp_path):
         fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
 
 
+def test_arrays_that_are_not_listed_are_told(root, tmp_path):
+    assert not [line for line in check_folder(root).said if line.startswith("left out")]
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file.copy("t0_fields/c", file["t0_fields"], "q")
+    said_so = "t0_fields/q: read by nothing, since 'field_names' does not list it, as in"
+    assert said_so in said(root, "left out")
+    with pytest.warns(UserWarning, match=said_so):
+        fetched(Well(dataset="own", source=str(root)), tmp_path / "data")
+
+
 @pytest.mark.tried(
     "The Well's files", "1e20 for a gap, or another unit, in the test split", "warned"
 )
@@ -190,6 +200,32 @@ def test_endings_in_capitals(root):
     assert FieldData(root, input_steps=2).split("train").trajectories == 3
 
 
+@pytest.mark.parametrize("fault", ["two places", "compressed"])
+def test_files_that_would_be_left_out_or_read_twice_are_refused(root, tmp_path, fault):
+    if fault == "two places":
+        message = "both in its own splits and in those of"
+        shutil.copytree(root / "data" / "train", root / "train")
+    else:
+        message = "train/2.hdf5.gz is compressed: unpack it first"
+        (root / "data" / "train" / "2.hdf5.gz").write_bytes(b"")
+        # What was unpacked beside it is there.
+        (root / "data" / "train" / "1.hdf5.gz").write_bytes(b"")
+    for read in (
+        check_folder,
+        FieldData,
+        lambda folder: fetched(Well(dataset="own", source=str(folder)), tmp_path / "data"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read(root)
+
+
+def test_a_folder_data_of_other_things_is_no_root(root):
+    for split in root.glob("data/*"):
+        split.rename(root / split.name)
+    assert "2 files, 3 trajectories" in said(root, "train")
+    assert FieldData(root, input_steps=2).split("train").trajectories == 3
+
+
 def test_statistics_are_never_overwritten(root):
     path = root / "stats.yaml"
     before = path.read_bytes()
@@ -201,6 +237,15 @@ def test_statistics_are_never_overwritten(root):
             path.unlink()
             path.symlink_to("elsewhere")
     assert path.is_symlink()
+
+
+def test_statistics_that_stand_twice_are_refused(root):
+    path = root / "stats.yaml"
+    path.write_text(f"{path.read_text()}\nmean:\n  c: 77.0\n")
+    [problem] = check_folder(root).problems
+    assert "stats.yaml is no valid YAML: key 'mean' stands twice in line" in problem
+    with pytest.raises(DataError, match="key 'mean' stands twice"):
+        FieldData(root, input_steps=2)
 
 
 @pytest.mark.tried("The Well's files", "stats.yaml of other data", "warned")
@@ -233,6 +278,8 @@ def test_constant_along_an_axis_and_alike_in_all_trajectories(tmp_path):
 def test_wrong_options_are_one_sentence(root, monkeypatch, capsys):
     assert command(monkeypatch, root, "--parity", "vorticity") == 1
     assert "give it as NAME=-1" in capsys.readouterr().err
+    assert command(monkeypatch, root, "--parity", "p=-1", "--parity", "p=1") == 1
+    assert "--parity gives p twice" in capsys.readouterr().err
     assert command(monkeypatch, root, "--may-differ", "boxes") == 1
     assert "Did you mean 'box'" in capsys.readouterr().err
     assert command(monkeypatch, root, "--parity", "vorticity=-1") == 1
@@ -257,6 +304,31 @@ def test_extended_xyz_is_checked_as_well(tmp_path, monkeypatch, capsys):
     assert told[0] == (
         "train.xyz: 2 configurations of H2O, energies from -2.5 to -1 eV, with forces"
     )
+    assert command(monkeypatch, tmp_path, "--stats") == 1
+    assert "--stats means nothing beside train.xyz: leave it out" in capsys.readouterr().err
     (tmp_path / "hot.xyz").write_text(XYZ.format(energy=-1.5).replace("O 0", "S 0"))
     assert command(monkeypatch, tmp_path) == 1
     assert "hot.xyz has atoms [16, 1, 1]" in capsys.readouterr().err
+
+
+def test_names_of_energy_and_forces_are_options(tmp_path, monkeypatch, capsys):
+    head, comment, *atoms = XYZ.format(energy="-1.0 REF_energy=-2.0").splitlines()
+    comment = comment.replace("forces:R:3", "forces:R:3:REF_forces:R:3")
+    # Forces stand twice.
+    atoms = [" ".join([line, *line.split()[4:]]) for line in atoms]
+    path = tmp_path / "train.xyz"
+    path.write_text("\n".join([head, comment, *atoms, ""]))
+    assert command(monkeypatch, path) == 1
+    assert "name the one that counts by 'energy_key'" in capsys.readouterr().err
+    keys = ("--energy-key", "REF_energy", "--forces-key", "REF_forces")
+    assert not command(monkeypatch, path, *keys)
+    assert "energies from -2 to -2 eV" in capsys.readouterr().out
+
+
+def test_fields_and_configurations_are_not_checked_at_once(root, monkeypatch, capsys):
+    assert command(monkeypatch, root, "--energy-key", "E") == 1
+    assert "--energy-key means nothing beside fields" in capsys.readouterr().err
+    (root / "molecule.xyz").write_text(XYZ.format(energy=-1.0))
+    assert command(monkeypatch, root) == 1
+    assert "holds molecule.xyz beside splits of fields" in capsys.readouterr().err
+    assert not command(monkeypatch, root / "molecule.xyz")

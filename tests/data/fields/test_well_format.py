@@ -343,6 +343,18 @@ def test_missing_attributes_are_named(folder, place, attribute):
         FieldData(folder)
 
 
+@pytest.mark.parametrize("kind", [list, np.bytes_, lambda text: np.array([text], "S")])
+def test_texts_may_be_bytes_or_the_one_of_a_list(folder, kind):
+    path = folder / "test" / "part.hdf5"
+    before = read_header(path)
+    places = [("/", "grid_type"), ("/boundary_conditions/x_periodic", "bc_type")]
+    with h5py.File(path, "a") as file:
+        for place, name in places:
+            text = file[place].attrs[name]
+            file[place].attrs[name] = [text] if kind is list else kind(text)
+    assert read_header(path) == before
+
+
 @pytest.mark.parametrize("name", ["t1_fields/v", "dimensions/x", "dimensions/time"])
 def test_missing_arrays_are_named(folder, name):
     group, _, array = name.partition("/")
@@ -359,7 +371,7 @@ def test_statistics_of_another_number_of_components(folder):
     with pytest.raises(DataError, match="'std' of field 'v' has 1 numbers for 2 components"):
         FieldData(folder)
     (folder / "stats.yaml").write_text("mean: [")
-    with pytest.raises(DataError, match=r"stats\.yaml is no YAML"):
+    with pytest.raises(DataError, match=r"stats\.yaml is no valid YAML"):
         FieldData(folder)
 
 

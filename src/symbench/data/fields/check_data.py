@@ -8,11 +8,13 @@ import numpy as np
 
 from symbench.data.checked import Checked
 from symbench.data.dataset import SPLITS
-from symbench.data.fields.well import STATISTICS, data_root, is_data
+from symbench.data.fields.well import STATISTICS
+from symbench.data.fields.well_folder import data_root, split_files
 from symbench.data.fields.well_format import (
     WellFile,
     copied,
     differences,
+    left_out,
     read_header,
     read_statistics,
 )
@@ -51,14 +53,15 @@ def check_folder(
         statistics: make stats.yaml from the training data.
 
     Raises:
-        DataError: if the folder holds no data.
+        DataError: if the folder holds no data, has splits in two places, or a file is compressed.
 
     """
     root = data_root(folder)
+    paths = {split: split_files(root, split) for split in SPLITS}
     headers: dict[str, list[WellFile]] = {}
     problems: list[str] = []
     for split in SPLITS:
-        for path in sorted(path for path in root.glob(f"{split}/*") if is_data(path.name)):
+        for path in paths[split]:
             try:
                 headers.setdefault(split, []).append(read_header(path, parity))
             except SymBenchError as error:
@@ -70,6 +73,7 @@ def check_folder(
         raise DataError(f"{root} holds no HDF5 file in {', '.join(f'{s}/' for s in SPLITS)}.")
     problems += differences(every, may_differ)
     said = [*_described(every[0]), *_counted(headers), *_carried(every)]
+    said += [f"left out: {sentence}" for sentence in left_out(every)]
     if not problems:
         try:
             found = {split: field_statistics(files) for split, files in headers.items()}
@@ -86,7 +90,7 @@ def check_folder(
     problems += [
         f"{root / split} holds no HDF5 file: a run needs one, unless its `splits` leave it out."
         for split in SPLITS
-        if not any(is_data(path.name) for path in (root / split).glob("*"))
+        if not paths[split]
     ]
     return Checked(said, problems)
 

@@ -19,6 +19,7 @@ from symbench.data.dataset import SPLITS, Data, Dataset
 from symbench.data.fields.audit_sample import audit_sample
 from symbench.data.fields.grid_split import GridSplit
 from symbench.data.fields.normalisation import read_normalizer
+from symbench.data.fields.well_folder import SUFFIXES, data_root, split_files
 from symbench.data.fields.well_format import (
     WellFile,
     read_constants,
@@ -26,6 +27,7 @@ from symbench.data.fields.well_format import (
     read_header,
     refuse_different,
 )
+from symbench.data.manifest import NAME as MANIFEST
 from symbench.data.manifest import data_files
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit, audit_distribution, judge
@@ -65,7 +67,8 @@ class FieldData(Data[Tensor]):
             memory_limit: splits of more bytes than this are read sample by sample.
 
         Raises:
-            DataError: if a file or the statistics are missing, damaged, or do not fit together.
+            DataError: if a file or the statistics are missing, damaged, or do not fit together, or
+                lie in two places.
 
         """
         self.directory = directory
@@ -163,13 +166,17 @@ class FieldData(Data[Tensor]):
 
 
 def _by_split(directory: Path) -> dict[str, list[Path]]:
-    """The files of each split that is there, by name; raises `DataError` if there is none."""
+    """The files of each split that is there; raises `DataError` for none, as `data_root` does."""
     found: dict[str, list[Path]] = {}
-    for path in data_files(directory, (".hdf5", ".h5")):
-        *above, split = path.relative_to(directory).parent.parts or ("",)
-        if above in ([], ["data"]):
-            found.setdefault(split, []).append(path)
-    splits = {split: found[split] for split in SPLITS if split in found}
+    if (directory / MANIFEST).is_file():
+        for path in data_files(directory, SUFFIXES):
+            *above, split = path.relative_to(directory).parent.parts or ("",)
+            if above in ([], ["data"]):
+                found.setdefault(split, []).append(path)
+    else:
+        root = data_root(directory)
+        found = {split: split_files(root, split) for split in SPLITS}
+    splits = {split: found[split] for split in SPLITS if found.get(split)}
     if not splits:
         raise DataError(f"{directory} holds no HDF5 file in train/, valid/ or test/.")
     return splits

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from symbench.data.dataset import SPLITS, TaskOptions
 from symbench.data.fields.field_dataset import FieldDataset
+from symbench.data.fields.well_folder import data_root, is_data, split_files
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import Count, Text, one_of
 from symbench.errors import DataError
@@ -109,6 +110,7 @@ class Well(FieldDataset):
         """Raise `DataError` unless the files and their statistics belong together."""
         from symbench.data.fields.well_format import (
             copied,
+            left_out,
             read_header,
             read_statistics,
             refuse_different,
@@ -123,7 +125,7 @@ class Well(FieldDataset):
             split: [header for header in headers if header.path.parent.name == split]
             for split in self.splits
         }
-        told = copied(by_split)
+        told = [*left_out(headers), *copied(by_split)]
         if sum(path.stat().st_size for path in others) <= READ_WHOLE:
             found = {split: field_statistics(files) for split, files in by_split.items()}
             told += unlike_training(sizes(found))
@@ -146,7 +148,7 @@ class Well(FieldDataset):
         data = data_root(folder)
         wanted = {STATISTICS: folder / STATISTICS}
         for split in self.splits:
-            names = [path.name for path in data.glob(f"{split}/*") if is_data(path.name)]
+            names = [path.name for path in split_files(data, split)]
             if not names:
                 raise DataError(f"{data / split} holds no HDF5 file.")
             wanted |= {f"{split}/{name}": data / split / name for name in self._chosen(names)}
@@ -199,16 +201,6 @@ class Well(FieldDataset):
                 f"{file.path} of {self.repository} arrived damaged (sha256 {actual}, expected "
                 f"{expected}); it was removed, fetch it again."
             )
-
-
-def data_root(folder: Path) -> Path:
-    """Where the splits of a folder in The Well's layout are."""
-    return folder / "data" if (folder / "data").is_dir() else folder
-
-
-def is_data(name: str) -> bool:
-    """Whether a file of this name holds fields."""
-    return name.lower().endswith((".hdf5", ".h5"))
 
 
 def _link(directory: Path, name: str, target: Path) -> Path:

@@ -53,7 +53,9 @@ def attribute(item: Item, name: str) -> object:
 
 
 def text(value: object) -> str:
-    """A text of HDF5, which may be given in bytes, on one line."""
+    """A text of HDF5, which may be given in bytes or as the one of an array, on one line."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
     return " ".join((value.decode() if isinstance(value, bytes) else str(value)).split())
 
 

@@ -28,6 +28,7 @@ from symbench.data.fields.well_attributes import (
 )
 from symbench.data.fields.well_grid import read_axes, read_boundary, read_times
 from symbench.errors import DataError
+from symbench.strict_yaml import Loader, one_line
 from symbench.symmetry.grids.field import Field, channel_count
 
 _GROUPS = ("dimensions", "boundary_conditions", "t0_fields", "t1_fields", "t2_fields")
@@ -58,6 +59,7 @@ class WellFile:
         steps: frames in each.
         time_step: mean time between two frames.
         steady: whether all frames are equally far from each other.
+        unlisted: arrays beside the fields that no `field_names` lists, such as "t0_fields/p".
 
     """
 
@@ -76,6 +78,7 @@ class WellFile:
     steps: int
     time_step: float
     steady: bool
+    unlisted: tuple[str, ...]
 
     @property
     def content(self) -> dict[str, str]:
@@ -206,6 +209,12 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
             steps=steps,
             time_step=time_step,
             steady=steady,
+            unlisted=tuple(
+                f"t{order}_fields/{name}"
+                for order in (0, 1, 2)
+                for name, item in file[f"t{order}_fields"].items()
+                if isinstance(item, h5py.Dataset) and name not in stored
+            ),
         )
 
 
@@ -270,6 +279,18 @@ def _read(
     return result
 
 
+def left_out(headers: Sequence[WellFile]) -> list[str]:
+    """A sentence on the arrays of the files that are no fields, if there are any."""
+    first = {name: header.path for header in reversed(headers) for name in header.unlisted}
+    if not first:
+        return []
+    names = sorted(first)
+    return [
+        f"{', '.join(names)}: read by nothing, since 'field_names' does not list "
+        f"{'it' if len(names) == 1 else 'them'}, as in {first[names[0]]}"
+    ]
+
+
 def copied(headers: Mapping[str, Sequence[WellFile]]) -> list[str]:
     """A sentence on each split with trajectories whose first two frames are those of another's."""
 
@@ -294,19 +315,18 @@ def read_statistics(
 
     Raises:
         DataError: if it is not there, not finite, a negative deviation, or has another number of
-            components than its field.
+            components than its field, or a key of the file stands twice.
 
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), Loader=Loader)
     except FileNotFoundError:
         raise DataError(
             f"{path} is missing: the normalisation of the fields is unknown; `symbench check-data "
             "FOLDER --stats` makes it."
         ) from None
     except (yaml.YAMLError, ValueError, OSError) as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{path} is no YAML: {said}.") from None
+        raise DataError(f"{path} is no valid YAML: {one_line(error)}.") from None
     values: list[float] = []
     for field in fields:
         try:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from symbench.data.checked import Checked
 from symbench.data.molecules.configuration_sets import check_sets
-from symbench.data.molecules.extended_xyz import COMPRESSED, read_all
+from symbench.data.molecules.extended_xyz import USUAL, Keys, read_all
 from symbench.errors import DataError
+from symbench.files import COMPRESSED
 
 _SUFFIXES = (".xyz", ".extxyz")
 
@@ -19,13 +20,19 @@ def configuration_files(place: Path) -> list[Path]:
     return sorted(files, key=lambda path: "train" not in path.name)
 
 
-def check_configurations(paths: Sequence[Path]) -> Checked:
-    """Check that all files hold configurations of one molecule, held against the first file."""
+def check_configurations(paths: Sequence[Path], keys: Keys = USUAL) -> Checked:
+    """Check that all files hold configurations of one molecule, held against the first file.
+
+    Args:
+        paths: of the files.
+        keys: names of energy and forces in them.
+
+    """
     from ase.formula import Formula
     from ase.symbols import Symbols
 
     try:
-        sets = read_all({path.name: path for path in paths})
+        sets = read_all({path.name: path for path in paths}, keys)
         names = ["train", *(f"file {name}" for name in list(sets)[1:])]
         places = dict(zip(names, map(str, paths), strict=True))
         check_sets(dict(zip(names, sets.values(), strict=True)), places)

@@ -18,6 +18,7 @@ import numpy as np
 
 from symbench.data.arrays import Array
 from symbench.errors import DataError
+from symbench.files import COMPRESSED
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -25,7 +26,6 @@ B = TypeVar("B")
 # Names of the same quantity; some codes put REF_ before the reference of a fit.
 ENERGY = ("energy", "REF_energy")
 FORCES = ("forces", "force", "REF_forces", "REF_force")
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 _UNITS = ("ev", "ev/å", "ev/a", "ev/ang", "ev/angstrom", "å", "a", "ang", "angstrom")
 _CELL = {"lattice", "cell", "box", "pbc", "periodic"}
 _LIKE_FORCES = re.compile("force|grad|^f$")
@@ -96,7 +96,7 @@ def read_extended_xyz(path: Path, keys: Keys = USUAL) -> tuple[dict[str, Array],
     """
     frames: list[Frame] = []
     try:
-        if path.suffix in COMPRESSED:
+        if path.suffix.lower() in COMPRESSED:
             raise ValueError("it is compressed: unpack it first")
         text = path.read_text(encoding="utf-8-sig")
         for lines in _frames(_EXPONENT.sub(r"\1e\2", text)):
