@@ -10,6 +10,7 @@ import numpy as np
 from symbench.data.fields.well_attributes import (
     Array,
     attribute,
+    member,
     numbers,
     subgroup,
     text,
@@ -20,9 +21,11 @@ from symbench.data.fields.well_attributes import (
 from symbench.errors import DataError, nearest
 from symbench.symmetry.grids.isometries import BOUNDARIES
 
-# Coordinates are written in single precision; these are shares of a cell and of a time step.
+# Shares of a cell and of a time step; what numbers of the type in the file are off comes to them.
 _UNEVEN_CELL = 0.01
 _UNEVEN_FRAME = 0.05
+# Where two neighbouring numbers of a type are so far apart, as a share of a step, it is lost.
+_LOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def _axis(group: h5py.Group, name: str) -> Axis:
     if np.diff(nodes).min() <= 0:
         raise DataError(f"{place} has coordinates that do not grow from cell to cell.")
     width = (nodes[-1] - nodes[0]) / (len(nodes) - 1)
-    tolerance = _UNEVEN_CELL * width + 4 * np.finfo(np.float32).eps * abs(nodes).max()
+    tolerance = _UNEVEN_CELL * width + _rounding(member(group, name), nodes, width)
     uneven = abs(nodes - np.linspace(nodes[0], nodes[-1], len(nodes))).max() > tolerance
     sums = nodes + nodes[::-1]
     return Axis(
@@ -164,11 +167,12 @@ def read_times(file: h5py.File, trajectories: int) -> tuple[int, float, bool]:
     """Number of frames, mean time between two, and whether all are equally far from each other.
 
     Raises:
-        DataError: if times do not grow, or are not one for each frame, or one for each trajectory
-            and frame.
+        DataError: if times do not grow, are lost in the rounding of their type, or are not one for
+            each frame, or one for each trajectory and frame.
 
     """
-    times = numbers(subgroup(file, "dimensions"), "time")
+    dimensions = subgroup(file, "dimensions")
+    times = numbers(dimensions, "time")
     place = f"{file.filename}: /dimensions/time"
     if times.shape[:-1] not in ((), (trajectories,)) or not times.size:
         raise DataError(
@@ -183,5 +187,21 @@ def read_times(file: h5py.File, trajectories: int) -> tuple[int, float, bool]:
         raise DataError(f"{place} holds times that do not grow from frame to frame.")
     mean = float(steps.mean())
     regular = times[..., :1] + mean * np.arange(frames)
-    tolerance = _UNEVEN_FRAME * mean + 4 * np.finfo(np.float32).eps * abs(times).max()
+    tolerance = _UNEVEN_FRAME * mean + _rounding(member(dimensions, "time"), times, mean)
     return frames, mean, bool(abs(times - regular).max() <= tolerance)
+
+
+def _rounding(stored: h5py.Dataset, values: Array, step: float) -> float:
+    """How far evenly spaced values may be off for the type that they are stored in.
+
+    Raises `DataError` if that type cannot tell whether steps of that size are even.
+    """
+    is_whole = stored.dtype.kind != "f"
+    apart = 0.0 if is_whole else float(np.finfo(stored.dtype).eps * abs(values).max())
+    if apart > _LOST * step:
+        raise DataError(
+            f"{where(stored)} holds numbers up to {abs(values).max():.6g} in {stored.dtype.name}, "
+            f"which lie {apart:.3g} apart there, and a step is {step:.3g}: subtract the offset, or "
+            "store them in double precision."
+        )
+    return 4 * apart
