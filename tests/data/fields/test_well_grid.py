@@ -33,14 +33,6 @@ def change(root, split="test"):
     return h5py.File(root / "data" / split / "0.hdf5", "r+")
 
 
-def put(group, name, values, kind=None):
-    """Other values in place of an array, with its attributes."""
-    attributes = dict(group[name].attrs)
-    del group[name]
-    group[name] = np.asarray(values, kind)
-    group[name].attrs.update(attributes)
-
-
 # --- One file is unlike the others ---------------------------------------------------------------
 
 
@@ -80,7 +72,7 @@ def gap(file):
 
 
 def double(file):
-    put(file["t0_fields"], "c", file["t0_fields/c"][()], "f8")
+    well_files.put(file["t0_fields"], "c", file["t0_fields/c"][()], "f8")
 
 
 def unit(file):
@@ -140,7 +132,7 @@ def test_uneven_numbers_far_from_zero_are_told(tmp_path, offset, kind):
         values = {"c": (0, np.random.default_rng(0).normal(size=(1, 8, 8)))}
         well_files.write(tmp_path / "a.hdf5", values, {"x": numbers})
         with h5py.File(tmp_path / "a.hdf5", "r+") as file:
-            put(file["dimensions"], "time", numbers)
+            well_files.put(file["dimensions"], "time", numbers)
         return read_header(tmp_path / "a.hdf5")
 
     uneven, even = header([1, 1, 1, 2, 1, 1, 1, 1]), header(np.ones(8))
@@ -153,7 +145,9 @@ def test_uneven_numbers_far_from_zero_are_told(tmp_path, offset, kind):
 @tried("times since 1970, or coordinates of maps, in single precision")
 def test_steps_that_are_lost_in_rounding_are_named(root, name):
     with change(root) as file:
-        put(file["dimensions"], name, 1.7e9 + 600 * np.arange(4 if name == "x" else 5), "f4")
+        well_files.put(
+            file["dimensions"], name, 1.7e9 + 600 * np.arange(4 if name == "x" else 5), "f4"
+        )
     with pytest.raises(DataError, match=rf"/{name} holds .* float32, .* subtract the offset"):
         opened(root)
 
@@ -278,7 +272,7 @@ def downwards(file):
 
 def three_components(file):
     values = file["t1_fields/u"][()]
-    put(file["t1_fields"], "u", np.concatenate([values, values[..., :1]], axis=-1))
+    well_files.put(file["t1_fields"], "u", np.concatenate([values, values[..., :1]], axis=-1))
 
 
 def too_many(file):

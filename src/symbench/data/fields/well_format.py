@@ -25,6 +25,7 @@ from symbench.data.fields.well_attributes import (
     texts,
     where,
     whole,
+    with_gaps,
 )
 from symbench.data.fields.well_grid import read_axes, read_boundary, read_times
 from symbench.errors import DataError
@@ -231,7 +232,8 @@ def _check_shape(dataset: h5py.Dataset, order: int, lengths: Sequence[int]) -> t
 def read_frames(header: WellFile, trajectory: int, start: int, stop: int) -> Array:
     """Frames start to stop of one trajectory, shape (time, channel, *space), in file units.
 
-    In double precision where single precision would not hold the numbers of the file.
+    In double precision where single precision would not hold the numbers of the file; NaN where it
+    calls them missing.
     """
     return _read(header, header.fields, trajectory, start, stop)
 
@@ -259,7 +261,7 @@ def _read(
         for field, array in zip(fields, arrays, strict=True):
             sample_varying, time_varying, *along = header.varies[field.name]
             index = [trajectory] * sample_varying + [slice(start, stop)] * time_varying
-            values = array[tuple(index)]
+            values = with_gaps(array, array[tuple(index)])
             # Axes that the field does not depend on are left out of the file.
             missing = [place for place, kept in enumerate([time_varying, *along]) if not kept]
             values = np.expand_dims(values, tuple(missing))
