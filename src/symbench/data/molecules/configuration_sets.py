@@ -12,7 +12,7 @@ import numpy as np
 from symbench.data.arrays import Array, write_files
 from symbench.data.copies import copies, digest
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
-from symbench.data.molecules.molecule import as_nodes, refuse_coincident
+from symbench.data.molecules.molecule import HEAVIEST, as_nodes, refuse_coincident
 from symbench.data.unlike import unlike_training
 from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
@@ -101,6 +101,11 @@ def check_sets(sets: Sets, places: Mapping[str, str]) -> None:
         if missing := needed - set(arrays):
             raise DataError(f"{place} holds no {', '.join(sorted(missing))}.")
         atoms = arrays["atomic_number"]
+        if atoms.ndim != 1 or not np.isin(atoms, np.arange(1, HEAVIEST + 1)).all():
+            raise DataError(
+                f"{place} has the atomic numbers {atoms.tolist()}: give one whole number from 1 to "
+                f"{HEAVIEST} for each atom."
+            )
         # Features of atoms are numbered from the training set.
         if not np.array_equal(atoms, expected := sets["train"]["atomic_number"]):
             raise DataError(

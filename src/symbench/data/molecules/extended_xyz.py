@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from symbench.data.arrays import Array
+from symbench.data.molecules.molecule import HEAVIEST
 from symbench.errors import DataError
 
 A = TypeVar("A")
@@ -33,7 +34,6 @@ _OTHER_UNITS = re.compile(
 )
 _CELL = {"lattice", "cell", "box", "pbc", "periodic"}
 _LIKE_FORCES = re.compile("force|grad|^f$")
-_HEAVIEST = 118
 _PLAIN = "species:S:1:pos:R:3"
 
 _QUOTED = re.compile(
@@ -171,7 +171,7 @@ def _frame(lines: Sequence[str], keys: Keys) -> Frame:
     atoms = _by_ase(next, read_xyz(file, index=0, properties_parser=lambda _: read))
     if atoms.pbc.any():
         raise ValueError("its cell is periodic, and only isolated molecules are supported")
-    if not ((atoms.numbers > 0) & (atoms.numbers <= _HEAVIEST)).all():
+    if not ((atoms.numbers > 0) & (atoms.numbers <= HEAVIEST)).all():
         raise ValueError("an atom X is of no chemical element, nor one of a number beyond 118")
     if {"species", "Z"} <= set(columns):
         species = [row[columns["species"].start].capitalize() for row in rows]
