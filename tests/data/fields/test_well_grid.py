@@ -152,6 +152,35 @@ def test_steps_that_are_lost_in_rounding_are_named(root, name):
         opened(root)
 
 
+def blob(values):
+    return values * (np.arange(values.shape[2]) == 1).reshape(-1, *[1] * (values.ndim - 3))
+
+
+@pytest.mark.parametrize("cells", [(12,), (6, 9), (5, 6, 4)])
+@tried("the end of a period stored beside its beginning")
+def test_doubled_ends_of_periods_are_refused(tmp_path, cells):
+    rng = np.random.default_rng(0)
+    axes = {name: well_files.centres(n) for name, n in zip("xyz", cells, strict=False)}
+    shape = (2, 3, cells[0] - 1, *cells[1:])
+
+    def header(change, kind=float):
+        scalar, vector = (
+            np.concatenate([values, values[:, :, :1]], axis=2)
+            for values in (rng.normal(size=shape), rng.normal(size=(*shape, len(cells))))
+        )
+        fields = {"c": (0, scalar), "u": (1, vector), "k": (0, np.ones_like(scalar))}
+        changed = {name: (order, change(x).astype(kind)) for name, (order, x) in fields.items()}
+        well_files.write(tmp_path / "a.hdf5", changed, axes)
+        return read_header(tmp_path / "a.hdf5")
+
+    for kind in ("f8", "f4"):
+        with pytest.raises(DataError, match=r"a\.hdf5: axis 'x' is periodic, .* drop the last"):
+            header(lambda values: values, kind)
+    # The ends of what lies on even ground, or is as in a mirror, are equal too.
+    for change in (blob, lambda values: values + np.flip(values, 2), np.ones_like):
+        header(change)
+
+
 # --- All files alike, but not every group --------------------------------------------------------
 
 ENDS = np.array([True, False, False, True])

@@ -27,7 +27,12 @@ from symbench.data.fields.well_attributes import (
     whole,
     with_gaps,
 )
-from symbench.data.fields.well_grid import read_axes, read_boundary, read_times
+from symbench.data.fields.well_grid import (
+    read_axes,
+    read_boundary,
+    read_times,
+    refuse_doubled_ends,
+)
 from symbench.errors import DataError
 from symbench.symmetry.grids.field import Field, channel_count
 
@@ -146,7 +151,8 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
 
     Raises:
         DataError: if the file is missing, truncated or foreign, lacks an attribute, or holds fields
-            of another shape than it says, of complex numbers, or in other files.
+            of another shape than it says, of complex numbers, in other files, or with the end of a
+            period stored twice.
 
     """
     with open_hdf5(path) as file:
@@ -164,6 +170,7 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
         constant: list[Field] = []
         stored: dict[str, str] = {}
         varies: dict[str, tuple[bool, ...]] = {}
+        members: list[h5py.Dataset] = []
         taken: set[str] = set()
         for order in (0, 1, 2):
             group = subgroup(file, f"t{order}_fields")
@@ -181,12 +188,14 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
                 (varying if varies[name][1] else constant).append(field)
                 unit = f" in {text(dataset.attrs['units'])}" if "units" in dataset.attrs else ""
                 stored[name] = f"{dataset.dtype.name}{unit}"
+                members.append(dataset)
         if unknown := set(parity or {}) - set(stored):
             raise DataError(
                 f"Parity is given for {', '.join(sorted(unknown))}, which {path} does not hold."
             )
         if not varying:
             raise DataError(f"{path} holds no field that varies in time.")
+        refuse_doubled_ends(axes, boundary, list(zip(members, varies.values(), strict=True)))
         return WellFile(
             path=path,
             dataset=text(attribute(file, "dataset_name")),
