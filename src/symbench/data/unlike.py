@@ -6,12 +6,13 @@ from collections.abc import Mapping
 _UNLIKE = 10.0
 
 
-def unlike_training(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+def unlike_training(found: Mapping[str, Mapping[str, float]], unlike: float = _UNLIKE) -> list[str]:
     """A sentence on each quantity that is of another size in a split than in training.
 
     Args:
         found: the root mean square of each quantity, by split and name; the split for training is
             called train, and without it there is nothing to compare with.
+        unlike: how many times larger or smaller a quantity must be to be told.
 
     """
     return [
@@ -20,7 +21,7 @@ def unlike_training(found: Mapping[str, Mapping[str, float]]) -> list[str]:
         for split, sizes in found.items()
         for name, size in sizes.items()
         if size != (train := found.get("train", {}).get(name, size))
-        and not train / _UNLIKE < size < train * _UNLIKE
+        and not train / unlike < size < train * unlike
     ]
 
 

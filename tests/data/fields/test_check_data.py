@@ -86,7 +86,56 @@ def test_all_values_are_read(root):
     with h5py.File(root / "data/test/0.hdf5", "r+") as file:
         file["t2_fields/s"][-1, -1, -1, -1, 1, 0] = np.nan
     [problem] = check_folder(root).problems
-    assert "test/0.hdf5: trajectory 0 of field 's' holds values that are not finite" in problem
+    assert (
+        "test/0.hdf5: trajectory 0 of field 's' holds values that are missing or not finite"
+        in problem
+    )
+
+
+@pytest.mark.tried(
+    "The Well's files", "numbers that attributes call missing, such as -999", "refused"
+)
+@pytest.mark.parametrize("name", ["_FillValue", "missing_value"])
+@pytest.mark.parametrize(
+    ("kind", "value", "stored"),
+    [("f4", -999, np.float32(-999)), ("f4", 1e20, 1e20), ("i2", -999, [np.int16(-999)])],
+)
+def test_values_that_stand_for_gaps(root, name, kind, value, stored):
+    for path in root.glob("data/*/*.hdf5"):
+        with h5py.File(path, "r+") as file:
+            well_files.put(file["t0_fields"], "p", file["t0_fields/p"][()], kind)
+            file["t0_fields/p"].attrs[name] = stored
+    assert not check_folder(root).problems
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file["t0_fields/p"][0, 2, 1] = value
+    [problem] = check_folder(root).problems
+    assert "field 'p' holds values that are missing or not finite, in frames" in problem
+    split = FieldData(root, input_steps=2).split("test")
+    with pytest.raises(DataError, match="holds values that are not finite"):
+        split.batch(split.samples)
+
+
+@pytest.mark.tried("The Well's files", "times that are called missing", "refused")
+def test_coordinates_that_stand_for_gaps(root):
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file["dimensions/time"].attrs["_FillValue"] = file["dimensions/time"][-1]
+    [problem] = check_folder(root).problems
+    assert "/dimensions/time holds values that are not finite, or called missing" in problem
+
+
+@pytest.mark.tried("The Well's files", "packed numbers: scale_factor and add_offset", "refused")
+@pytest.mark.parametrize("place", ["t1_fields/u", "dimensions/x"])
+@pytest.mark.parametrize(
+    ("name", "value", "neutral"), [("scale_factor", 0.01, 1.0), ("add_offset", [300], 0)]
+)
+def test_packed_numbers(root, place, name, value, neutral):
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file[place].attrs[name] = neutral
+    assert not check_folder(root).problems
+    with h5py.File(root / "data/test/0.hdf5", "r+") as file:
+        file[place].attrs[name] = value
+    [problem] = check_folder(root).problems
+    assert f"/{place} holds packed numbers (attribute '{name}' is" in problem
 
 
 @pytest.mark.tried("The Well's files", "trajectories of training in the test split", "warned")

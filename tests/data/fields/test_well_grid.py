@@ -72,10 +72,7 @@ def gap(file):
 
 
 def double(file):
-    values, attributes = file["t0_fields/c"][()], dict(file["t0_fields/c"].attrs)
-    del file["t0_fields/c"]
-    file["t0_fields/c"] = values.astype("f8")
-    file["t0_fields/c"].attrs.update(attributes)
+    well_files.put(file["t0_fields"], "c", file["t0_fields/c"][()], "f8")
 
 
 def unit(file):
@@ -124,6 +121,64 @@ def test_coordinates_in_single_precision_far_from_zero_are_evenly_spaced(tmp_pat
     headers = [read_header(tmp_path / f"{name}.hdf5") for name in ("near", "far")]
     assert headers[1].boundary == ("PERIODIC",)
     assert differences(headers, ["box"]) == []
+
+
+@pytest.mark.parametrize("offset", [0, 1.7e9])
+@pytest.mark.parametrize("kind", ["f8", "i8"])
+@tried("times since 1970, or coordinates of maps, that are not evenly spaced")
+def test_uneven_numbers_far_from_zero_are_told(tmp_path, offset, kind):
+    def header(steps):
+        numbers = (offset + 600 * np.cumsum(steps)).astype(kind)
+        values = {"c": (0, np.random.default_rng(0).normal(size=(1, 8, 8)))}
+        well_files.write(tmp_path / "a.hdf5", values, {"x": numbers})
+        with h5py.File(tmp_path / "a.hdf5", "r+") as file:
+            well_files.put(file["dimensions"], "time", numbers)
+        return read_header(tmp_path / "a.hdf5")
+
+    uneven, even = header([1, 1, 1, 2, 1, 1, 1, 1]), header(np.ones(8))
+    assert (uneven.steady, even.steady) == (False, True)
+    assert "cells of 600 to 1.2e+03" in uneven.boundary[0]
+    assert even.boundary == ("PERIODIC",)
+
+
+@pytest.mark.parametrize("name", ["x", "time"])
+@tried("times since 1970, or coordinates of maps, in single precision")
+def test_steps_that_are_lost_in_rounding_are_named(root, name):
+    with change(root) as file:
+        well_files.put(
+            file["dimensions"], name, 1.7e9 + 600 * np.arange(4 if name == "x" else 5), "f4"
+        )
+    with pytest.raises(DataError, match=rf"/{name} holds .* float32, .* subtract the offset"):
+        opened(root)
+
+
+def blob(values):
+    return values * (np.arange(values.shape[2]) == 1).reshape(-1, *[1] * (values.ndim - 3))
+
+
+@pytest.mark.parametrize("cells", [(12,), (6, 9), (5, 6, 4)])
+@tried("the end of a period stored beside its beginning")
+def test_doubled_ends_of_periods_are_refused(tmp_path, cells):
+    rng = np.random.default_rng(0)
+    axes = {name: well_files.centres(n) for name, n in zip("xyz", cells, strict=False)}
+    shape = (2, 3, cells[0] - 1, *cells[1:])
+
+    def header(change, kind=float):
+        scalar, vector = (
+            np.concatenate([values, values[:, :, :1]], axis=2)
+            for values in (rng.normal(size=shape), rng.normal(size=(*shape, len(cells))))
+        )
+        fields = {"c": (0, scalar), "u": (1, vector), "k": (0, np.ones_like(scalar))}
+        changed = {name: (order, change(x).astype(kind)) for name, (order, x) in fields.items()}
+        well_files.write(tmp_path / "a.hdf5", changed, axes)
+        return read_header(tmp_path / "a.hdf5")
+
+    for kind in ("f8", "f4"):
+        with pytest.raises(DataError, match=r"a\.hdf5: axis 'x' is periodic, .* drop the last"):
+            header(lambda values: values, kind)
+    # The ends of what lies on even ground, or is as in a mirror, are equal too.
+    for change in (blob, lambda values: values + np.flip(values, 2), np.ones_like):
+        header(change)
 
 
 # --- All files alike, but not every group --------------------------------------------------------
@@ -245,10 +300,8 @@ def downwards(file):
 
 
 def three_components(file):
-    values, attributes = file["t1_fields/u"][()], dict(file["t1_fields/u"].attrs)
-    del file["t1_fields/u"]
-    file["t1_fields/u"] = np.concatenate([values, values[..., :1]], axis=-1)
-    file["t1_fields/u"].attrs.update(attributes)
+    values = file["t1_fields/u"][()]
+    well_files.put(file["t1_fields"], "u", np.concatenate([values, values[..., :1]], axis=-1))
 
 
 def too_many(file):

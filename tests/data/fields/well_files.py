@@ -67,6 +67,14 @@ def write(
                 group[name].attrs.update(varies)
 
 
+def put(group: h5py.Group, name: str, values: object, kind: str | None = None) -> None:
+    """Other values in place of an array, with its attributes."""
+    attributes = dict(group[name].attrs)
+    del group[name]
+    group[name] = np.asarray(values, kind)
+    group[name].attrs.update(attributes)
+
+
 def statistics(path: Path, fields: Mapping[str, tuple[int, np.ndarray]]) -> None:
     """Write means and standard deviations of each component, as The Well does."""
     content = {}

@@ -66,6 +66,8 @@ def test_blank_lines_are_left_out(read, between):
             marks=pytest.mark.tried(KIND, "keys inside of quoted text", "right"),
         ),
         (f"{PROPERTIES} energy=-4 energy_unit=eV units='eV/Angstrom'", -4),
+        (f"{PROPERTIES} energy=-4 eV", -4),
+        (f"{PROPERTIES} energy=-4 surface=Au converged=T 'a remark on Hartree'", -4),
         (f"{PROPERTIES} comment='the energy=5' energy=-4", -4),
         (f'"energy=5" {PROPERTIES} energy=-4', -4),
         (f"{PROPERTIES} free_energy=9 energy=-4 total_energy=8", -4),
@@ -235,6 +237,19 @@ WITHOUT = GOOD.replace(":forces:R:3", "").replace(" 0.1 0 0", "").replace(" -0.1
         bad(GOOD.replace('pbc="F F F"', f'Lattice="{CELL}"'), "periodic", "a cell without pbc"),
         bad(GOOD.replace('pbc="F F F"', f'lattice="{CELL}"'), "and not lattice", "a misspelt cell"),
         bad(GOOD.replace("-1.5", "-1.5 energy_unit=kcal/mol"), "in eV", "energies in kcal/mol"),
+        *(
+            bad(GOOD.replace("-1.5", f"-1.5 {unit}"), message, "a unit written after the energy")
+            for unit, message in (
+                ("Hartree", "has the word Hartree, which is the value of no key; energies in eV"),
+                ("kcal/mol", "has the word kcal/mol"),
+                ("Units:Hartree", "has the word Units:Hartree"),
+                ("hundred", "has the word hundred, .* remarks in quotes"),
+                ('"Ha"', "Ha is True; energies in eV"),
+                ("length=Bohr", "length is Bohr; energies in eV"),
+                ("of_forces='Hartree/Bohr'", "of_forces is Hartree/Bohr;"),
+                ("system=a.u.", "system is a.u.;"),
+            )
+        ),
     ],
 )
 def test_what_is_no_file_of_one_isolated_molecule(read, text, message):

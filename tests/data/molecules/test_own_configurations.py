@@ -17,15 +17,18 @@ SHAPE = np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
 
 
 def configurations(
-    symbols="OHH", count=5, energy="energy", forces="forces", spread=0.1, size=1.0, unit=1
+    symbols="OHH", count=5, energy="energy", forces="forces", spread=0.1, size=1.0, unit=1, zero=0.0
 ):
-    """Configurations near one shape, as a text; size stretches them, unit multiplies forces."""
+    """Configurations near one shape, as a text; size stretches them, unit multiplies forces.
+
+    Energies count from zero.
+    """
     rng = np.random.default_rng(len(symbols) + count)
     text = []
     for number in range(count):
         text += [
             str(len(symbols)),
-            f"Properties=species:S:1:pos:R:3:{forces}:R:3 {energy}={number}",
+            f"Properties=species:S:1:pos:R:3:{forces}:R:3 {energy}={zero + number}",
         ]
         for symbol, place in zip(symbols, SHAPE, strict=False):
             x = size * (place + spread * rng.random(3))
@@ -86,6 +89,34 @@ def test_copies_are_told(raw, tmp_path):
 def test_forces_in_another_unit_are_told(raw, tmp_path):
     (raw / "hot.xyz").write_text(configurations(count=4, unit=23.06))
     with pytest.warns(UserWarning, match="force is [0-9]+ times as large in hot as in train"):
+        fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        pytest.param(
+            {"zero": -2078 / 27.2114},
+            "energies are -74.3651 eV in hot on average, and -2076 eV in train: another unit",
+            marks=pytest.mark.tried(KIND, "energies in Hartree in a test file", "warned"),
+        ),
+        pytest.param(
+            {"zero": 0.3},
+            "energies are 2.3 eV in hot on average, .* or another zero of energy",
+            marks=pytest.mark.tried(KIND, "energies from another zero in a test file", "warned"),
+        ),
+        pytest.param(
+            {"zero": -2078.0, "size": 1 / 0.529177},
+            "distance to the nearest atom is 1.9 times as large in hot as in train",
+            marks=pytest.mark.tried(KIND, "positions in Bohr in a test file", "warned"),
+        ),
+    ],
+)
+def test_energies_and_positions_in_another_unit_are_told(raw, tmp_path, changed, message):
+    for name in ("train", "test"):
+        (raw / FILES[name]).write_text(configurations(zero=-2078.0))
+    (raw / "hot.xyz").write_text(configurations(**changed))
+    with pytest.warns(UserWarning, match=message):
         fetched(ExtendedXYZ(files=FILES, samples=SAMPLES), tmp_path / "data", raw)
 
 

@@ -143,6 +143,17 @@ def test_forces_in_another_frame_are_refused(folder, tmp_path):
         fetched(RMD17(molecule="ethanol", samples=SAMPLES), tmp_path / "data", raw)
 
 
+@pytest.mark.tried(KIND, "atomic numbers in decimals, of no element, or as a column", "refused")
+@pytest.mark.parametrize(
+    "numbers", [[6.9, 6, 8, 1], [6, np.nan, 8, 1], [6, 0, -1, 500], [[6], [6], [8], [1]]]
+)
+def test_atomic_numbers_of_no_element_are_refused(folder, tmp_path, numbers):
+    given = {"nuclear_charges": np.array(numbers)}
+    raw = folder(configurations(240, 0) | given, configurations(100, 1) | given)
+    with pytest.raises(DataError, match=r"train_01\.npz has the atomic numbers .* from 1 to 118"):
+        fetched(RMD17(molecule="ethanol", samples=SAMPLES), tmp_path / "data", raw)
+
+
 @pytest.mark.tried(KIND, "rMD17 with another checksum", "refused")
 def test_a_file_of_another_sum_is_refused(folder, tmp_path):
     raw = folder(configurations(240, 0), configurations(100, 1))

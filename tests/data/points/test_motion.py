@@ -251,16 +251,29 @@ def test_a_trial_that_is_too_short(tmp_path):
         fetch(tmp_path, raw_file(tmp_path, frames=(40, 40, 25, 40)), frames_ahead=30)
 
 
-@pytest.mark.tried(KIND, "positions and frames in whole numbers of one byte", "right")
-def test_narrow_whole_numbers(tmp_path):
-    starts = np.array([255], np.uint8)
+@pytest.mark.tried(KIND, "positions and frames in whole numbers of one byte, or of eight", "right")
+@pytest.mark.parametrize("kind", [np.uint8, np.uint64])
+def test_whole_numbers_of_any_width(tmp_path, kind):
+    starts = np.array([255], kind)
     name = raw_file(tmp_path, frames=(300,), split={part: {"01": starts} for part in SPLITS})
-    track = np.random.default_rng(0).integers(0, 255, (300, 4, 3)).astype(np.uint8)
+    track = np.random.default_rng(0).integers(0, 255, (300, 4, 3)).astype(kind)
     with h5py.File(tmp_path / name, "a") as file:
         put(file, "trials/01/position", track)
     fetch(tmp_path, name)
     found = read_arrays(tmp_path / "data" / "train.hdf5")["velocities"]
-    np.testing.assert_array_equal(found, track[256].astype(int) - track[255])
+    np.testing.assert_array_equal(found, track[256].astype(int) - track[255].astype(int))
+
+
+@pytest.mark.tried(KIND, "one start frame of a motion in two splits", "warned")
+def test_copies_are_told(tmp_path):
+    starts = {"train": [0, 1, 2], "valid": [3], "test": [2, 4]}
+    split = {part: {"01": frames} for part, frames in starts.items()}
+    with pytest.warns(UserWarning, match=r"made_up\.hdf5: 1 of 2 samples of test are copies of .*"):
+        fetch(
+            tmp_path,
+            raw_file(tmp_path, split=split),
+            samples={"train": 3, "valid": 1, "test": 2},
+        )
 
 
 def test_two_trials_cannot_be_split_in_three(tmp_path):

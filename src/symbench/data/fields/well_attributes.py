@@ -9,6 +9,10 @@ from symbench.errors import DataError
 
 Array = np.ndarray
 Item: TypeAlias = h5py.Group | h5py.Dataset
+# As NetCDF has them: what values must be multiplied by and what be added, where it is not this,
+# and values that stand for gaps.
+_PACKED = {"scale_factor": 1, "add_offset": 0}
+_MISSING = ("_FillValue", "missing_value")
 
 
 def where(item: Item) -> str:
@@ -25,7 +29,10 @@ def subgroup(group: h5py.Group, name: str) -> h5py.Group:
 
 
 def member(group: h5py.Group, name: str) -> h5py.Dataset:
-    """An array of real numbers or truth values in a group; raises `DataError` for all else."""
+    """An array of real numbers or truth values in a group; raises `DataError` for all else.
+
+    Numbers that mean others by attributes of NetCDF are refused as well.
+    """
     found = group.get(name)
     if not isinstance(found, h5py.Dataset):
         raise DataError(f"{where(group)} holds no array '{name}'.")
@@ -33,16 +40,34 @@ def member(group: h5py.Group, name: str) -> h5py.Dataset:
         is_complex = found.dtype.kind == "c"
         what = "complex numbers: store two real fields" if is_complex else "no numbers"
         raise DataError(f"{where(found)} (dtype {found.dtype}) holds {what}.")
+    for key, neutral in _PACKED.items():
+        if np.any(found.attrs.get(key, neutral) != neutral):
+            raise DataError(
+                f"{where(found)} holds packed numbers (attribute '{key}' is "
+                f"{text(found.attrs[key])}): unpack them first."
+            )
     return found
 
 
 def numbers(group: h5py.Group, name: str) -> Array:
-    """An array in double precision; raises `DataError` unless all values are finite."""
+    """An array in double precision; raises `DataError` unless all values are there and finite."""
     found = member(group, name)
-    values = np.asarray(found, dtype=float)
+    values = with_gaps(found, np.asarray(found, dtype=float))
     if not np.isfinite(values).all():
-        raise DataError(f"{where(found)} holds values that are not finite.")
+        raise DataError(f"{where(found)} holds values that are not finite, or called missing.")
     return values
+
+
+def with_gaps(stored: h5py.Dataset, values: Array) -> Array:
+    """Values of an array, NaN where its attributes say that they stand for gaps."""
+    named = [np.ravel(stored.attrs[key]) for key in _MISSING if key in stored.attrs]
+    if not named:
+        return values
+    gaps = np.concatenate(named)
+    # 1e20 is another number in single precision.
+    rounded = gaps.astype(stored.dtype) if stored.dtype.kind == "f" else gaps
+    missing = np.isin(values, rounded)
+    return np.where(missing, np.nan, values) if missing.any() else values
 
 
 def attribute(item: Item, name: str) -> object:

@@ -25,8 +25,14 @@ from symbench.data.fields.well_attributes import (
     texts,
     where,
     whole,
+    with_gaps,
 )
-from symbench.data.fields.well_grid import read_axes, read_boundary, read_times
+from symbench.data.fields.well_grid import (
+    read_axes,
+    read_boundary,
+    read_times,
+    refuse_doubled_ends,
+)
 from symbench.errors import DataError
 from symbench.strict_yaml import Loader, one_line
 from symbench.symmetry.grids.field import Field, channel_count
@@ -148,7 +154,8 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
 
     Raises:
         DataError: if the file is missing, truncated or foreign, lacks an attribute, or holds fields
-            of another shape than it says, of complex numbers, or in other files.
+            of another shape than it says, of complex numbers, in other files, or with the end of a
+            period stored twice.
 
     """
     with open_hdf5(path) as file:
@@ -166,6 +173,7 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
         constant: list[Field] = []
         stored: dict[str, str] = {}
         varies: dict[str, tuple[bool, ...]] = {}
+        members: list[h5py.Dataset] = []
         taken: set[str] = set()
         for order in (0, 1, 2):
             group = subgroup(file, f"t{order}_fields")
@@ -183,12 +191,14 @@ def read_header(path: Path, parity: Mapping[str, int] | None = None) -> WellFile
                 (varying if varies[name][1] else constant).append(field)
                 unit = f" in {text(dataset.attrs['units'])}" if "units" in dataset.attrs else ""
                 stored[name] = f"{dataset.dtype.name}{unit}"
+                members.append(dataset)
         if unknown := set(parity or {}) - set(stored):
             raise DataError(
                 f"Parity is given for {', '.join(sorted(unknown))}, which {path} does not hold."
             )
         if not varying:
             raise DataError(f"{path} holds no field that varies in time.")
+        refuse_doubled_ends(axes, boundary, list(zip(members, varies.values(), strict=True)))
         return WellFile(
             path=path,
             dataset=text(attribute(file, "dataset_name")),
@@ -240,7 +250,8 @@ def _check_shape(dataset: h5py.Dataset, order: int, lengths: Sequence[int]) -> t
 def read_frames(header: WellFile, trajectory: int, start: int, stop: int) -> Array:
     """Frames start to stop of one trajectory, shape (time, channel, *space), in file units.
 
-    In double precision where single precision would not hold the numbers of the file.
+    In double precision where single precision would not hold the numbers of the file; NaN where it
+    calls them missing.
     """
     return _read(header, header.fields, trajectory, start, stop)
 
@@ -268,7 +279,7 @@ def _read(
         for field, array in zip(fields, arrays, strict=True):
             sample_varying, time_varying, *along = header.varies[field.name]
             index = [trajectory] * sample_varying + [slice(start, stop)] * time_varying
-            values = array[tuple(index)]
+            values = with_gaps(array, array[tuple(index)])
             # Axes that the field does not depend on are left out of the file.
             missing = [place for place, kept in enumerate([time_varying, *along]) if not kept]
             values = np.expand_dims(values, tuple(missing))

@@ -1,5 +1,6 @@
 """Grid, boundaries and times of a file in The Well's schema."""
 
+import itertools
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from symbench.data.fields.well_attributes import (
     Array,
     attribute,
+    member,
     numbers,
     subgroup,
     text,
@@ -20,9 +22,14 @@ from symbench.data.fields.well_attributes import (
 from symbench.errors import DataError, nearest
 from symbench.symmetry.grids.isometries import BOUNDARIES
 
-# Coordinates are written in single precision; these are shares of a cell and of a time step.
+# Shares of a cell and of a time step; what numbers of the type in the file are off comes to them.
 _UNEVEN_CELL = 0.01
 _UNEVEN_FRAME = 0.05
+# Where two neighbouring numbers of a type are so far apart, as a share of a step, it is lost.
+_LOST = 0.05
+# Frames at the end of a trajectory, and how far beyond rounding planes must differ to be others.
+_FRAMES = 2
+_CLEARLY = 100
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def _axis(group: h5py.Group, name: str) -> Axis:
     if np.diff(nodes).min() <= 0:
         raise DataError(f"{place} has coordinates that do not grow from cell to cell.")
     width = (nodes[-1] - nodes[0]) / (len(nodes) - 1)
-    tolerance = _UNEVEN_CELL * width + 4 * np.finfo(np.float32).eps * abs(nodes).max()
+    tolerance = _UNEVEN_CELL * width + _rounding(member(group, name), nodes, width)
     uneven = abs(nodes - np.linspace(nodes[0], nodes[-1], len(nodes))).max() > tolerance
     sums = nodes + nodes[::-1]
     return Axis(
@@ -164,11 +171,12 @@ def read_times(file: h5py.File, trajectories: int) -> tuple[int, float, bool]:
     """Number of frames, mean time between two, and whether all are equally far from each other.
 
     Raises:
-        DataError: if times do not grow, or are not one for each frame, or one for each trajectory
-            and frame.
+        DataError: if times do not grow, are lost in the rounding of their type, or are not one for
+            each frame, or one for each trajectory and frame.
 
     """
-    times = numbers(subgroup(file, "dimensions"), "time")
+    dimensions = subgroup(file, "dimensions")
+    times = numbers(dimensions, "time")
     place = f"{file.filename}: /dimensions/time"
     if times.shape[:-1] not in ((), (trajectories,)) or not times.size:
         raise DataError(
@@ -183,5 +191,74 @@ def read_times(file: h5py.File, trajectories: int) -> tuple[int, float, bool]:
         raise DataError(f"{place} holds times that do not grow from frame to frame.")
     mean = float(steps.mean())
     regular = times[..., :1] + mean * np.arange(frames)
-    tolerance = _UNEVEN_FRAME * mean + 4 * np.finfo(np.float32).eps * abs(times).max()
+    tolerance = _UNEVEN_FRAME * mean + _rounding(member(dimensions, "time"), times, mean)
     return frames, mean, bool(abs(times - regular).max() <= tolerance)
+
+
+def _rounding(stored: h5py.Dataset, values: Array, step: float) -> float:
+    """How far evenly spaced values may be off for the type that they are stored in.
+
+    Raises `DataError` if that type cannot tell whether steps of that size are even.
+    """
+    is_whole = stored.dtype.kind != "f"
+    apart = 0.0 if is_whole else float(np.finfo(stored.dtype).eps * abs(values).max())
+    if apart > _LOST * step:
+        raise DataError(
+            f"{where(stored)} holds numbers up to {abs(values).max():.6g} in {stored.dtype.name}, "
+            f"which lie {apart:.3g} apart there, and a step is {step:.3g}: subtract the offset, or "
+            "store them in double precision."
+        )
+    return 4 * apart
+
+
+def refuse_doubled_ends(
+    axes: Sequence[Axis],
+    boundary: Sequence[str],
+    fields: Sequence[tuple[h5py.Dataset, Sequence[bool]]],
+) -> None:
+    """Refuse a period whose end is stored beside its beginning: shifts would move both.
+
+    Args:
+        axes: the spatial axes.
+        boundary: what bounds each, see `read_boundary`.
+        fields: all arrays, and whether each has an axis of trajectories, one of time, and each of
+            space.
+
+    Raises:
+        DataError: if the first and the last cells of a periodic axis hold the same values in all
+            fields, and the cells next to them do not, as they would if all were as in a mirror.
+
+    """
+    for place, (axis, label) in enumerate(zip(axes, boundary, strict=True)):
+        if set(label.partition(",")[0].split("|")) != {"PERIODIC"}:
+            continue
+        found = (_ends_agree(array, varies, place) for array, varies in fields)
+        agree = list(itertools.takewhile(lambda each: each is not False, found))
+        if len(agree) == len(fields) and any(agree):
+            raise DataError(
+                f"{fields[0][0].file.filename}: axis '{axis.name}' is periodic, and its last cells "
+                "hold in all fields what the first ones hold: the end of the period is stored "
+                "twice; drop the last point of the axis, of masks and of fields."
+            )
+
+
+@np.errstate(invalid="ignore", over="ignore")
+def _ends_agree(array: h5py.Dataset, varies: Sequence[bool], place: int) -> bool | None:
+    """Whether the ends of an axis are equal in a field; None where that may be by chance."""
+    sample_varying, time_varying, *along = varies
+    if not along[place]:
+        return None
+    index = [0] * sample_varying + [slice(-_FRAMES, None)] * time_varying
+    index += [slice(None)] * sum(along[:place])
+    # Frames at the end: at the beginning much may be the same by design.
+    first, second, before, last = (
+        np.asarray(array[(*index, cell)], dtype=float) for cell in (0, 1, -2, -1)
+    )
+    eps = np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0
+    rounding = 4 * eps * abs(first).max()
+    if not (abs(first - last) <= rounding).all():
+        return False
+    components = first.shape[sum(varies) - array.ndim :] if sum(varies) < array.ndim else ()
+    # On even ground, values at the ends are equal by chance.
+    uneven = np.ptp(first.reshape(-1, *components), axis=0).max() > rounding
+    return bool(uneven and abs(second - before).max() > _CLEARLY * rounding) or None

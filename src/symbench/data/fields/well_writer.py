@@ -113,7 +113,7 @@ def field_statistics(headers: Sequence[WellFile]) -> Statistics:
     in parts, and in double precision.
 
     Raises:
-        DataError: if a value is not finite.
+        DataError: if a value is missing or not finite.
 
     """
     content: Statistics = {f"{key}{of}": {} for of in ("", "_delta") for key in _KEYS}
@@ -161,7 +161,8 @@ def _parts(header: WellFile, field: Field, trajectory: int) -> Iterator[tuple[Ar
         stop, before = min(start + length, steps), min(start, 1)
         part = read_field(header, field, trajectory, start - before, stop).astype(np.float64)
         if not (abs(part) < LARGEST).all():
-            what = "so large that their squares are" if np.isfinite(part).all() else "that are"
+            finite = np.isfinite(part).all()
+            what = "so large that their squares are" if finite else "that are missing or"
             raise DataError(
                 f"{header.path}: trajectory {trajectory} of field '{field.name}' holds values "
                 f"{what} not finite, in frames {start} to {stop - 1}."

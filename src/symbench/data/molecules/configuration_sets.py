@@ -12,7 +12,7 @@ import numpy as np
 from symbench.data.arrays import Array, write_files
 from symbench.data.copies import copies, digest
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
-from symbench.data.molecules.molecule import as_nodes, refuse_coincident
+from symbench.data.molecules.molecule import HEAVIEST, as_nodes, refuse_coincident
 from symbench.data.unlike import unlike_training
 from symbench.errors import DataError
 from symbench.symmetry.group_names import check_rotations
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from symbench.data.molecules.configurations import MoleculeData
 
 Sets = Mapping[str, Mapping[str, Array]]
+
+# Bonds of one molecule are about as long in all sets; 1 Å is 1.9 Bohr.
+_UNLIKE_DISTANCE = 1.25
+# eV, and spreads of a set: mean energies at other temperatures are nearer to each other.
+_UNLIKE_ENERGY, _UNLIKE_SPREADS = 1.0, 10.0
 
 
 class ConfigurationSets(Dataset):
@@ -96,6 +101,11 @@ def check_sets(sets: Sets, places: Mapping[str, str]) -> None:
         if missing := needed - set(arrays):
             raise DataError(f"{place} holds no {', '.join(sorted(missing))}.")
         atoms = arrays["atomic_number"]
+        if atoms.ndim != 1 or not np.isin(atoms, np.arange(1, HEAVIEST + 1)).all():
+            raise DataError(
+                f"{place} has the atomic numbers {atoms.tolist()}: give one whole number from 1 to "
+                f"{HEAVIEST} for each atom."
+            )
         # Features of atoms are numbered from the training set.
         if not np.array_equal(atoms, expected := sets["train"]["atomic_number"]):
             raise DataError(
@@ -119,10 +129,44 @@ def check_sets(sets: Sets, places: Mapping[str, str]) -> None:
         for name, arrays in sets.items()
         if "force" in arrays
     }
-    for sentence in (*copies(positions, "configurations"), *unlike_training(forces)):
+    distances = {
+        name: {"distance to the nearest atom": _nearest(arrays["position"])}
+        for name, arrays in sets.items()
+        if len(arrays["atomic_number"]) > 1
+    }
+    for sentence in (
+        *copies(positions, "configurations"),
+        *unlike_training(forces),
+        *unlike_training(distances, _UNLIKE_DISTANCE),
+        *_unlike_energies(sets),
+    ):
         warnings.warn(f"{places['train']}: {sentence}", stacklevel=2)
     if not sets["train"]["force"].any():
         raise DataError(f"{places['train']}: all forces are zero, and nothing can be learnt.")
+
+
+def _nearest(positions: Array) -> float:
+    """Root mean square of the distances of atoms to the one nearest to each, Å."""
+    itself = np.diag(np.full(positions.shape[1], np.inf))
+    found = [
+        (np.linalg.norm(each[:, None] - each, axis=-1) + itself).min(axis=1) for each in positions
+    ]
+    return float(np.sqrt(np.mean(np.square(found))))
+
+
+def _unlike_energies(sets: Sets) -> list[str]:
+    """A sentence on each set whose energies are in another unit, or count from another zero."""
+    means, spreads = (
+        {name: float(function(arrays["energy"])) for name, arrays in sets.items()}
+        for function in (np.mean, np.std)
+    )
+    return [
+        f"energies are {mean:.6g} eV in {name} on average, and {means['train']:.6g} eV in train: "
+        "another unit, or another zero of energy?"
+        for name, mean in means.items()
+        if abs(mean - means["train"])
+        > max(_UNLIKE_ENERGY, _UNLIKE_SPREADS * max(spreads[name], spreads["train"]))
+    ]
 
 
 def _part(arrays: Mapping[str, Array], rows: slice) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from symbench.data.arrays import Array
+from symbench.data.molecules.molecule import HEAVIEST
 from symbench.errors import DataError
 from symbench.files import COMPRESSED
 
@@ -27,9 +28,12 @@ B = TypeVar("B")
 ENERGY = ("energy", "REF_energy")
 FORCES = ("forces", "force", "REF_forces", "REF_force")
 _UNITS = ("ev", "ev/å", "ev/a", "ev/ang", "ev/angstrom", "å", "a", "ang", "angstrom")
+# Gold is Au, and texts may name it.
+_OTHER_UNITS = re.compile(
+    r"(?:(?i:hartrees?|k(?:cal|j)(?:/mole?)?|rydbergs?|bohr|a\.u\.|mev|nm)|Ha|Eh|Ry|au|AU)(?:/\S+)?"
+)
 _CELL = {"lattice", "cell", "box", "pbc", "periodic"}
 _LIKE_FORCES = re.compile("force|grad|^f$")
-_HEAVIEST = 118
 _PLAIN = "species:S:1:pos:R:3"
 
 _QUOTED = re.compile(
@@ -152,6 +156,12 @@ def _frame(lines: Sequence[str], keys: Keys) -> Frame:
     like = [key for key in said if {*re.split(r"[\W_]", key.lower())} & _CELL]
     if wrong := [key for key in like if key not in ("Lattice", "pbc")]:
         raise ValueError(f"a cell is written Lattice and pbc, and not {wrong[0]}")
+    # ASE gives True to a word alone, such as a unit behind a number.
+    if words := [word for word in _words(comment) if word.lower() not in _UNITS]:
+        raise ValueError(
+            f"its comment has the word {words[0]}, which is the value of no key; energies in eV "
+            "and lengths in Å are supported, and remarks in quotes"
+        )
     _check_units(said)
     said.setdefault("Properties", _PLAIN)
     columns = _columns(str(said["Properties"]), rows)
@@ -161,7 +171,7 @@ def _frame(lines: Sequence[str], keys: Keys) -> Frame:
     atoms = _by_ase(next, read_xyz(file, index=0, properties_parser=lambda _: read))
     if atoms.pbc.any():
         raise ValueError("its cell is periodic, and only isolated molecules are supported")
-    if not ((atoms.numbers > 0) & (atoms.numbers <= _HEAVIEST)).all():
+    if not ((atoms.numbers > 0) & (atoms.numbers <= HEAVIEST)).all():
         raise ValueError("an atom X is of no chemical element, nor one of a number beyond 118")
     if {"species", "Z"} <= set(columns):
         species = [row[columns["species"].start].capitalize() for row in rows]
@@ -194,9 +204,17 @@ def _refuse_twice(comment: str) -> None:
         raise ValueError(f"its comment gives {twice[0]} twice")
 
 
+def _words(comment: str) -> list[str]:
+    """The words of a comment that belong to no key; quoted text is a remark."""
+    plain = _QUOTED.sub('""', comment)
+    return [word for word in re.sub(r"[^\s=]+\s*=\s*\S+", "", plain).split() if word != '""']
+
+
 def _check_units(said: Mapping[str, object]) -> None:
     for key, value in said.items():
-        if "unit" in key.lower() and str(value).lower() not in _UNITS:
+        other = "unit" in key.lower() and str(value).lower() not in _UNITS
+        # ASE gives True to quoted text alone.
+        if other or _OTHER_UNITS.fullmatch(key if value is True else str(value)):
             raise ValueError(f"{key} is {value}; energies in eV and lengths in Å are supported")
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Å. Bonds are longer than 0.7 Å: what is nearer is a mistake, or of another unit.
 NEAREST = 0.1
+# Atomic number of the last element.
+HEAVIEST = 118
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,8 @@ def read_npz(path: Path) -> dict[str, Array]:
             for name, (key, factor) in ARRAYS.items():
                 if (found := file[key]).dtype.kind not in "fiu":
                     raise ValueError(f"{key} is of type {found.dtype}")
-                arrays[name] = factor * found.astype(int if name == "atomic_number" else float)
+                # Atomic numbers are checked as they are in the file.
+                arrays[name] = found if name == "atomic_number" else factor * found.astype(float)
     # What numpy raises depends on which bytes are wrong.
     except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is no file of rMD17, or damaged: {error}.") from None

@@ -8,6 +8,7 @@ code takes that of the batch: predictions would depend on what else is in a batc
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,6 +17,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from symbench.data.arrays import Array, write_files
+from symbench.data.copies import copies, digest
 from symbench.data.dataset import SPLITS, Dataset, Score, TaskOptions
 from symbench.data.manifest import Manifest
 from symbench.data.parameters import Count, Splits, Text, Whole
@@ -58,6 +60,12 @@ class Motion(Dataset):
         trials = read_trials(path)
         starts = trials.starts or self._split(trials)
         cut = {split: self._cut(trials, starts[split], n) for split, n in self.samples.items()}
+        joints = {
+            split: map(digest, np.split(arrays["positions"], len(arrays["nodes"])))
+            for split, arrays in cut.items()
+        }
+        for sentence in copies(joints, "samples"):
+            warnings.warn(f"{path}: {sentence}", stacklevel=2)
         if not (unit := np.abs(cut["train"]["scalars"]).max()):
             raise DataError(
                 f"{path}: all heights of the training frames are 0: they are no feature."

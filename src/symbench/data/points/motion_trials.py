@@ -51,7 +51,10 @@ def read_trials(path: Path) -> Trials:
         }
         trials = Trials(
             path,
-            {name: _array(file, f"trials/{name}/position") for name in _names(file, "trials")},
+            {
+                name: _array(file, f"trials/{name}/position", float)
+                for name in _names(file, "trials")
+            },
             _array(file, "edges"),
             starts,
             str(file.attrs["source"]),
@@ -71,12 +74,12 @@ def _names(file: h5py.File, place: str) -> list[str]:
     return list(group)
 
 
-def _array(file: h5py.File, place: str) -> Array:
+def _array(file: h5py.File, place: str, whole: type = np.int64) -> Array:
+    """An array; whole numbers of any width in one type."""
     if not isinstance(found := file.get(place), h5py.Dataset):
         raise KeyError(f"there is no array '{place}'")
-    # Of small whole numbers, differences and sums would start again from the other end.
-    narrow = found.dtype.kind in "iu" and found.dtype.itemsize < 8
-    return found.astype(np.int64)[()] if narrow else np.asarray(found)
+    # Differences and sums of them would start again from the other end.
+    return found.astype(whole)[()] if found.dtype.kind in "iu" else np.asarray(found)
 
 
 def _need(fact: bool, otherwise: str) -> None:
