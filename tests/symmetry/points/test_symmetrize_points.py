@@ -397,6 +397,16 @@ def test_precisions():
         assert_equivariant(averaged, averaged.symmetry, values)
 
 
+@tried("points under autocast", "right")
+@pytest.mark.parametrize("role", ["position", "vector", "axial", "tensor"])
+def test_actions_are_not_rounded_by_autocast(role):
+    values = 20 + normal(*(2, 5, 3, 3)[: 4 if role == "tensor" else 3], dtype=torch.float32)
+    averaged = symmetrize_points(lambda x: x * x.square().mean(), "I", role, role)
+    expected = averaged(values)
+    with torch.autocast(values.device.type, torch.bfloat16):
+        close(averaged(values), expected)
+
+
 @tried("points: a model that gives its own buffer, a model that gives no numbers", "right")
 def test_buffers_and_nan():
     ones = here(torch.ones(2, 3))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from symbench.errors import SymmetryError, nearest
 from symbench.symmetry.groups import FiniteGroup, whole_number
-from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.points.actions import rotate, rotate_tensors
 from symbench.symmetry.points.orders import Orders, order_of
 from symbench.symmetry.points.point_groups import (
     Permutation,
@@ -188,8 +188,7 @@ def move(
         return _reordered(group, element, role, values, nodes)
     matrix = matrix_of(group, element)
     if role.kind == "tensor":
-        matrix = matrix.to(values)
-        return matrix @ values @ matrix.mT
+        return rotate_tensors(matrix, values)
     if role.kind in ("position", "vector", "axial"):
         values = rotate(matrix, values)
     if role.kind in ("axial", "pseudoscalar"):
