@@ -496,6 +496,16 @@ def test_refused_at_once(options, message):
             cloud,
             "Axis 2 of 'positions'.*one of space",
         ),
+        (
+            {"group": "S_4", "inputs": {**PER_NODE, "charges": Role("scalar", nodes=(1, -1))}},
+            cloud,
+            "name an axis of 'charges'.*twice",
+        ),
+        (
+            {"inputs": {**ROLES, "positions": Role("position", nodes=(0, 1))}, "centred": True},
+            cloud,
+            "along one axis of nodes",
+        ),
     ],
 )
 def test_refused_in_the_first_call(options, values, message):
@@ -549,6 +559,35 @@ def test_axes_of_nodes_that_are_not_named():
         averaged(*cloud())
 
 
+@tried("points: pairs of nodes, such as adjacency, under permutations", "right")
+def test_pairs_of_nodes():
+    def equivariant(x, pairs):
+        return torch.tanh(pairs @ x), x @ x.mT * pairs
+
+    node, pair = Role("scalar", nodes=1), Role("scalar", nodes=(1, -1))
+    values = normal(2, 4, 3), normal(2, 4, 4, seed=1)
+    for group, elements in (("S_4", "all"), ("S_n", 5)):
+        averaged = symmetrize_points(
+            equivariant, group, {"x": node, "pairs": pair}, (node, pair), elements=elements
+        )
+        for found, expected in zip(averaged(*values), equivariant(*values), strict=True):
+            close(found, expected)
+        assert_equivariant(equivariant, averaged.symmetry, values, elements=3)
+
+
+@tried("points: pairs of nodes of which one axis is named", "warned")
+def test_pairs_of_nodes_with_one_axis_named():
+    node, values = Role("scalar", nodes=1), (normal(2, 4, 3), normal(2, 4, 4))
+    averaged = symmetrize_points(
+        lambda x, pairs: pairs @ x, "S_4", {"x": node, "pairs": node}, node
+    )
+    with pytest.warns(UserWarning, match=r"'pairs' of shape \(2, 4, 4\).*nodes=\(1, 2\)"):
+        averaged(*values)
+    averaged = symmetrize_points(lambda x: x @ x.mT, "S_4", {"x": node}, node)
+    with pytest.warns(UserWarning, match="'output' of shape"):
+        averaged(values[0])
+
+
 @tried("points: a model that changes its inputs in place", "right")
 def test_models_that_change_their_inputs():
     def centred_first(positions, charges):
@@ -585,7 +624,15 @@ def test_no_variance_of_one_random_element():
 
 @tried("points: axes of nodes that are no whole number, kinds that are no text", "refused")
 @pytest.mark.parametrize(
-    "given", [("vector", 1.0), ("vector", True), ("vector", "1"), (["vector"],)]
+    "given",
+    [
+        ("vector", 1.0),
+        ("vector", True),
+        ("vector", "1"),
+        ("scalar", ()),
+        ("scalar", (1, 1.5)),
+        (["vector"],),
+    ],
 )
 def test_refused_roles(given):
     with pytest.raises(SymmetryError, match=r"no axis|Unknown role"):

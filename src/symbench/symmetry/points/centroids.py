@@ -34,6 +34,11 @@ class Centroids:
             raise SymmetryError("centred=True needs an input with the role 'position'.")
         positions, role = tensors[names[0]], roles[names[0]]
         self.samples = nodes.samples if nodes else None
+        if isinstance(role.nodes, tuple):
+            raise SymmetryError(
+                f"centred=True takes the centroid of '{names[0]}' along one axis of nodes, and its "
+                f"role has nodes={role.nodes}."
+            )
         self.axis = -2 if role.nodes is None else role.nodes
         if positions.ndim < 2:
             raise SymmetryError(

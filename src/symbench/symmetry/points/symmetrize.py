@@ -143,12 +143,13 @@ class SymmetrizedPoints(nn.Module):
         return tensors
 
     def _warn_of_nodes(self, name: str, role: Role, values: Tensor, nodes: Nodes | None) -> None:
-        """Warn of an array that permutations leave alone and that seems to have nodes."""
+        """Warn of an array with an axis that permutations leave alone and that seems of nodes."""
         if nodes and dimension_of(self.group) is None and seems_of_nodes(role, values, nodes):
             warnings.warn(
                 f"'{name}' of shape {tuple(values.shape)} has an axis of {nodes.number}, as many "
-                "as there are nodes, and is not permuted with them: "
-                f"Role('{role.kind}', nodes=axis) says which axis counts them.",
+                "as there are nodes, that is not permuted with them: "
+                f"Role('{role.kind}', nodes=axis) says which axis counts them, nodes=(1, 2) that "
+                "both do.",
                 stacklevel=2,
             )
 
@@ -161,8 +162,8 @@ class SymmetrizedPoints(nn.Module):
             role = self.signature.roles[name]
             if role.kind == "samples":
                 return Nodes(len(values), values.long())
-            if role.nodes is not None:
-                counted = counted or Nodes(values.shape[role.nodes])
+            for axis in role.axes_of_nodes:
+                counted = counted or Nodes(values.shape[axis])
         return counted
 
     def _act_on_input(self, element: Element, values: object) -> object:
