@@ -669,6 +669,22 @@ def test_refused_samples_and_edges(name, values, message):
         close(turned(normal(*shape), **{name: here(values)}), normal(*shape))
 
 
+@tried("points: the sample of each node without a role, where centroids are taken", "refused")
+def test_samples_of_other_names():
+    def energy(pos, idx_m):
+        return pos.new_zeros(int(idx_m.max()) + 1).index_add(0, idx_m, pos.square().sum(dim=-1))
+
+    pos, idx_m = 10 + normal(7, 3), here(torch.tensor([0, 0, 0, 1, 1, 1, 1]))
+    averaged = symmetrize_points(energy, "O", {"pos": "position"}, "scalar", centred=True)
+    with pytest.raises(SymmetryError, match="'idx_m' may be the sample of each of the 7 nodes"):
+        averaged(pos, idx_m)
+    roles = {"pos": "position", "idx_m": "samples"}
+    told = symmetrize_points(energy, "O", roles, "scalar", centred=True)
+    for i, alone in enumerate((pos[:3], pos[3:])):
+        one = here(torch.zeros(len(alone), dtype=torch.long))
+        close(told(pos, idx_m)[i : i + 1], averaged(alone, one))
+
+
 @tried("graphs in half precision, samples and edges of short whole numbers", "right")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_centroids_in_half_precision(dtype):

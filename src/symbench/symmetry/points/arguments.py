@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from symbench.errors import SymmetryError, nearest
-from symbench.symmetry.points.roles import KINDS, Role, as_role
+from symbench.symmetry.points.roles import KINDS, Role, are_whole, as_role
 from symbench.symmetry.reynolds import one_tensor
 
 # PyG's own names, which mean the same everywhere.
@@ -116,6 +116,21 @@ class Signature:
                 yield from ((str(key), value[key]) for key in value.keys())  # noqa: SIM118
             else:
                 yield name, value
+
+    def refuse_unsaid_samples(self, arguments: Arguments, nodes: int) -> None:
+        """Raise `SymmetryError` if whole numbers without a role may be the sample of each node.
+
+        One sample alone needs no role, and numbers that do not start at 0 count no samples.
+        """
+        for name, value in self._leaves(arguments):
+            if name in self.roles or not isinstance(value, Tensor) or value.shape != (nodes,):
+                continue
+            if are_whole(value) and nodes and int(value.min()) == 0 and int(value.max()) > 0:
+                raise SymmetryError(
+                    f"'{name}' may be the sample of each of the {nodes} nodes, whose centroids "
+                    f"centred=True takes: say {{'{name}': 'samples'}} in inputs, or 'scalar' if it "
+                    "is something else."
+                )
 
     def changed(self, arguments: Arguments, change: Change) -> Arguments:
         """The same arguments with every tensor that has a role changed; containers are copied."""

@@ -90,10 +90,7 @@ class Role:
                 )
             if not (values.is_floating_point() or values.is_complex()):
                 raise SymmetryError(f"'{name}' is {values.dtype}, which cannot be rotated.")
-        whole = not (
-            values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
-        )
-        if self.kind in ("edges", "samples") and not whole:
+        if self.kind in ("edges", "samples") and not are_whole(values):
             raise SymmetryError(f"'{name}' is {values.dtype}, and {self.kind} are whole numbers.")
         if self.kind == "axial" and dimension not in (None, 3):
             raise SymmetryError(
@@ -113,6 +110,11 @@ class Role:
                 f"nodes={self.nodes} name an axis of '{name}' of shape {tuple(values.shape)} twice."
             )
         return values
+
+
+def are_whole(values: Tensor) -> bool:
+    """Whether an array holds whole numbers."""
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
 def as_role(role: object) -> Role:

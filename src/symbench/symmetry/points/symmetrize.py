@@ -110,6 +110,9 @@ class SymmetrizedPoints(nn.Module):
         for name, values in tensors.items():
             self._warn_of_nodes(name, self.signature.roles[name], values, nodes)
         centre = Centroids(self.signature.roles, tensors, nodes) if self.centred else None
+        # The numbers in arguments are not known to a compiler.
+        if centre and centre.of_all and not torch.compiler.is_compiling():
+            self.signature.refuse_unsaid_samples(arguments, centre.of_all)
 
         def moved(element: Element, role: Role, values: Tensor) -> Tensor:
             if centre and role.kind == "position":
