@@ -439,12 +439,27 @@ def test_arguments_that_cannot_be_passed_on():
         ({"elements": [0.0, 1.0]}, "not all in D4"),
         ({"normalizer": (0.0, 1.0)}, "give Normalizer"),
         ({"normalizer": NORMALIZER, "output_fields": [Field("w")]}, "need an output_normalizer"),
+        (
+            {"normalizer": NORMALIZER, "constant_fields": [Field("mask"), Field("wind", order=1)]},
+            "'wind' with a normalizer needs a constant_normalizer",
+        ),
+        (
+            {"normalizer": NORMALIZER, "constant_fields": [Field("coriolis", parity=-1)]},
+            "needs a constant_normalizer",
+        ),
     ],
 )
 @tried("boxes, groups, fields, elements and normalizers that do not fit", "refused")
 def test_refused_at_once(options, message):
     with pytest.raises(SymmetryError, match=message):
         symmetrize(**{"model": local(), "group": "D4", "fields": FIELDS} | options)
+
+
+@tried("constant fields that no element changes, with a normalizer of the frames alone", "right")
+def test_constant_fields_that_need_no_normalizer():
+    symmetrize(local(4), "D4", FIELDS, constant_fields=[Field("mask")], normalizer=NORMALIZER)
+    wind = [Field("wind", order=1)]
+    symmetrize(local(5), "shifts(3)", FIELDS, constant_fields=wind, normalizer=NORMALIZER)
 
 
 @tried("walls that carry the group", "right")

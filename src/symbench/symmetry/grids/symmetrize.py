@@ -42,7 +42,8 @@ def field_symmetry(
         output_fields: the fields that the map gives, those of a frame by default; none of them if
             it gives numbers that no element changes, such as an energy.
         normalizer: of one frame; None for physical units.
-        constant_normalizer: of the constant fields.
+        constant_normalizer: of the constant fields; vectors, tensors and axial fields among them
+            need it where there is a normalizer.
         output_normalizer: of the output; that of a frame by default.
         exact: see `Symmetry`.
 
@@ -54,6 +55,12 @@ def field_symmetry(
     frames = FieldAction(group, fields, normalizer)
     constants = FieldAction(group, constant_fields, constant_normalizer)
     on_input = InputAction(frames, constants) if constant_fields else frames
+    changing = [field.name for field in constant_fields if field.order or field.parity < 0]
+    if normalizer and changing and not constant_normalizer and turns(group):
+        raise SymmetryError(
+            f"The constant field '{changing[0]}' with a normalizer needs a constant_normalizer: "
+            "zeros and ones if it is in physical units."
+        )
     if output_fields is None:
         on_output = FieldAction(group, fields, output_normalizer or normalizer)
     elif normalizer and output_fields and not output_normalizer:
@@ -64,6 +71,12 @@ def field_symmetry(
     else:
         on_output = FieldAction(group, _fields(output_fields), output_normalizer)
     return Symmetry(group, on_input, on_output if on_output.fields else _unmoved, exact)
+
+
+def turns(group: GridGroup) -> bool:
+    """Whether some element of a group changes directions, which shifts do not."""
+    same = tuple(range(group.elements[0].dimension))
+    return any(any(each.flips) or each.permutation != same for each in group.elements)
 
 
 def _unmoved(element: int | Tensor, values: Tensor) -> Tensor:
@@ -136,7 +149,7 @@ def symmetrize(
         output_fields: what the model gives, if it is not the next frame; see `field_symmetry`.
         normalizer: the affine map of the channels if the model works on normalised values; the
             symmetrised model then takes and gives normalised values too.
-        constant_normalizer: the same for the constant fields.
+        constant_normalizer: the same for the constant fields; see `field_symmetry`.
         output_normalizer: the same for the output, if it is another than that of the frames, as
             for increments.
         boundary: kind of boundary of each axis, or of all: PERIODIC, WALL, OPEN, or such as
