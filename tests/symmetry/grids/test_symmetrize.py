@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 import warnings
 from collections import OrderedDict
 
@@ -387,11 +388,32 @@ def test_refused_in_the_first_call(model, values, options, message):
 @tried("fields among further arguments; further arguments with chunk", "refused")
 def test_arguments_that_cannot_be_passed_on():
     model = symmetrize(lambda x, y: x * y, "D4", FIELDS)
-    for argument in (inputs()[:, :1], inputs()[0, 0], [{"mask": inputs()}]):
+    last = inputs().movedim(1, -1)
+    for argument in (inputs()[:, :1], inputs()[0, 0], [{"mask": inputs()}], last, last[0]):
         with pytest.raises(SymmetryError, match="seems to be a field"):
             model(inputs(), argument)
     with pytest.raises(SymmetryError, match="chunk=2"):
         symmetrize(lambda x, y: x * y, "D4", FIELDS, chunk=2)(inputs(), 2.0)
+
+
+@tried("vectors among further arguments, inputs whose last axis is that of channels", "warned")
+@pytest.mark.parametrize(
+    ("values", "more", "message"),
+    [
+        (inputs(), (here(torch.ones(2, 2)),), r"shape \(2, 2\) is passed on as it is"),
+        (inputs(3), (here(torch.ones(2)),), "if it is a vector"),
+        (inputs()[..., :1], (), "Axis y of the grid has one cell"),
+        (inputs(), (here(torch.ones(2)), 2.0), None),
+        (inputs(), (here(torch.ones(2, 5)), here(torch.ones(2, 1))), None),
+    ],
+)
+def test_arguments_that_may_have_to_be_moved(values, more, message):
+    model = symmetrize(lambda x, *_: x, "flips", FIELDS)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model(values, *more)
+    assert len(caught) == (message is not None)
+    assert all(re.search(message, str(warning.message)) for warning in caught)
 
 
 @pytest.mark.parametrize(

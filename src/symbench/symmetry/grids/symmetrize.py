@@ -1,7 +1,10 @@
 """Symmetries of maps between fields on a grid, and the public `symmetrize`."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -102,19 +105,53 @@ class Symmetrized(Averaged[Tensor]):
         warn_of_training(self.model)
         if not isinstance(values, Tensor):
             raise SymmetryError(f"The input is a {type(values).__name__}: give one tensor.")
-        space = values.shape[2:]
+        samples, space = values.shape[0], values.shape[2:]
+        self._warn_of_single_cells(space)
         for argument in tree_leaves((arguments, named)):
-            if isinstance(argument, Tensor) and _on_grid(argument.shape, values.shape[0], space):
+            if not isinstance(argument, Tensor):
+                continue
+            if _on_grid(argument.shape, samples, space):
                 raise SymmetryError(
                     f"An argument of shape {tuple(argument.shape)} seems to be a field on the "
                     "grid, which has to be moved: append it to the channels, as constant_fields."
                 )
+            self._warn_of_vector(argument, samples)
         return super().forward(values, *arguments, **named)
+
+    def _warn_of_single_cells(self, space: Sequence[int]) -> None:
+        """Warn of an axis of one cell that the group moves: it may be one of channels."""
+        elements = cast(GridGroup, self.symmetry.group).elements
+        if torch.compiler.is_compiling() or 1 not in space or len(space) != elements[0].dimension:
+            return
+        for axis, cells in enumerate(space):
+            if cells == 1 and any(e.flips[axis] or e.permutation[axis] != axis for e in elements):
+                warnings.warn(
+                    f"Axis {'xyz'[axis]} of the grid has one cell and is moved by "
+                    f"{self.symmetry.group}: is the input of shape (batch, channel, *space)?",
+                    stacklevel=3,
+                )
+
+    def _warn_of_vector(self, argument: Tensor, samples: int) -> None:
+        """Warn of an argument that may be a vector, which the group would turn."""
+        group = cast(GridGroup, self.symmetry.group)
+        axes = group.elements[0].dimension
+        if torch.compiler.is_compiling() or axes == 1 or argument.shape[-1:] != (axes,):
+            return
+        # Numbers of samples are no axes of space.
+        numbers = argument.shape == (samples,)
+        if argument.is_floating_point() and not numbers and turns(group):
+            warnings.warn(
+                f"An argument of shape {tuple(argument.shape)} is passed on as it is: if it is a "
+                "vector, it has to be turned: append it to the channels, as constant_fields.",
+                stacklevel=3,
+            )
 
 
 def _on_grid(shape: Sequence[int], samples: int, space: Sequence[int]) -> bool:
-    """Whether an array ends in the cells of a grid, and that is not one number for each sample."""
-    return (len(shape) > len(space) or shape[:1] != (samples,)) and shape[-len(space) :] == space
+    """Whether an array has the cells of a grid as axes, the first of which is not of samples."""
+    first = 1 if shape[:1] == (samples,) else 0
+    starts = range(first, len(shape) - len(space) + 1)
+    return bool(space) and any(shape[start : start + len(space)] == space for start in starts)
 
 
 def symmetrize(
