@@ -477,6 +477,28 @@ def test_refused_at_once(options, message):
         symmetrize(**{"model": local(), "group": "D4", "fields": FIELDS} | options)
 
 
+@tried("components given as scalars, a vorticity without its parity", "warned")
+@pytest.mark.parametrize(
+    ("group", "fields", "message"),
+    [
+        ("C4", [Field("velocity_x"), Field("velocity_y")], "'velocity_x', 'velocity_y'"),
+        ("flips", [Field("u"), Field("v"), Field("p")], "'u', 'v'"),
+        ("D4", [Field("vorticity")], "Field 'vorticity' has parity \\+1"),
+        ("D4", [Field("magnetic_field", order=1)], "parity=-1"),
+        ("shifts(2)", [Field("velocity_x"), Field("velocity_y")], None),
+        ("C4", [Field("vorticity"), Field("tracer_x"), Field("u")], None),
+        ("D4", [Field("vorticity", parity=-1), *FIELDS], None),
+    ],
+)
+@pytest.mark.parametrize("what", ["fields", "constant_fields", "output_fields"])
+def test_names_that_say_something_else(group, fields, message, what):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        symmetrize(local(), group, **{"fields": FIELDS, what: fields})
+    assert len(caught) == (message is not None)
+    assert all(re.search(message, str(warning.message)) for warning in caught)
+
+
 @tried("constant fields that no element changes, with a normalizer of the frames alone", "right")
 def test_constant_fields_that_need_no_normalizer():
     symmetrize(local(4), "D4", FIELDS, constant_fields=[Field("mask")], normalizer=NORMALIZER)

@@ -1,6 +1,7 @@
 """Symmetries of maps between fields on a grid, and the public `symmetrize`."""
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -95,6 +96,35 @@ def _fields(fields: Sequence[Field]) -> tuple[Field, ...]:
                 "and Field('name', order=1) for all components of a vector."
             )
     return given
+
+
+# Fields whose usual meaning is axial.
+_AXIAL = ("vorticity", "magnetic_field", "helicity")
+
+
+def _warn_of_names(group: GridGroup, fields: Sequence[Field]) -> None:
+    """Warn of scalars that are called like components, and of true fields called like axial ones.
+
+    Where they are what they are called, their averages are wrong, and often zero.
+    """
+    names = [field.name for field in fields if not field.order]
+    parts = [name for name in names if name[-2:] in ("_x", "_y", "_z")]
+    stems = Counter(part[:-2] for part in parts)
+    alike = [part for part in parts if stems[part[:-2]] > 1]
+    alike += ["u", "v"] if {"u", "v"} <= set(names) else []
+    if alike and turns(group):
+        warnings.warn(
+            f"The fields hold the scalars {', '.join(map(repr, alike))}, which {group.name} does "
+            "not turn: if they are components, write Field('name', order=1) for all of them.",
+            stacklevel=3,
+        )
+    axial = [field.name for field in fields if field.name.lower() in _AXIAL and field.parity > 0]
+    if axial and any(element.determinant < 0 for element in group.elements):
+        warnings.warn(
+            f"Field '{axial[0]}' has parity +1, and fields of this name change sign in a mirror "
+            "where others do not: write parity=-1.",
+            stacklevel=3,
+        )
 
 
 class Symmetrized(Averaged[Tensor]):
@@ -241,6 +271,8 @@ def symmetrize(
         constant_normalizer=constant_normalizer,
         output_normalizer=output_normalizer,
     )
+    for given in (fields, constant_fields, output_fields or ()):
+        _warn_of_names(chosen, _fields(given))
     part: Elements | int | All = "all"
     if not isinstance(elements, str):
         part = elements
