@@ -109,6 +109,8 @@ class Symmetry(Generic[V]):
             ...), for groups of arrays; None where there is no frame. See `frame_averaging`.
         parts: the tensors of an output of several, such as an energy with forces; None where an
             output is one tensor.
+        output_action: psi for the outputs of one input, where it asks for more than the outputs
+            tell, such as which nodes are of which graph; None where it does not.
 
     """
 
@@ -118,3 +120,4 @@ class Symmetry(Generic[V]):
     exact: bool = True
     frame: Callable[[V], Tensor] | None = None
     parts: Callable[[object], Sequence[Tensor]] | None = None
+    output_action: Callable[[V], Callable[[Element, Tensor], Tensor]] | None = None

@@ -3,6 +3,7 @@
 import copy
 import io
 
+import numpy as np
 import pytest
 import torch
 from e3nn import o3
@@ -573,6 +574,22 @@ def test_pairs_of_nodes():
         for found, expected in zip(averaged(*values), equivariant(*values), strict=True):
             close(found, expected)
         assert_equivariant(equivariant, averaged.symmetry, values, elements=3)
+
+
+@tried("assert_equivariant: permutations within each of several graphs", "right")
+@pytest.mark.parametrize(("group", "sizes"), [("S_n", (3, 5)), ("S_4", (4, 4))])
+def test_checks_of_batches_of_graphs(group, sizes):
+    def equivariant(data):
+        sums = data.x.new_zeros(data.num_graphs, 1).index_add(0, data.batch, data.x)
+        return data.x * sums[data.batch]
+
+    node = Role("scalar", nodes=0)
+    graphs = [Data(x=normal(size, 1, seed=size + i)) for i, size in enumerate(sizes)]
+    batch = here(Batch.from_data_list(graphs))
+    averaged = symmetrize_points(equivariant, group, {"x": node}, node, elements=4)
+    assert_equivariant(equivariant, averaged.symmetry, batch, elements=np.int64(3))
+    numbers = here(torch.arange(8.0))[:, None]
+    assert equivariance_error(lambda data: data.x * numbers, averaged.symmetry, batch, 3) > 0.1
 
 
 @tried("points: pairs of nodes of which one axis is named", "warned")

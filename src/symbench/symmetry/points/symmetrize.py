@@ -63,7 +63,11 @@ class SymmetrizedPoints(nn.Module):
         self.rule = rule
         self.centred = centred
         self.symmetry: Symmetry[object] = Symmetry(
-            rule.group, self._act_on_input, self._act_on_output, parts=outputs.tensors
+            rule.group,
+            self._act_on_input,
+            self._act_on_output,
+            parts=outputs.tensors,
+            output_action=self._output_action,
         )
         self.register_load_state_dict_pre_hook(take_plain_weights)
 
@@ -171,7 +175,7 @@ class SymmetrizedPoints(nn.Module):
 
     def _act_on_input(self, element: Element, values: object) -> object:
         """Move one argument, or a tuple of all positional ones."""
-        arguments = Arguments(values if type(values) is tuple else (values,), {})
+        arguments = _positional(values)
         nodes = self._nodes(self._tensors(arguments))
 
         def moved(role: Role, tensor: Tensor) -> Tensor:
@@ -180,10 +184,15 @@ class SymmetrizedPoints(nn.Module):
         positional = self.signature.changed(arguments, moved).positional
         return positional if type(values) is tuple else positional[0]
 
-    def _act_on_output(self, element: Element, values: T) -> T:
-        """Move the outputs; nodes are those of one sample."""
+    def _output_action(self, values: object) -> Callable[[Element, T], T]:
+        """How the outputs of these inputs are moved."""
+        nodes = self._nodes(self._tensors(_positional(values)))
+        return partial(self._act_on_output, nodes=nodes)
+
+    def _act_on_output(self, element: Element, values: T, nodes: Nodes | None = None) -> T:
+        """Move the outputs; nodes that nothing is known of are those of one sample."""
         outputs = [
-            move(self.group, element, role, output)
+            move(self.group, element, role, output, nodes)
             for (_, role), output in zip(
                 self.outputs.roles, self.outputs.tensors(values), strict=True
             )
@@ -194,6 +203,11 @@ class SymmetrizedPoints(nn.Module):
         """The group and what is averaged over."""
         elements = "random" if isinstance(self.rule, RandomElement) else len(self.rule)
         return f"group={self.group}, elements={elements}, centred={self.centred}"
+
+
+def _positional(values: object) -> Arguments:
+    """The call of a model with one argument, or with a tuple of all positional ones."""
+    return Arguments(values if type(values) is tuple else (values,), {})
 
 
 def _wide(output: Tensor) -> torch.dtype:
