@@ -446,6 +446,8 @@ def test_train_mode():
         ({"outputs": {}}, "outputs is empty"),
         ({"outputs": None}, "None is no role"),
         ({"outputs": {"forces": None}}, "None is no role"),
+        ({"inputs": {"cell": "tensor"}}, "'cell' has the role 'tensor'.*write 'vector'"),
+        ({"model": lambda box: box, "inputs": "tensor"}, "'box' has the role 'tensor'"),
         ({"model": Perceptron}, "not a class"),
         ({"group": "O(3)"}, "degree=5"),
         ({"group": "D4h", "dimension": 2}, "No group 'D4h'"),
@@ -590,6 +592,20 @@ def test_checks_of_batches_of_graphs(group, sizes):
     assert_equivariant(equivariant, averaged.symmetry, batch, elements=np.int64(3))
     numbers = here(torch.arange(8.0))[:, None]
     assert equivariance_error(lambda data: data.x * numbers, averaged.symmetry, batch, 3) > 0.1
+
+
+@tried("points: a periodic cell, whose rows are lattice vectors", "right")
+def test_cells_turn_as_vectors():
+    def energy(pos, cell):
+        between = pos[:, :, None] - pos[:, None]
+        parts = torch.linalg.solve(cell.mT[:, None, None], between[..., None])[..., 0]
+        nearest = torch.einsum("bijk,bkl->bijl", parts - parts.round(), cell)
+        return torch.exp(-nearest.square().sum(dim=-1)).sum(dim=(1, 2))
+
+    pos, cell = normal(2, 5, 3), normal(2, 3, 3) + 4 * here(torch.eye(3, dtype=torch.float64))
+    roles = {"pos": "position", "cell": "vector"}
+    averaged = symmetrize_points(energy, "SO(3)", roles, "scalar", degree=3)
+    close(averaged(pos, cell), energy(pos, cell))
 
 
 @tried("points: pairs of nodes of which one axis is named", "warned")

@@ -22,6 +22,8 @@ USUAL_ROLES: Mapping[str, Role] = {
 # Of one output, or of each by name or in order.
 Outputs = str | Role | Mapping[str, str | Role] | tuple[str | Role, ...] | list[str | Role]
 Change = Callable[[Role, Tensor], Tensor]
+# Names of matrices whose rows are lattice vectors.
+_CELLS = ("cell", "lattice", "box")
 _HOLD_NO_TENSOR = (bool, int, float, complex, str, type(None), torch.dtype, torch.device)
 
 
@@ -61,11 +63,20 @@ class Signature:
             roles: the role of each tensor by name, or of the first argument. They are in the order
                 of the arguments where the model does not tell how these are called.
 
+        Raises:
+            SymmetryError: if a periodic cell is said to be a tensor.
+
         """
         names = _argument_names(model)
         if isinstance(roles, Role):
             names = names or ("input",)
             roles = {names[0]: roles}
+        for name, role in roles.items():
+            if role.kind == "tensor" and name.lower().strip("_") in _CELLS:
+                raise SymmetryError(
+                    f"'{name}' has the role 'tensor', and the rows of a periodic cell are lattice "
+                    "vectors: write 'vector'."
+                )
         self.given = dict(roles)
         self.roles = {**USUAL_ROLES, **roles}
         self.names = names or tuple(roles)
