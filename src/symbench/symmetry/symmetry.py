@@ -83,6 +83,11 @@ def moved_in_parts(
     """
     if len(elements) == 1:
         return [action(elements[0], values)]
+    if not values.ndim:
+        raise SymmetryError(
+            f"The model gives one number for {len(elements)} batches that are folded into one: "
+            "chunk=1."
+        )
     shape = (len(elements), values.shape[0] // len(elements))
     if values.shape[0] % len(elements):
         raise SymmetryError(

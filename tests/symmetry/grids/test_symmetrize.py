@@ -207,6 +207,8 @@ def test_train_mode():
         model = symmetrize(here(Local()), "D4", FIELDS)
     with pytest.warns(UserWarning, match="train mode"):
         model(inputs())
+    with pytest.warns(UserWarning, match="train mode"):
+        model.moments(inputs())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         symmetrize(model.model.eval(), "D4", FIELDS)(inputs())
@@ -222,6 +224,31 @@ def test_further_arguments_are_passed_on():
     plain, time = here(Timed().eval()), here(torch.tensor([1.0, -2.0]))
     expected = symmetrize(lambda x: plain(x, time, factor=3.0), "D4", FIELDS)(inputs())
     close(symmetrize(plain, "D4", FIELDS)(inputs(), time, factor=3.0), expected)
+
+
+@tried("inputs by the name that the model has for them; moments of m(x, t)", "right")
+def test_arguments_by_name():
+    def network(x, time, values=1.0, counts=1.0):
+        return x.roll(1, 2) * time * values * counts
+
+    model, named = symmetrize(network, "D4", FIELDS), {"values": 2.0, "counts": 3.0}
+    expected = symmetrize(lambda x: network(x, 0.5, **named), "D4", FIELDS).moments(inputs())
+    for given in (model(x=inputs(), time=0.5, **named), model(inputs(), 0.5, **named)):
+        close(given, expected.mean)
+    for found, each in zip(model.moments(inputs(), 0.5, **named), expected, strict=True):
+        close(found, each)
+    close(symmetrize(lambda x: x, "D4", FIELDS)(values=inputs()), inputs())
+    plain = torch.nn.Conv2d(3, 3, 1).eval()
+    network = symmetrize(here(plain), "D4", FIELDS)
+    close(network(input=inputs()), network(inputs()))
+    with pytest.raises(SymmetryError, match="is given inputs: give what is moved first, or as inp"):
+        network(inputs=inputs())
+
+
+@tried("average over the name of a group in place of a symmetry", "refused")
+def test_average_asks_for_a_symmetry():
+    with pytest.raises(SymmetryError, match="symmetry='D4' is no Symmetry"):
+        average(local(), "D4")
 
 
 @tried("torch.export of m(x, t) with a dynamic batch", "right")
@@ -370,6 +397,7 @@ def two_outputs(values):
         (lambda x: x.long(), inputs(), {}, "gives torch.int64"),
         (lambda x: x[:, :2], inputs(), {}, "2 channels are not a whole number of frames of 3"),
         (lambda x: x[:1], inputs(), {"chunk": 4}, "gives 1 outputs for 4 batches"),
+        (lambda x: x.mean(), inputs(), {"chunk": 4, "output_fields": ()}, "one number for 4"),
         (local(), inputs().long(), {}, "torch.int64 cannot be moved"),
         (local(), inputs(channels=4), {}, "4 channels are not a whole number"),
         (local(), inputs().cpu().numpy(), {}, "input is a ndarray"),

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -130,14 +130,19 @@ def _warn_of_names(group: GridGroup, fields: Sequence[Field]) -> None:
 class Symmetrized(Averaged[Tensor]):
     """A model of fields averaged over a group of isometries; see `symmetrize`."""
 
-    def forward(self, values: Tensor, *arguments: object, **named: object) -> Tensor:
-        """The mean of the pulled-back predictions; see `Averaged.forward`."""
+    def _outputs(
+        self,
+        values: Tensor,
+        arguments: Sequence[object] = (),
+        named: Mapping[str, object] | None = None,
+    ) -> Iterator[Tensor]:
+        """The predictions over the orbit, after a check of the inputs."""
         warn_of_training(self.model)
         if not isinstance(values, Tensor):
             raise SymmetryError(f"The input is a {type(values).__name__}: give one tensor.")
         samples, space = values.shape[0], values.shape[2:]
         self._warn_of_single_cells(space)
-        for argument in tree_leaves((arguments, named)):
+        for argument in tree_leaves((arguments, named or {})):
             if not isinstance(argument, Tensor):
                 continue
             if _on_grid(argument.shape, samples, space):
@@ -146,7 +151,7 @@ class Symmetrized(Averaged[Tensor]):
                     "grid, which has to be moved: append it to the channels, as constant_fields."
                 )
             self._warn_of_vector(argument, samples)
-        return super().forward(values, *arguments, **named)
+        return super()._outputs(values, arguments, named)
 
     def _warn_of_single_cells(self, space: Sequence[int]) -> None:
         """Warn of an axis of one cell that the group moves: it may be one of channels."""

@@ -1,15 +1,15 @@
 """The tensors that a model takes and gives, by name: arguments, dictionaries, PyG's `Data`."""
 
 import copy
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeGuard
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from symbench.errors import SymmetryError, nearest
+from symbench.symmetry.argument_names import argument_names
 from symbench.symmetry.points.roles import KINDS, Role, are_whole, as_role
 from symbench.symmetry.reynolds import one_tensor
 
@@ -67,7 +67,7 @@ class Signature:
             SymmetryError: if a periodic cell is said to be a tensor.
 
         """
-        names = _argument_names(model)
+        names = argument_names(model)
         if isinstance(roles, Role):
             names = names or ("input",)
             roles = {names[0]: roles}
@@ -165,29 +165,6 @@ class Signature:
         changed = change(role, value) if role else value
         # A model may change what it is given in place, which the next element must not see.
         return changed.clone() if changed is value else changed
-
-
-def _argument_names(model: Callable[..., object]) -> tuple[str, ...]:
-    """How a model calls its arguments; empty where it does not tell."""
-    # Compiled and parallel models do not tell, and what they wrap does.
-    while inner := getattr(model, "_orig_mod", None):
-        model = inner
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return _argument_names(model.module)
-    own = getattr(model, "signature", None)
-    if isinstance(own, Signature):
-        return own.names
-    called = model.forward if isinstance(model, nn.Module) else model
-    # What TorchScript made has no other signature.
-    if isinstance(schema := getattr(called, "schema", None), torch.FunctionSchema):
-        return tuple(each.name for each in schema.arguments if each.name != "self")
-    try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):
-        return ()
-    if any(each.kind == each.VAR_POSITIONAL for each in parameters):
-        return ()
-    return tuple(each.name for each in parameters if each.kind != each.VAR_KEYWORD)
 
 
 def _check_unmoved(name: str, value: object, dimension: int | None) -> None:
