@@ -2,6 +2,8 @@
 
 import copy
 import io
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -592,6 +594,53 @@ def test_checks_of_batches_of_graphs(group, sizes):
     assert_equivariant(equivariant, averaged.symmetry, batch, elements=np.int64(3))
     numbers = here(torch.arange(8.0))[:, None]
     assert equivariance_error(lambda data: data.x * numbers, averaged.symmetry, batch, 3) > 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    energy: object
+    forces: object
+    more: object = None
+
+
+@dataclass
+class Dataclass:
+    energy: object
+    forces: object
+    more: object = None
+
+
+class Named(NamedTuple):
+    energy: object
+    forces: object
+    more: object = None
+
+
+@tried("points: models that give a dataclass or a named tuple", "right")
+@pytest.mark.parametrize("made", [Slots, Dataclass, Named])
+def test_outputs_of_dataclasses_and_named_tuples(made):
+    def network(pos):
+        return made(pos[..., 0].square().sum(dim=1), torch.tanh(pos), "free")
+
+    expected = symmetrize_points(lambda pos: network(pos).forces, "O", "vector", "vector")
+    averaged = symmetrize_points(network, "O", "vector", MOLECULE)
+    found, moments = averaged(cloud()[0]), averaged.moments(cloud()[0])
+    assert type(found) is type(moments) is made
+    assert found.more is None
+    close(found.forces, expected(cloud()[0]))
+    close(moments.energy.mean, found.energy)
+    assert_equivariant(averaged, averaged.symmetry, cloud()[0])
+    wrong = symmetrize_points(network, "O", "vector", {"force": "vector"})
+    with pytest.raises(SymmetryError, match="gives no 'force' but energy, forces, more"):
+        wrong(cloud()[0])
+
+
+def test_outputs_of_named_tuples_in_order():
+    def network(pos):
+        return Named(pos.square().sum(dim=(1, 2)), pos, pos)
+
+    found = symmetrize_points(network, "O", "vector", ("scalar", "vector", "vector"))(cloud()[0])
+    close(found.forces, cloud()[0])
 
 
 @tried("points: a periodic cell, whose rows are lattice vectors", "right")

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import NamedTuple, Protocol, TypeGuard
 
 import torch
@@ -216,11 +217,28 @@ class OutputRoles:
             raise SymmetryError(f"outputs has {len(self.roles)} roles, and the model gives {what}.")
         return list(map(one_tensor, output))
 
-    def structured(self, values: Sequence[object]) -> object:
-        """Values of the outputs as the model gives these."""
+    def structured(self, values: Sequence[object], output: object) -> object:
+        """Values of the outputs as the model gives these; what has no role is left out.
+
+        Args:
+            values: in the order of the roles.
+            output: what the model gives.
+
+        Returns:
+            Dictionaries for dictionaries; for dataclasses and named tuples the same, with None in
+            place of what is left out.
+
+        """
         if isinstance(self.given, Mapping):
+            named = dict(zip(map(str, self.given), values, strict=True))
+            if names := _fields_of(output):
+                return _remade(output, {name: named.get(name) for name in names})
             return dict(zip(self.given, values, strict=True))
-        return tuple(values) if isinstance(self.given, tuple | list) else values[0]
+        if not isinstance(self.given, tuple | list):
+            return values[0]
+        if isinstance(output, tuple) and (names := _fields_of(output)):
+            return _remade(output, dict(zip(names, values, strict=True)))
+        return tuple(values)
 
 
 def _part(output: object, name: str) -> object:
@@ -231,9 +249,30 @@ def _part(output: object, name: str) -> object:
             return output[name]
     else:
         held = [key for key in getattr(output, "__dict__", {}) if not key.startswith("_")]
+        held = list(_fields_of(output)) or held
         if name in held:
             return getattr(output, name)
     raise SymmetryError(
         f"The model gives no '{name}' but {', '.join(held) or type(output).__name__}."
         f"{nearest(name, held)}"
     )
+
+
+def _fields_of(output: object) -> tuple[str, ...]:
+    """Names of what a dataclass or a named tuple holds; empty for anything else."""
+    if is_container(output):
+        return ()
+    if is_dataclass(output):
+        return tuple(field.name for field in fields(output))
+    return tuple(getattr(output, "_fields", ())) if isinstance(output, tuple) else ()
+
+
+def _remade(output: object, values: Mapping[str, object]) -> object:
+    """The same dataclass or named tuple with other values."""
+    if isinstance(output, tuple):
+        return output._replace(**values)  # type: ignore[attr-defined]
+    # Not by `replace`, whose checks may refuse None.
+    made = copy.copy(output)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made

@@ -74,12 +74,14 @@ class SymmetrizedPoints(nn.Module):
     def forward(self, *arguments: object, **named: object) -> object:
         """The mean of the pulled-back predictions, accumulated in at least single precision."""
         total: list[Tensor] = []
-        for weight, outputs in self._orbit(Arguments(arguments, named)):
+        given: object = None
+        for weight, found, outputs in self._orbit(Arguments(arguments, named)):
+            given = found
             parts = [weight * output.to(_wide(output)) for output in outputs]
             total = [a.add_(b) for a, b in zip(total, parts, strict=True)] if total else parts
             dtypes = [output.dtype for output in outputs]
         means = [mean.to(dtype) for mean, dtype in zip(total, dtypes, strict=True)]
-        return self.outputs.structured(means)
+        return self.outputs.structured(means, given)
 
     def moments(self, *arguments: object, **named: object) -> object:
         """Mean and variance over the orbit at the price of the mean, as `OrbitMoments`.
@@ -93,7 +95,9 @@ class SymmetrizedPoints(nn.Module):
         """
         refuse_spread_of_one(self.rule)
         share, means, squares = 0.0, list[Tensor](), list[Tensor]()
-        for weight, outputs in self._orbit(Arguments(arguments, named)):
+        given: object = None
+        for weight, found, outputs in self._orbit(Arguments(arguments, named)):
+            given = found
             share += weight
             wide = [added(None, output) for output in outputs]
             if not means:
@@ -104,10 +108,10 @@ class SymmetrizedPoints(nn.Module):
                 means[i] = means[i] + delta * (weight / share)
                 squares[i] = squares[i] + weight * (delta * (each - means[i]).conj()).real
         variances = [square / share for square in squares]
-        return self.outputs.structured(list(map(OrbitMoments, means, variances)))
+        return self.outputs.structured(list(map(OrbitMoments, means, variances)), given)
 
-    def _orbit(self, arguments: Arguments) -> Iterator[tuple[float, list[Tensor]]]:
-        """Weights and predictions, moved back."""
+    def _orbit(self, arguments: Arguments) -> Iterator[tuple[float, object, list[Tensor]]]:
+        """Weights, what the model gives, and its predictions, moved back."""
         warn_of_training(self.model)
         tensors = self._tensors(arguments)
         nodes = self._nodes(tensors)
@@ -126,7 +130,8 @@ class SymmetrizedPoints(nn.Module):
         for weight, element in self.rule.terms():
             inverse = self.group.inverse(element)
             given = self.signature.changed(arguments, partial(moved, element))
-            outputs = self.outputs.tensors(self.model(*given.positional, **given.keywords))
+            found = self.model(*given.positional, **given.keywords)
+            outputs = self.outputs.tensors(found)
             back = []
             for (name, role), output in zip(self.outputs.roles, outputs, strict=True):
                 role.check(name, output, dimension_of(self.group))
@@ -134,7 +139,7 @@ class SymmetrizedPoints(nn.Module):
                 back.append(move(self.group, inverse, role, output, nodes))
                 if centre and role.kind == "position":
                     back[-1] = centre.rejoined(back[-1])
-            yield weight, back
+            yield weight, found, back
 
     def _tensors(self, arguments: Arguments) -> dict[str, Tensor]:
         """The inputs that have a role; raises `SymmetryError` if the group moves none of them."""
@@ -197,7 +202,7 @@ class SymmetrizedPoints(nn.Module):
                 self.outputs.roles, self.outputs.tensors(values), strict=True
             )
         ]
-        return cast(T, self.outputs.structured(outputs))
+        return cast(T, self.outputs.structured(outputs, values))
 
     def extra_repr(self) -> str:
         """The group and what is averaged over."""
@@ -238,7 +243,8 @@ def symmetrize_points(
             of the attribute; or of the only input. Permutations need the roles of whole numbers
             too, but for PyG's `edge_index`, `batch` and `ptr`.
         outputs: the role of the output; or of each one, by name if the model gives a dictionary
-            (others are left out), in order if it gives a tuple.
+            (others are left out), a dataclass or a named tuple (others are None), in order if it
+            gives a tuple.
         elements: "all" of a finite group (exactly equivariant); a number of random ones, the
             identity among them; a list of them; or "random", one new element in each call, the
             price of one pass, for long rollouts.
