@@ -288,10 +288,12 @@ def warn_unless_subgroup(group: Group, elements: Elements) -> None:
 
 
 def warn_of_training(model: object) -> None:
-    """Warn of a model in train mode; nothing is said while a compiler looks on."""
-    if isinstance(model, nn.Module) and model.training and not torch.compiler.is_compiling():
+    """Warn of a model in train mode, or a part of one; nothing while a compiler looks on."""
+    if torch.compiler.is_compiling() or not isinstance(model, nn.Module):
+        return
+    if any(part.training for part in model.modules()):
         warnings.warn(
-            "The model is in train mode, where dropout and batch statistics break the symmetry: "
-            "call eval() before you predict with it.",
+            "The model, or a part of it, is in train mode, where dropout and batch statistics "
+            "break the symmetry: call eval() before you predict with it.",
             stacklevel=3,
         )

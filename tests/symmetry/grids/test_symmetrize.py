@@ -212,6 +212,10 @@ def test_train_mode():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         symmetrize(model.model.eval(), "D4", FIELDS)(inputs())
+    part = torch.nn.Sequential(local(), torch.nn.Dropout2d()).eval()
+    part[1].train()
+    with pytest.warns(UserWarning, match="a part of it, is in train mode"):
+        symmetrize(part, "D4", FIELDS)
 
 
 class Timed(Local):
