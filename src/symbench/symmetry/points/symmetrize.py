@@ -247,7 +247,8 @@ def symmetrize_points(
             gives a tuple.
         elements: "all" of a finite group (exactly equivariant); a number of random ones, the
             identity among them; a list of them; or "random", one new element in each call, the
-            price of one pass, for long rollouts.
+            price of one pass, for long rollouts. (`torch.utils.checkpoint` calls a second time,
+            with another element, and must not be put around it.)
         degree: of a quadrature on SO(2), O(2), SO(3) or O(3) in place of elements; see
             `quadrature.rotation_quadrature` and its exactness.
         seed: draws the elements.
