@@ -212,8 +212,14 @@ def test_physical_models_of_too_few_channels_are_refused(folder):
 
 def test_the_mode_of_the_model_is_left_as_it_was(folder):
     model = Shifted().train()
+    model.frozen = torch.nn.BatchNorm2d(3).eval()
     advised(folder, model, "C2")
     assert model.training
+    assert not model.frozen.training
+    broken = Broken("tuple").train()
+    with pytest.raises(SymBenchError, match="gives a tuple"):
+        advised(folder, broken)
+    assert broken.training
 
 
 def test_large_groups_are_looked_at_by_names(folder):

@@ -8,7 +8,8 @@ of elements that is advised is chosen by the foretold gain, without labels; wher
 at because that one does not help, their intervals hold for all of them together.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,8 +156,31 @@ def advise_on(
         SymBenchError: as `advise`.
 
     """
-    settings = settings or _settings(data)
-    training = isinstance(model, nn.Module) and model.training
+    with _modes_kept(model):
+        return _advice(model, data, dataset, group, split, settings or _settings(data))
+
+
+@contextmanager
+def _modes_kept(model: object) -> Iterator[None]:
+    """Leave each part of a model in train or eval mode as it was, after errors too."""
+    modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    modes = [module.training for module in modules]
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
+def _advice(
+    model: nn.Module | Callable[[V], Tensor],
+    data: Data[V],
+    dataset: Dataset,
+    group: str,
+    split: str,
+    settings: EvaluationSettings,
+) -> Advice:
+    """See `advise_on`; the model is left in eval mode."""
     network = check_model(model, data.split(split))
     symmetry = data.symmetry(group, exact=False)
     audits = data.audit(group, dataset)
@@ -178,7 +202,6 @@ def advise_on(
     angles = violation_by_angle(
         network, symmetry, measurement.split, elements, float(np.sqrt(errors.plain))
     )
-    network.train(training)
     return Advice(
         answer,
         sentence,

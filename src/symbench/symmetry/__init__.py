@@ -4,6 +4,7 @@ Nothing here knows a data set, a model or a file.
 
 - `groups`, `group_names`: groups, finite ones with products and subgroups, and their names.
 - `symmetry`: a group with its actions on inputs and outputs.
+- `argument_names`: how models call their arguments.
 - `reynolds`: averaging a model over a group (the Reynolds operator).
 - `frame_averaging`: averaging over a frame of each input.
 - `audit`: does a symmetry hold, for the dynamics and for the distribution of the data?

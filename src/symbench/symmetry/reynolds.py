@@ -10,13 +10,14 @@ Source: Elesedy and Zaidi, arXiv 2102.10333; Foit, Hogg and Villar, arXiv 2511.0
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from symbench.errors import SymmetryError
+from symbench.symmetry.argument_names import argument_names
 from symbench.symmetry.chunks import Chunk, Chunks, checked_chunk
 from symbench.symmetry.groups import FiniteGroup, Group, checked_seed, whole_number
 from symbench.symmetry.symmetry import Element, Elements, Symmetry, V, moved_by_all, moved_in_parts
@@ -126,16 +127,35 @@ class Averaged(nn.Module, Generic[V]):
         self._pairs = _with_inverses(symmetry.group, self.elements)
         self.register_load_state_dict_pre_hook(take_plain_weights)
 
-    def forward(self, values: V, *arguments: object, **named: object) -> Tensor:
+    def forward(self, values: V | None = None, /, *arguments: object, **named: object) -> Tensor:
         """The mean of the pulled-back predictions, accumulated in at least single precision.
 
-        Further arguments, such as a time, are passed on to the model as they are.
+        Further arguments, such as a time, are passed on to the model as they are. The first may be
+        given by the name that the model has for it.
+
+        Raises:
+            SymmetryError: if the first argument is not given.
+
         """
+        if values is None:
+            values, named = self._by_name(named)
         (mean,) = self.of_first(values, [len(self.elements)], *arguments, **named)
         return mean
 
+    def _by_name(self, named: Mapping[str, object]) -> tuple[V, dict[str, object]]:
+        """The first argument of the model, and the others; it may be called `values` as well."""
+        first = next(iter(argument_names(self.model)), "values")
+        for name in (first, "values"):
+            if name in named:
+                others = {key: value for key, value in named.items() if key != name}
+                return cast(V, named[name]), others
+        raise SymmetryError(
+            f"The averaged model is given {', '.join(named) or 'nothing'}: give what is moved "
+            f"first, or as {first}=."
+        )
+
     def of_first(
-        self, values: V, counts: Sequence[int], *arguments: object, **named: object
+        self, values: V, counts: Sequence[int], /, *arguments: object, **named: object
     ) -> Iterator[Tensor]:
         """Yield the means over the first few elements, for ascending numbers of them."""
         total: Tensor | None = None
@@ -166,10 +186,17 @@ class Averaged(nn.Module, Generic[V]):
         """The group and what is averaged over."""
         return f"group={self.symmetry.group}, elements={len(self.elements)}, chunk={self.chunk}"
 
-    def moments(self, values: V) -> OrbitMoments:
-        """Mean and variance over the orbit at the price of the mean (Welford's update)."""
+    def moments(
+        self, values: V | None = None, /, *arguments: object, **named: object
+    ) -> OrbitMoments:
+        """Mean and variance over the orbit at the price of the mean (Welford's update).
+
+        Arguments are those of the model; see `forward`.
+        """
+        if values is None:
+            values, named = self._by_name(named)
         mean = squares = torch.zeros(())
-        for count, output in enumerate(self._outputs(values), start=1):
+        for count, output in enumerate(self._outputs(values, arguments, named), start=1):
             wide = added(None, output)
             if count == 1:
                 mean, squares = wide, torch.zeros_like(wide.real)
@@ -227,11 +254,16 @@ def average(
             as fill the device, and fewer where its memory is too small.
 
     Raises:
-        SymmetryError: if elements or chunk do not fit the group.
+        SymmetryError: if the symmetry is none, or elements or chunk do not fit the group.
 
     """
     if not callable(model) or isinstance(model, type):
         raise SymmetryError(f"The model is {model!r}: give a module or a function, not a class.")
+    if not isinstance(symmetry, Symmetry):
+        raise SymmetryError(
+            f"symmetry={symmetry!r} is no Symmetry: symmetrize averages models of fields over a "
+            "group by its name, and symmetrize_points those of points."
+        )
     chosen: Elements | None
     if isinstance(elements, str) and elements == "all":
         chosen = None
@@ -256,10 +288,12 @@ def warn_unless_subgroup(group: Group, elements: Elements) -> None:
 
 
 def warn_of_training(model: object) -> None:
-    """Warn of a model in train mode; nothing is said while a compiler looks on."""
-    if isinstance(model, nn.Module) and model.training and not torch.compiler.is_compiling():
+    """Warn of a model in train mode, or a part of one; nothing while a compiler looks on."""
+    if torch.compiler.is_compiling() or not isinstance(model, nn.Module):
+        return
+    if any(part.training for part in model.modules()):
         warnings.warn(
-            "The model is in train mode, where dropout and batch statistics break the symmetry: "
-            "call eval() before you predict with it.",
+            "The model, or a part of it, is in train mode, where dropout and batch statistics "
+            "break the symmetry: call eval() before you predict with it.",
             stacklevel=3,
         )

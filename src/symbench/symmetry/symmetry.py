@@ -83,6 +83,11 @@ def moved_in_parts(
     """
     if len(elements) == 1:
         return [action(elements[0], values)]
+    if not values.ndim:
+        raise SymmetryError(
+            f"The model gives one number for {len(elements)} batches that are folded into one: "
+            "chunk=1."
+        )
     shape = (len(elements), values.shape[0] // len(elements))
     if values.shape[0] % len(elements):
         raise SymmetryError(
@@ -109,6 +114,8 @@ class Symmetry(Generic[V]):
             ...), for groups of arrays; None where there is no frame. See `frame_averaging`.
         parts: the tensors of an output of several, such as an energy with forces; None where an
             output is one tensor.
+        output_action: psi for the outputs of one input, where it asks for more than the outputs
+            tell, such as which nodes are of which graph; None where it does not.
 
     """
 
@@ -118,3 +125,4 @@ class Symmetry(Generic[V]):
     exact: bool = True
     frame: Callable[[V], Tensor] | None = None
     parts: Callable[[object], Sequence[Tensor]] | None = None
+    output_action: Callable[[V], Callable[[Element, Tensor], Tensor]] | None = None

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from symbench.errors import SymmetryError
+from symbench.symmetry.groups import whole_number
 from symbench.symmetry.reynolds import chosen_elements, one_tensor
 from symbench.symmetry.symmetry import Elements, Symmetry, V
 
@@ -46,16 +49,20 @@ def _error_and_tolerance(
     values: V,
     elements: Elements | int | None,
 ) -> tuple[float, float]:
-    if isinstance(elements, int):
-        elements = symmetry.group.sample(elements, torch.Generator().manual_seed(0))
+    if elements is not None and np.ndim(elements) == 0:
+        if (number := whole_number(elements)) is None:
+            raise SymmetryError(f"elements={elements!r}: give a number, or elements.")
+        elements = symmetry.group.sample(number, torch.Generator().manual_seed(0))
+    of_input = symmetry.output_action
+    act_on_output = symmetry.act_on_output if of_input is None else of_input(values)
     with torch.no_grad():
         plain = _called(model, values)
         parts = _parts(symmetry, plain)
         errors = []
-        for g in chosen_elements(symmetry.group, elements):
+        for g in chosen_elements(symmetry.group, cast(Elements | None, elements)):
             found = _parts(symmetry, _called(model, symmetry.act_on_input(g, values)))
             # Where an output is one tensor, it is what the action takes.
-            expected = _parts(symmetry, symmetry.act_on_output(g, cast(Tensor, plain)))
+            expected = _parts(symmetry, act_on_output(g, cast(Tensor, plain)))
             errors.append([_norm(a - b) for a, b in zip(found, expected, strict=True)])
         largest = [torch.stack(of_part).max() for of_part in zip(*errors, strict=True)]
         relative = [

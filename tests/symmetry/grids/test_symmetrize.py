@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 import warnings
 from collections import OrderedDict
 
@@ -206,9 +207,15 @@ def test_train_mode():
         model = symmetrize(here(Local()), "D4", FIELDS)
     with pytest.warns(UserWarning, match="train mode"):
         model(inputs())
+    with pytest.warns(UserWarning, match="train mode"):
+        model.moments(inputs())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         symmetrize(model.model.eval(), "D4", FIELDS)(inputs())
+    part = torch.nn.Sequential(local(), torch.nn.Dropout2d()).eval()
+    part[1].train()
+    with pytest.warns(UserWarning, match="a part of it, is in train mode"):
+        symmetrize(part, "D4", FIELDS)
 
 
 class Timed(Local):
@@ -221,6 +228,31 @@ def test_further_arguments_are_passed_on():
     plain, time = here(Timed().eval()), here(torch.tensor([1.0, -2.0]))
     expected = symmetrize(lambda x: plain(x, time, factor=3.0), "D4", FIELDS)(inputs())
     close(symmetrize(plain, "D4", FIELDS)(inputs(), time, factor=3.0), expected)
+
+
+@tried("inputs by the name that the model has for them; moments of m(x, t)", "right")
+def test_arguments_by_name():
+    def network(x, time, values=1.0, counts=1.0):
+        return x.roll(1, 2) * time * values * counts
+
+    model, named = symmetrize(network, "D4", FIELDS), {"values": 2.0, "counts": 3.0}
+    expected = symmetrize(lambda x: network(x, 0.5, **named), "D4", FIELDS).moments(inputs())
+    for given in (model(x=inputs(), time=0.5, **named), model(inputs(), 0.5, **named)):
+        close(given, expected.mean)
+    for found, each in zip(model.moments(inputs(), 0.5, **named), expected, strict=True):
+        close(found, each)
+    close(symmetrize(lambda x: x, "D4", FIELDS)(values=inputs()), inputs())
+    plain = torch.nn.Conv2d(3, 3, 1).eval()
+    network = symmetrize(here(plain), "D4", FIELDS)
+    close(network(input=inputs()), network(inputs()))
+    with pytest.raises(SymmetryError, match="is given inputs: give what is moved first, or as inp"):
+        network(inputs=inputs())
+
+
+@tried("average over the name of a group in place of a symmetry", "refused")
+def test_average_asks_for_a_symmetry():
+    with pytest.raises(SymmetryError, match="symmetry='D4' is no Symmetry"):
+        average(local(), "D4")
 
 
 @tried("torch.export of m(x, t) with a dynamic batch", "right")
@@ -369,6 +401,7 @@ def two_outputs(values):
         (lambda x: x.long(), inputs(), {}, "gives torch.int64"),
         (lambda x: x[:, :2], inputs(), {}, "2 channels are not a whole number of frames of 3"),
         (lambda x: x[:1], inputs(), {"chunk": 4}, "gives 1 outputs for 4 batches"),
+        (lambda x: x.mean(), inputs(), {"chunk": 4, "output_fields": ()}, "one number for 4"),
         (local(), inputs().long(), {}, "torch.int64 cannot be moved"),
         (local(), inputs(channels=4), {}, "4 channels are not a whole number"),
         (local(), inputs().cpu().numpy(), {}, "input is a ndarray"),
@@ -387,11 +420,32 @@ def test_refused_in_the_first_call(model, values, options, message):
 @tried("fields among further arguments; further arguments with chunk", "refused")
 def test_arguments_that_cannot_be_passed_on():
     model = symmetrize(lambda x, y: x * y, "D4", FIELDS)
-    for argument in (inputs()[:, :1], inputs()[0, 0], [{"mask": inputs()}]):
+    last = inputs().movedim(1, -1)
+    for argument in (inputs()[:, :1], inputs()[0, 0], [{"mask": inputs()}], last, last[0]):
         with pytest.raises(SymmetryError, match="seems to be a field"):
             model(inputs(), argument)
     with pytest.raises(SymmetryError, match="chunk=2"):
         symmetrize(lambda x, y: x * y, "D4", FIELDS, chunk=2)(inputs(), 2.0)
+
+
+@tried("vectors among further arguments, inputs whose last axis is that of channels", "warned")
+@pytest.mark.parametrize(
+    ("values", "more", "message"),
+    [
+        (inputs(), (here(torch.ones(2, 2)),), r"shape \(2, 2\) is passed on as it is"),
+        (inputs(3), (here(torch.ones(2)),), "if it is a vector"),
+        (inputs()[..., :1], (), "Axis y of the grid has one cell"),
+        (inputs(), (here(torch.ones(2)), 2.0), None),
+        (inputs(), (here(torch.ones(2, 5)), here(torch.ones(2, 1))), None),
+    ],
+)
+def test_arguments_that_may_have_to_be_moved(values, more, message):
+    model = symmetrize(lambda x, *_: x, "flips", FIELDS)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model(values, *more)
+    assert len(caught) == (message is not None)
+    assert all(re.search(message, str(warning.message)) for warning in caught)
 
 
 @pytest.mark.parametrize(
@@ -439,12 +493,49 @@ def test_arguments_that_cannot_be_passed_on():
         ({"elements": [0.0, 1.0]}, "not all in D4"),
         ({"normalizer": (0.0, 1.0)}, "give Normalizer"),
         ({"normalizer": NORMALIZER, "output_fields": [Field("w")]}, "need an output_normalizer"),
+        (
+            {"normalizer": NORMALIZER, "constant_fields": [Field("mask"), Field("wind", order=1)]},
+            "'wind' with a normalizer needs a constant_normalizer",
+        ),
+        (
+            {"normalizer": NORMALIZER, "constant_fields": [Field("coriolis", parity=-1)]},
+            "needs a constant_normalizer",
+        ),
     ],
 )
 @tried("boxes, groups, fields, elements and normalizers that do not fit", "refused")
 def test_refused_at_once(options, message):
     with pytest.raises(SymmetryError, match=message):
         symmetrize(**{"model": local(), "group": "D4", "fields": FIELDS} | options)
+
+
+@tried("components given as scalars, a vorticity without its parity", "warned")
+@pytest.mark.parametrize(
+    ("group", "fields", "message"),
+    [
+        ("C4", [Field("velocity_x"), Field("velocity_y")], "'velocity_x', 'velocity_y'"),
+        ("flips", [Field("u"), Field("v"), Field("p")], "'u', 'v'"),
+        ("D4", [Field("vorticity")], "Field 'vorticity' has parity \\+1"),
+        ("D4", [Field("magnetic_field", order=1)], "parity=-1"),
+        ("shifts(2)", [Field("velocity_x"), Field("velocity_y")], None),
+        ("C4", [Field("vorticity"), Field("tracer_x"), Field("u")], None),
+        ("D4", [Field("vorticity", parity=-1), *FIELDS], None),
+    ],
+)
+@pytest.mark.parametrize("what", ["fields", "constant_fields", "output_fields"])
+def test_names_that_say_something_else(group, fields, message, what):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        symmetrize(local(), group, **{"fields": FIELDS, what: fields})
+    assert len(caught) == (message is not None)
+    assert all(re.search(message, str(warning.message)) for warning in caught)
+
+
+@tried("constant fields that no element changes, with a normalizer of the frames alone", "right")
+def test_constant_fields_that_need_no_normalizer():
+    symmetrize(local(4), "D4", FIELDS, constant_fields=[Field("mask")], normalizer=NORMALIZER)
+    wind = [Field("wind", order=1)]
+    symmetrize(local(5), "shifts(3)", FIELDS, constant_fields=wind, normalizer=NORMALIZER)
 
 
 @tried("walls that carry the group", "right")

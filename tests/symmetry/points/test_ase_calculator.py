@@ -261,3 +261,55 @@ def test_what_is_not_finite_stays_visible():
     atoms.calc = SymmetrizedCalculator(Anisotropic(), "C4")
     assert np.isnan(atoms.get_potential_energy())
     assert np.isnan(atoms.get_forces()).any()
+
+
+class Lazy(Calculator):
+    """Energies along x, and forces only where they are asked for."""
+
+    implemented_properties: ClassVar = ["energy", "forces"]
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=()):
+        super().calculate(atoms, properties, system_changes)
+        along = atoms.positions * [1, 0, 0]
+        self.results["energy"] = float((along**2).sum())
+        if "forces" in properties:
+            self.results["forces"] = -2 * along
+
+
+@tried("ASE: energies and forces of one random element, asked for one after the other", "right")
+def test_all_properties_are_of_one_random_element():
+    atoms = water(SymmetrizedCalculator(Lazy(), "SO(3)", elements="random", seed=1))
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    assert atoms.get_potential_energy() == energy
+    # The energy is quadratic, so that the forces of the same element give it.
+    np.testing.assert_allclose(-(forces * atoms.positions).sum() / 2, energy)
+    atoms.rattle(0.1)
+    assert atoms.get_potential_energy() != energy
+
+
+@tried("ASE atoms with an electric field or other vectors that nothing rotates", "refused")
+@pytest.mark.parametrize(
+    ("name", "value", "of_atoms"),
+    [
+        ("electric_field", [0.0, 0.0, 0.1], False),
+        ("field", np.ones((1, 3)), False),
+        ("field_at_atoms", np.ones((3, 3)), True),
+    ],
+)
+def test_vectors_of_atoms_are_refused(name, value, of_atoms):
+    atoms = water(SymmetrizedCalculator(Anisotropic(), "O"))
+    (atoms.arrays if of_atoms else atoms.info)[name] = value
+    with pytest.raises(SymmetryError, match=f"The atoms hold '{name}' of shape"):
+        atoms.get_potential_energy()
+
+
+@tried("ASE atoms with labels, charges, whole numbers and text beside their positions", "right")
+def test_what_atoms_may_hold():
+    atoms = water(SymmetrizedCalculator(Anisotropic(), "O"))
+    expected = atoms.get_potential_energy()
+    atoms.calc.reset()
+    atoms.info |= {"REF_dipole": np.ones(3), "kpts": [1, 1, 1], "names": ["a", "b", "c"]}
+    atoms.info |= {"ragged": [[1.0], [1.0, 2.0, 3.0]], "charge": 1.0}
+    atoms.arrays |= {"REF_forces": np.ones((3, 3)), "partial_charges": np.ones(3)}
+    atoms.set_momenta(np.ones((3, 3)))
+    assert atoms.get_potential_energy() == expected

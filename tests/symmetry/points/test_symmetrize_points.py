@@ -2,7 +2,10 @@
 
 import copy
 import io
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from e3nn import o3
@@ -397,6 +400,16 @@ def test_precisions():
         assert_equivariant(averaged, averaged.symmetry, values)
 
 
+@tried("points under autocast", "right")
+@pytest.mark.parametrize("role", ["position", "vector", "axial", "tensor"])
+def test_actions_are_not_rounded_by_autocast(role):
+    values = 20 + normal(*(2, 5, 3, 3)[: 4 if role == "tensor" else 3], dtype=torch.float32)
+    averaged = symmetrize_points(lambda x: x * x.square().mean(), "I", role, role)
+    expected = averaged(values)
+    with torch.autocast(values.device.type, torch.bfloat16):
+        close(averaged(values), expected)
+
+
 @tried("points: a model that gives its own buffer, a model that gives no numbers", "right")
 def test_buffers_and_nan():
     ones = here(torch.ones(2, 3))
@@ -435,6 +448,8 @@ def test_train_mode():
         ({"outputs": {}}, "outputs is empty"),
         ({"outputs": None}, "None is no role"),
         ({"outputs": {"forces": None}}, "None is no role"),
+        ({"inputs": {"cell": "tensor"}}, "'cell' has the role 'tensor'.*write 'vector'"),
+        ({"model": lambda box: box, "inputs": "tensor"}, "'box' has the role 'tensor'"),
         ({"model": Perceptron}, "not a class"),
         ({"group": "O(3)"}, "degree=5"),
         ({"group": "D4h", "dimension": 2}, "No group 'D4h'"),
@@ -485,6 +500,16 @@ def test_refused_at_once(options, message):
             {"group": "S_3", "inputs": {**PER_NODE, "positions": Role("position", nodes=2)}},
             cloud,
             "Axis 2 of 'positions'.*one of space",
+        ),
+        (
+            {"group": "S_4", "inputs": {**PER_NODE, "charges": Role("scalar", nodes=(1, -1))}},
+            cloud,
+            "name an axis of 'charges'.*twice",
+        ),
+        (
+            {"inputs": {**ROLES, "positions": Role("position", nodes=(0, 1))}, "centred": True},
+            cloud,
+            "along one axis of nodes",
         ),
     ],
 )
@@ -539,6 +564,112 @@ def test_axes_of_nodes_that_are_not_named():
         averaged(*cloud())
 
 
+@tried("points: pairs of nodes, such as adjacency, under permutations", "right")
+def test_pairs_of_nodes():
+    def equivariant(x, pairs):
+        return torch.tanh(pairs @ x), x @ x.mT * pairs
+
+    node, pair = Role("scalar", nodes=1), Role("scalar", nodes=(1, -1))
+    values = normal(2, 4, 3), normal(2, 4, 4, seed=1)
+    for group, elements in (("S_4", "all"), ("S_n", 5)):
+        averaged = symmetrize_points(
+            equivariant, group, {"x": node, "pairs": pair}, (node, pair), elements=elements
+        )
+        for found, expected in zip(averaged(*values), equivariant(*values), strict=True):
+            close(found, expected)
+        assert_equivariant(equivariant, averaged.symmetry, values, elements=3)
+
+
+@tried("assert_equivariant: permutations within each of several graphs", "right")
+@pytest.mark.parametrize(("group", "sizes"), [("S_n", (3, 5)), ("S_4", (4, 4))])
+def test_checks_of_batches_of_graphs(group, sizes):
+    def equivariant(data):
+        sums = data.x.new_zeros(data.num_graphs, 1).index_add(0, data.batch, data.x)
+        return data.x * sums[data.batch]
+
+    node = Role("scalar", nodes=0)
+    graphs = [Data(x=normal(size, 1, seed=size + i)) for i, size in enumerate(sizes)]
+    batch = here(Batch.from_data_list(graphs))
+    averaged = symmetrize_points(equivariant, group, {"x": node}, node, elements=4)
+    assert_equivariant(equivariant, averaged.symmetry, batch, elements=np.int64(3))
+    numbers = here(torch.arange(8.0))[:, None]
+    assert equivariance_error(lambda data: data.x * numbers, averaged.symmetry, batch, 3) > 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    energy: object
+    forces: object
+    more: object = None
+
+
+@dataclass
+class Dataclass:
+    energy: object
+    forces: object
+    more: object = None
+
+
+class Named(NamedTuple):
+    energy: object
+    forces: object
+    more: object = None
+
+
+@tried("points: models that give a dataclass or a named tuple", "right")
+@pytest.mark.parametrize("made", [Slots, Dataclass, Named])
+def test_outputs_of_dataclasses_and_named_tuples(made):
+    def network(pos):
+        return made(pos[..., 0].square().sum(dim=1), torch.tanh(pos), "free")
+
+    expected = symmetrize_points(lambda pos: network(pos).forces, "O", "vector", "vector")
+    averaged = symmetrize_points(network, "O", "vector", MOLECULE)
+    found, moments = averaged(cloud()[0]), averaged.moments(cloud()[0])
+    assert type(found) is type(moments) is made
+    assert found.more is None
+    close(found.forces, expected(cloud()[0]))
+    close(moments.energy.mean, found.energy)
+    assert_equivariant(averaged, averaged.symmetry, cloud()[0])
+    wrong = symmetrize_points(network, "O", "vector", {"force": "vector"})
+    with pytest.raises(SymmetryError, match="gives no 'force' but energy, forces, more"):
+        wrong(cloud()[0])
+
+
+def test_outputs_of_named_tuples_in_order():
+    def network(pos):
+        return Named(pos.square().sum(dim=(1, 2)), pos, pos)
+
+    found = symmetrize_points(network, "O", "vector", ("scalar", "vector", "vector"))(cloud()[0])
+    close(found.forces, cloud()[0])
+
+
+@tried("points: a periodic cell, whose rows are lattice vectors", "right")
+def test_cells_turn_as_vectors():
+    def energy(pos, cell):
+        between = pos[:, :, None] - pos[:, None]
+        parts = torch.linalg.solve(cell.mT[:, None, None], between[..., None])[..., 0]
+        nearest = torch.einsum("bijk,bkl->bijl", parts - parts.round(), cell)
+        return torch.exp(-nearest.square().sum(dim=-1)).sum(dim=(1, 2))
+
+    pos, cell = normal(2, 5, 3), normal(2, 3, 3) + 4 * here(torch.eye(3, dtype=torch.float64))
+    roles = {"pos": "position", "cell": "vector"}
+    averaged = symmetrize_points(energy, "SO(3)", roles, "scalar", degree=3)
+    close(averaged(pos, cell), energy(pos, cell))
+
+
+@tried("points: pairs of nodes of which one axis is named", "warned")
+def test_pairs_of_nodes_with_one_axis_named():
+    node, values = Role("scalar", nodes=1), (normal(2, 4, 3), normal(2, 4, 4))
+    averaged = symmetrize_points(
+        lambda x, pairs: pairs @ x, "S_4", {"x": node, "pairs": node}, node
+    )
+    with pytest.warns(UserWarning, match=r"'pairs' of shape \(2, 4, 4\).*nodes=\(1, 2\)"):
+        averaged(*values)
+    averaged = symmetrize_points(lambda x: x @ x.mT, "S_4", {"x": node}, node)
+    with pytest.warns(UserWarning, match="'output' of shape"):
+        averaged(values[0])
+
+
 @tried("points: a model that changes its inputs in place", "right")
 def test_models_that_change_their_inputs():
     def centred_first(positions, charges):
@@ -575,7 +706,15 @@ def test_no_variance_of_one_random_element():
 
 @tried("points: axes of nodes that are no whole number, kinds that are no text", "refused")
 @pytest.mark.parametrize(
-    "given", [("vector", 1.0), ("vector", True), ("vector", "1"), (["vector"],)]
+    "given",
+    [
+        ("vector", 1.0),
+        ("vector", True),
+        ("vector", "1"),
+        ("scalar", ()),
+        ("scalar", (1, 1.5)),
+        (["vector"],),
+    ],
 )
 def test_refused_roles(given):
     with pytest.raises(SymmetryError, match=r"no axis|Unknown role"):
@@ -610,6 +749,22 @@ def test_refused_samples_and_edges(name, values, message):
         # Rotations alone do not ask for them.
         turned = symmetrize_points(model, "O", "position", "position")
         close(turned(normal(*shape), **{name: here(values)}), normal(*shape))
+
+
+@tried("points: the sample of each node without a role, where centroids are taken", "refused")
+def test_samples_of_other_names():
+    def energy(pos, idx_m):
+        return pos.new_zeros(int(idx_m.max()) + 1).index_add(0, idx_m, pos.square().sum(dim=-1))
+
+    pos, idx_m = 10 + normal(7, 3), here(torch.tensor([0, 0, 0, 1, 1, 1, 1]))
+    averaged = symmetrize_points(energy, "O", {"pos": "position"}, "scalar", centred=True)
+    with pytest.raises(SymmetryError, match="'idx_m' may be the sample of each of the 7 nodes"):
+        averaged(pos, idx_m)
+    roles = {"pos": "position", "idx_m": "samples"}
+    told = symmetrize_points(energy, "O", roles, "scalar", centred=True)
+    for i, alone in enumerate((pos[:3], pos[3:])):
+        one = here(torch.zeros(len(alone), dtype=torch.long))
+        close(told(pos, idx_m)[i : i + 1], averaged(alone, one))
 
 
 @tried("graphs in half precision, samples and edges of short whole numbers", "right")

@@ -18,6 +18,7 @@ from symbench.data.points.point_graph import PointGraph, rotation_group
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit, audit_moved_features
 from symbench.symmetry.group_names import labelled_rotations
+from symbench.symmetry.points.actions import rotate
 from symbench.symmetry.points.labelled_points import LabelledPointGroup
 from symbench.symmetry.symmetry import Element, Symmetry
 
@@ -102,14 +103,14 @@ class SurfaceData(MoleculeData):
         chosen = self._group(group)
 
         def on_vectors(element: Element, vectors: Tensor) -> Tensor:
-            rotation, labels = (part.to(vectors) for part in chosen.split(element))
-            by_sample = vectors.reshape(-1, self.atoms, 3)
-            return (labels @ by_sample @ rotation.mT).reshape(vectors.shape)
+            rotation, labels = chosen.split(element)
+            by_sample = rotate(rotation, vectors.reshape(-1, self.atoms, 3))
+            return rotate(labels, by_sample.mT).mT.reshape(vectors.shape)
 
         def on_scalars(element: Element, scalars: Tensor) -> Tensor:
-            labels = chosen.split(element)[1].to(scalars)
+            labels = chosen.split(element)[1]
             by_sample = scalars.reshape(-1, self.atoms, scalars.shape[1])
-            return (labels @ by_sample).reshape(scalars.shape)
+            return rotate(labels, by_sample.mT).mT.reshape(scalars.shape)
 
         def on_input(element: Element, graph: PointGraph) -> PointGraph:
             # Species stay: only equal atoms are exchanged.

@@ -16,7 +16,7 @@ from symbench.data.points.point_audit import audit_matrices
 from symbench.errors import DataError
 from symbench.symmetry.audit import ElementAudit
 from symbench.symmetry.grids.isometries import named_group
-from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.points.actions import rotate, rotate_tensors
 from symbench.symmetry.points.orders import Orders, order_of
 from symbench.symmetry.randomisation import in_blocks, randomisation_test
 from symbench.symmetry.symmetry import Element, Symmetry
@@ -162,11 +162,10 @@ class PedestrianData(Data[PedestrianInputs]):
 def _rotate_outputs(matrix: Tensor, outputs: Tensor) -> Tensor:
     """Turn means as vectors and covariances as tensors, shape (chosen, frame, 5)."""
     mean, (xx, xy, yy) = outputs[..., :2], outputs[..., 2:].unbind(dim=-1)
-    q = matrix.to(outputs)
     covariance = torch.stack([torch.stack([xx, xy], -1), torch.stack([xy, yy], -1)], -1)
-    turned = q @ covariance @ q.mT
+    turned = rotate_tensors(matrix, covariance)
     parts = [turned[..., 0, 0], turned[..., 0, 1], turned[..., 1, 1]]
-    return torch.cat([mean @ q.mT, torch.stack(parts, dim=-1)], dim=-1)
+    return torch.cat([rotate(matrix, mean), torch.stack(parts, dim=-1)], dim=-1)
 
 
 def _reorder(element: Element, inputs: PedestrianInputs) -> PedestrianInputs:

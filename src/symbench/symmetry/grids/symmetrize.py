@@ -1,7 +1,11 @@
 """Symmetries of maps between fields on a grid, and the public `symmetrize`."""
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -42,7 +46,8 @@ def field_symmetry(
         output_fields: the fields that the map gives, those of a frame by default; none of them if
             it gives numbers that no element changes, such as an energy.
         normalizer: of one frame; None for physical units.
-        constant_normalizer: of the constant fields.
+        constant_normalizer: of the constant fields; vectors, tensors and axial fields among them
+            need it where there is a normalizer.
         output_normalizer: of the output; that of a frame by default.
         exact: see `Symmetry`.
 
@@ -54,6 +59,12 @@ def field_symmetry(
     frames = FieldAction(group, fields, normalizer)
     constants = FieldAction(group, constant_fields, constant_normalizer)
     on_input = InputAction(frames, constants) if constant_fields else frames
+    changing = [field.name for field in constant_fields if field.order or field.parity < 0]
+    if normalizer and changing and not constant_normalizer and turns(group):
+        raise SymmetryError(
+            f"The constant field '{changing[0]}' with a normalizer needs a constant_normalizer: "
+            "zeros and ones if it is in physical units."
+        )
     if output_fields is None:
         on_output = FieldAction(group, fields, output_normalizer or normalizer)
     elif normalizer and output_fields and not output_normalizer:
@@ -64,6 +75,12 @@ def field_symmetry(
     else:
         on_output = FieldAction(group, _fields(output_fields), output_normalizer)
     return Symmetry(group, on_input, on_output if on_output.fields else _unmoved, exact)
+
+
+def turns(group: GridGroup) -> bool:
+    """Whether some element of a group changes directions, which shifts do not."""
+    same = tuple(range(group.elements[0].dimension))
+    return any(any(each.flips) or each.permutation != same for each in group.elements)
 
 
 def _unmoved(element: int | Tensor, values: Tensor) -> Tensor:
@@ -81,27 +98,95 @@ def _fields(fields: Sequence[Field]) -> tuple[Field, ...]:
     return given
 
 
+# Fields whose usual meaning is axial.
+_AXIAL = ("vorticity", "magnetic_field", "helicity")
+
+
+def _warn_of_names(group: GridGroup, fields: Sequence[Field]) -> None:
+    """Warn of scalars that are called like components, and of true fields called like axial ones.
+
+    Where they are what they are called, their averages are wrong, and often zero.
+    """
+    names = [field.name for field in fields if not field.order]
+    parts = [name for name in names if name[-2:] in ("_x", "_y", "_z")]
+    stems = Counter(part[:-2] for part in parts)
+    alike = [part for part in parts if stems[part[:-2]] > 1]
+    alike += ["u", "v"] if {"u", "v"} <= set(names) else []
+    if alike and turns(group):
+        warnings.warn(
+            f"The fields hold the scalars {', '.join(map(repr, alike))}, which {group.name} does "
+            "not turn: if they are components, write Field('name', order=1) for all of them.",
+            stacklevel=3,
+        )
+    axial = [field.name for field in fields if field.name.lower() in _AXIAL and field.parity > 0]
+    if axial and any(element.determinant < 0 for element in group.elements):
+        warnings.warn(
+            f"Field '{axial[0]}' has parity +1, and fields of this name change sign in a mirror "
+            "where others do not: write parity=-1.",
+            stacklevel=3,
+        )
+
+
 class Symmetrized(Averaged[Tensor]):
     """A model of fields averaged over a group of isometries; see `symmetrize`."""
 
-    def forward(self, values: Tensor, *arguments: object, **named: object) -> Tensor:
-        """The mean of the pulled-back predictions; see `Averaged.forward`."""
+    def _outputs(
+        self,
+        values: Tensor,
+        arguments: Sequence[object] = (),
+        named: Mapping[str, object] | None = None,
+    ) -> Iterator[Tensor]:
+        """The predictions over the orbit, after a check of the inputs."""
         warn_of_training(self.model)
         if not isinstance(values, Tensor):
             raise SymmetryError(f"The input is a {type(values).__name__}: give one tensor.")
-        space = values.shape[2:]
-        for argument in tree_leaves((arguments, named)):
-            if isinstance(argument, Tensor) and _on_grid(argument.shape, values.shape[0], space):
+        samples, space = values.shape[0], values.shape[2:]
+        self._warn_of_single_cells(space)
+        for argument in tree_leaves((arguments, named or {})):
+            if not isinstance(argument, Tensor):
+                continue
+            if _on_grid(argument.shape, samples, space):
                 raise SymmetryError(
                     f"An argument of shape {tuple(argument.shape)} seems to be a field on the "
                     "grid, which has to be moved: append it to the channels, as constant_fields."
                 )
-        return super().forward(values, *arguments, **named)
+            self._warn_of_vector(argument, samples)
+        return super()._outputs(values, arguments, named)
+
+    def _warn_of_single_cells(self, space: Sequence[int]) -> None:
+        """Warn of an axis of one cell that the group moves: it may be one of channels."""
+        elements = cast(GridGroup, self.symmetry.group).elements
+        if torch.compiler.is_compiling() or 1 not in space or len(space) != elements[0].dimension:
+            return
+        for axis, cells in enumerate(space):
+            if cells == 1 and any(e.flips[axis] or e.permutation[axis] != axis for e in elements):
+                warnings.warn(
+                    f"Axis {'xyz'[axis]} of the grid has one cell and is moved by "
+                    f"{self.symmetry.group}: is the input of shape (batch, channel, *space)?",
+                    stacklevel=3,
+                )
+
+    def _warn_of_vector(self, argument: Tensor, samples: int) -> None:
+        """Warn of an argument that may be a vector, which the group would turn."""
+        group = cast(GridGroup, self.symmetry.group)
+        axes = group.elements[0].dimension
+        if torch.compiler.is_compiling() or axes == 1 or argument.shape[-1:] != (axes,):
+            return
+        # Numbers of samples are no axes of space.
+        numbers = argument.shape == (samples,)
+        if argument.is_floating_point() and not numbers and turns(group):
+            warnings.warn(
+                f"An argument of shape {tuple(argument.shape)} is passed on as it is: if it is a "
+                "vector, it has to be turned: append it to the channels, as constant_fields.",
+                stacklevel=3,
+            )
 
 
 def _on_grid(shape: Sequence[int], samples: int, space: Sequence[int]) -> bool:
-    """Whether an array ends in the cells of a grid, and that is not one number for each sample."""
-    return (len(shape) > len(space) or shape[:1] != (samples,)) and shape[-len(space) :] == space
+    """Whether an array has the cells of a grid as axes, the first of which is not of samples."""
+    first = 1 if shape[:1] == (samples,) else 0
+    starts = range(first, len(shape) - len(space) + 1)
+    return bool(space) and any(shape[start : start + len(space)] == space for start in starts)
 
 
 def symmetrize(
@@ -136,7 +221,7 @@ def symmetrize(
         output_fields: what the model gives, if it is not the next frame; see `field_symmetry`.
         normalizer: the affine map of the channels if the model works on normalised values; the
             symmetrised model then takes and gives normalised values too.
-        constant_normalizer: the same for the constant fields.
+        constant_normalizer: the same for the constant fields; see `field_symmetry`.
         output_normalizer: the same for the output, if it is another than that of the frames, as
             for increments.
         boundary: kind of boundary of each axis, or of all: PERIODIC, WALL, OPEN, or such as
@@ -191,6 +276,8 @@ def symmetrize(
         constant_normalizer=constant_normalizer,
         output_normalizer=output_normalizer,
     )
+    for given in (fields, constant_fields, output_fields or ()):
+        _warn_of_names(chosen, _fields(given))
     part: Elements | int | All = "all"
     if not isinstance(elements, str):
         part = elements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,12 +24,29 @@ def rotate(element: Element, vectors: Tensor, sample_of_row: Tensor | None = Non
         The rotated vectors, same shape.
 
     """
-    matrix = torch.as_tensor(element).to(vectors, non_blocking=True)
-    if matrix.ndim == 2:
-        return vectors @ matrix.mT
-    if sample_of_row is not None:
-        return torch.einsum("nab,n...b->n...a", matrix[sample_of_row], vectors)
-    return vectors @ matrix.mT
+    wide = torch.promote_types(vectors.dtype, torch.float32)
+    matrix = torch.as_tensor(element).to(vectors.device, wide, non_blocking=True)
+    if matrix.ndim == 3:
+        if sample_of_row is not None:
+            matrix = matrix[sample_of_row]
+        matrix = matrix.unflatten(0, (-1, *[1] * (vectors.ndim - 2)))
+    # Not as a matrix product, which autocast and TF32 would round to three digits.
+    terms = zip(matrix.unbind(dim=-1), vectors.to(wide).split(1, dim=-1), strict=True)
+    return reduce(torch.add, (column * part for column, part in terms)).to(vectors.dtype)
+
+
+def rotate_tensors(element: Element, tensors: Tensor) -> Tensor:
+    """Apply an orthogonal matrix to tensors of second order, Q T Q^t.
+
+    Args:
+        element: shape (axis, axis).
+        tensors: shape (..., axis, axis).
+
+    Returns:
+        The rotated tensors, same shape.
+
+    """
+    return rotate(element, rotate(element, tensors).mT).mT
 
 
 def flip_columns(signs: Element, vectors: Tensor) -> Tensor:

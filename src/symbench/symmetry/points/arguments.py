@@ -1,16 +1,17 @@
 """The tensors that a model takes and gives, by name: arguments, dictionaries, PyG's `Data`."""
 
 import copy
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import NamedTuple, Protocol, TypeGuard
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from symbench.errors import SymmetryError, nearest
-from symbench.symmetry.points.roles import KINDS, Role, as_role
+from symbench.symmetry.argument_names import argument_names
+from symbench.symmetry.points.roles import KINDS, Role, are_whole, as_role
 from symbench.symmetry.reynolds import one_tensor
 
 # PyG's own names, which mean the same everywhere.
@@ -22,6 +23,8 @@ USUAL_ROLES: Mapping[str, Role] = {
 # Of one output, or of each by name or in order.
 Outputs = str | Role | Mapping[str, str | Role] | tuple[str | Role, ...] | list[str | Role]
 Change = Callable[[Role, Tensor], Tensor]
+# Names of matrices whose rows are lattice vectors.
+_CELLS = ("cell", "lattice", "box")
 _HOLD_NO_TENSOR = (bool, int, float, complex, str, type(None), torch.dtype, torch.device)
 
 
@@ -61,11 +64,20 @@ class Signature:
             roles: the role of each tensor by name, or of the first argument. They are in the order
                 of the arguments where the model does not tell how these are called.
 
+        Raises:
+            SymmetryError: if a periodic cell is said to be a tensor.
+
         """
-        names = _argument_names(model)
+        names = argument_names(model)
         if isinstance(roles, Role):
             names = names or ("input",)
             roles = {names[0]: roles}
+        for name, role in roles.items():
+            if role.kind == "tensor" and name.lower().strip("_") in _CELLS:
+                raise SymmetryError(
+                    f"'{name}' has the role 'tensor', and the rows of a periodic cell are lattice "
+                    "vectors: write 'vector'."
+                )
         self.given = dict(roles)
         self.roles = {**USUAL_ROLES, **roles}
         self.names = names or tuple(roles)
@@ -117,6 +129,21 @@ class Signature:
             else:
                 yield name, value
 
+    def refuse_unsaid_samples(self, arguments: Arguments, nodes: int) -> None:
+        """Raise `SymmetryError` if whole numbers without a role may be the sample of each node.
+
+        One sample alone needs no role, and numbers that do not start at 0 count no samples.
+        """
+        for name, value in self._leaves(arguments):
+            if name in self.roles or not isinstance(value, Tensor) or value.shape != (nodes,):
+                continue
+            if are_whole(value) and nodes and int(value.min()) == 0 and int(value.max()) > 0:
+                raise SymmetryError(
+                    f"'{name}' may be the sample of each of the {nodes} nodes, whose centroids "
+                    f"centred=True takes: say {{'{name}': 'samples'}} in inputs, or 'scalar' if it "
+                    "is something else."
+                )
+
     def changed(self, arguments: Arguments, change: Change) -> Arguments:
         """The same arguments with every tensor that has a role changed; containers are copied."""
         values = [self._changed(name, value, change) for name, value in self._named(arguments)]
@@ -139,29 +166,6 @@ class Signature:
         changed = change(role, value) if role else value
         # A model may change what it is given in place, which the next element must not see.
         return changed.clone() if changed is value else changed
-
-
-def _argument_names(model: Callable[..., object]) -> tuple[str, ...]:
-    """How a model calls its arguments; empty where it does not tell."""
-    # Compiled and parallel models do not tell, and what they wrap does.
-    while inner := getattr(model, "_orig_mod", None):
-        model = inner
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return _argument_names(model.module)
-    own = getattr(model, "signature", None)
-    if isinstance(own, Signature):
-        return own.names
-    called = model.forward if isinstance(model, nn.Module) else model
-    # What TorchScript made has no other signature.
-    if isinstance(schema := getattr(called, "schema", None), torch.FunctionSchema):
-        return tuple(each.name for each in schema.arguments if each.name != "self")
-    try:
-        parameters = inspect.signature(called).parameters.values()
-    except (TypeError, ValueError):
-        return ()
-    if any(each.kind == each.VAR_POSITIONAL for each in parameters):
-        return ()
-    return tuple(each.name for each in parameters if each.kind != each.VAR_KEYWORD)
 
 
 def _check_unmoved(name: str, value: object, dimension: int | None) -> None:
@@ -213,11 +217,28 @@ class OutputRoles:
             raise SymmetryError(f"outputs has {len(self.roles)} roles, and the model gives {what}.")
         return list(map(one_tensor, output))
 
-    def structured(self, values: Sequence[object]) -> object:
-        """Values of the outputs as the model gives these."""
+    def structured(self, values: Sequence[object], output: object) -> object:
+        """Values of the outputs as the model gives these; what has no role is left out.
+
+        Args:
+            values: in the order of the roles.
+            output: what the model gives.
+
+        Returns:
+            Dictionaries for dictionaries; for dataclasses and named tuples the same, with None in
+            place of what is left out.
+
+        """
         if isinstance(self.given, Mapping):
+            named = dict(zip(map(str, self.given), values, strict=True))
+            if names := _fields_of(output):
+                return _remade(output, {name: named.get(name) for name in names})
             return dict(zip(self.given, values, strict=True))
-        return tuple(values) if isinstance(self.given, tuple | list) else values[0]
+        if not isinstance(self.given, tuple | list):
+            return values[0]
+        if isinstance(output, tuple) and (names := _fields_of(output)):
+            return _remade(output, dict(zip(names, values, strict=True)))
+        return tuple(values)
 
 
 def _part(output: object, name: str) -> object:
@@ -228,9 +249,30 @@ def _part(output: object, name: str) -> object:
             return output[name]
     else:
         held = [key for key in getattr(output, "__dict__", {}) if not key.startswith("_")]
+        held = list(_fields_of(output)) or held
         if name in held:
             return getattr(output, name)
     raise SymmetryError(
         f"The model gives no '{name}' but {', '.join(held) or type(output).__name__}."
         f"{nearest(name, held)}"
     )
+
+
+def _fields_of(output: object) -> tuple[str, ...]:
+    """Names of what a dataclass or a named tuple holds; empty for anything else."""
+    if is_container(output):
+        return ()
+    if is_dataclass(output):
+        return tuple(field.name for field in fields(output))
+    return tuple(getattr(output, "_fields", ())) if isinstance(output, tuple) else ()
+
+
+def _remade(output: object, values: Mapping[str, object]) -> object:
+    """The same dataclass or named tuple with other values."""
+    if isinstance(output, tuple):
+        return output._replace(**values)  # type: ignore[attr-defined]
+    # Not by `replace`, whose checks may refuse None.
+    made = copy.copy(output)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
+    return made

@@ -12,7 +12,7 @@ from symbench.errors import SymmetryError
 from symbench.symmetry.groups import Group
 from symbench.symmetry.points.point_groups import chosen_group, dimension_of, matrix_of
 from symbench.symmetry.points.quadrature import averaging_rule, refuse_spread_of_one
-from symbench.symmetry.symmetry import Elements
+from symbench.symmetry.symmetry import Element, Elements
 
 Array = npt.NDArray[np.float64]
 # Axes of space of each property that can be averaged; no others are offered.
@@ -26,6 +26,8 @@ _AXES = {
     "stress": 2,
     "stresses": 2,
 }
+# Parts of names of what atoms hold that is rotated, or read by no calculator.
+_KNOWN = ("position", "moment", "magmom", "veloc", "force", "stress", "virial", "dipole")
 
 
 class SymmetrizedCalculator(Calculator):
@@ -88,6 +90,7 @@ class SymmetrizedCalculator(Calculator):
             refuse_spread_of_one(self.rule)
         self.centred = centred
         self.spread = spread
+        self._terms: list[tuple[float, Element]] = []
         offered = calculator.implemented_properties
         self.implemented_properties = [name for name in _AXES if name in offered]
 
@@ -100,17 +103,21 @@ class SymmetrizedCalculator(Calculator):
         """Fill `results` with means over the group.
 
         Raises:
-            SymmetryError: if atoms have magnetic moments with a direction, centred ones a cell, or
-                there are none.
+            SymmetryError: if atoms have magnetic moments with a direction or other arrays that seem
+                to be vectors, centred ones a cell, or there are none.
 
         """
         super().calculate(atoms, properties, system_changes)
         if self.atoms is None:
             raise SymmetryError("The calculator was given no atoms.")
+        _refuse_vectors(self.atoms)
         total: dict[str, Array] = {}
         squares: dict[str, Array] = {}
         share = 0.0
-        for weight, element in self.rule.terms():
+        # Further properties of the same atoms are those of the same random element.
+        if system_changes or not self._terms:
+            self._terms = list(self.rule.terms())
+        for weight, element in self._terms:
             matrix = matrix_of(self.rule.group, element).numpy()
             share += weight
             found = self._moved_back(self.atoms, matrix, properties)
@@ -162,6 +169,30 @@ class SymmetrizedCalculator(Calculator):
         moved.positions = moved.positions @ matrix.T
         moved.set_cell(np.asarray(moved.cell) @ matrix.T)
         return moved
+
+
+def _refuse_vectors(atoms: Atoms) -> None:
+    """Raise `SymmetryError` if atoms hold vectors that are not rotated with them.
+
+    Labels, such as forces of a data set, may be there: no calculator reads them.
+    """
+    per_atom = {name: values for name, values in atoms.arrays.items() if values.ndim > 1}
+    for name, values in {**atoms.info, **per_atom}.items():
+        if any(label in str(name).lower() for label in _KNOWN):
+            continue
+        if not isinstance(values, np.ndarray | list | tuple):
+            continue
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            # Of lists of several lengths.
+            continue
+        if array.shape[-1:] == (3,) and np.issubdtype(array.dtype, np.floating):
+            raise SymmetryError(
+                f"The atoms hold '{name}' of shape {array.shape}, which may be a vector and is not "
+                "rotated with them: delete it where the calculator does not read it; where it "
+                "does, there is no average."
+            )
 
 
 def _as_ase(name: str, value: Array) -> float | Array:

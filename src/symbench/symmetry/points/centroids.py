@@ -13,6 +13,10 @@ class Centroids:
     """The centroids of samples, from which positions are taken, and to which they are given back.
 
     They are those of the first input that is a position.
+
+    Attributes:
+        of_all: how many nodes lie one after the other and are taken for one sample; 0 elsewhere.
+
     """
 
     def __init__(
@@ -34,6 +38,11 @@ class Centroids:
             raise SymmetryError("centred=True needs an input with the role 'position'.")
         positions, role = tensors[names[0]], roles[names[0]]
         self.samples = nodes.samples if nodes else None
+        if isinstance(role.nodes, tuple):
+            raise SymmetryError(
+                f"centred=True takes the centroid of '{names[0]}' along one axis of nodes, and its "
+                f"role has nodes={role.nodes}."
+            )
         self.axis = -2 if role.nodes is None else role.nodes
         if positions.ndim < 2:
             raise SymmetryError(
@@ -50,6 +59,8 @@ class Centroids:
                 f"'{names[0]}' has {len(positions)} nodes, and samples are said of "
                 f"{len(self.samples)}."
             )
+        one_sample = self.samples is None and positions.ndim == 2
+        self.of_all = len(positions) if one_sample else 0
         if self.samples is None:
             self.centres = positions.mean(dim=self.axis, keepdim=True)
         else:

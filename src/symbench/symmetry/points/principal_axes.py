@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from symbench.errors import SymmetryError
+from symbench.symmetry.points.actions import rotate
 
 # Of squared distances in double precision, over the largest.
 SAME_DISTANCE = 1e-12
@@ -110,7 +111,7 @@ def determined_axes(points: Tensor, *others: Tensor) -> Tensor:
     equal = equal_variances(variances)
     if bool(equal.any()):
         vectors = torch.cat([points - points.mean(dim=1, keepdim=True), *others], dim=1)
-        along = (vectors.detach() @ axes).norm(dim=1)
+        along = rotate(axes.mT, vectors.detach()).norm(dim=1)
         if count := int(left_open(equal, along).sum()):
             raise SymmetryError(
                 f"{count} of {len(points)} clouds have equal variances along some of their "

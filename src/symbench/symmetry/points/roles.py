@@ -7,7 +7,7 @@ from torch import Tensor
 
 from symbench.errors import SymmetryError, nearest
 from symbench.symmetry.groups import FiniteGroup, whole_number
-from symbench.symmetry.points.actions import rotate
+from symbench.symmetry.points.actions import rotate, rotate_tensors
 from symbench.symmetry.points.orders import Orders, order_of
 from symbench.symmetry.points.point_groups import (
     Permutation,
@@ -40,12 +40,13 @@ class Role:
             space), "axial" (a vector that keeps its sign under inversion, such as a torque),
             "tensor" (the last two axes are those of space), "edges" (numbers of nodes, any shape)
             or "samples" (the sample of each node, shape (node,)).
-        nodes: the axis that counts the nodes, for permutations; None where there is none.
+        nodes: the axis that counts the nodes, for permutations, or all of them, such as (1, 2) of
+            an adjacency matrix; None where there is none.
 
     """
 
     kind: str
-    nodes: int | None = None
+    nodes: int | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Raise `SymmetryError` for an unknown kind, and what is no axis."""
@@ -54,8 +55,17 @@ class Role:
                 f"Unknown role {self.kind!r}; allowed: {', '.join(KINDS)}."
                 f"{nearest(str(self.kind), KINDS)}"
             )
-        if self.nodes is not None and whole_number(self.nodes) is None:
-            raise SymmetryError(f"nodes={self.nodes!r} is no axis: give its number.")
+        if self.nodes == () or None in map(whole_number, self.axes_of_nodes):
+            raise SymmetryError(
+                f"nodes={self.nodes!r} is no axis: give its number, or those of several as (1, 2)."
+            )
+
+    @property
+    def axes_of_nodes(self) -> tuple[int, ...]:
+        """All axes that count the nodes."""
+        if self.nodes is None:
+            return ()
+        return self.nodes if isinstance(self.nodes, tuple) else (self.nodes,)
 
     def moves(self, permutations: bool) -> bool:
         """Whether permutations of nodes, or else rotations and reflections, change such arrays."""
@@ -80,26 +90,31 @@ class Role:
                 )
             if not (values.is_floating_point() or values.is_complex()):
                 raise SymmetryError(f"'{name}' is {values.dtype}, which cannot be rotated.")
-        whole = not (
-            values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
-        )
-        if self.kind in ("edges", "samples") and not whole:
+        if self.kind in ("edges", "samples") and not are_whole(values):
             raise SymmetryError(f"'{name}' is {values.dtype}, and {self.kind} are whole numbers.")
         if self.kind == "axial" and dimension not in (None, 3):
             raise SymmetryError(
                 f"'{name}' is axial, which means vectors of space: in {dimension} dimensions it is "
                 "a pseudoscalar or a tensor."
             )
-        if self.nodes is not None and not -values.ndim <= self.nodes < values.ndim:
+        for axis in self.axes_of_nodes:
+            if not -values.ndim <= axis < values.ndim:
+                raise SymmetryError(f"'{name}' of shape {tuple(values.shape)} has no axis {axis}.")
+            if axis % values.ndim >= values.ndim - axes:
+                raise SymmetryError(
+                    f"Axis {axis} of '{name}' of shape {tuple(values.shape)} is one of space, "
+                    "and counts no nodes."
+                )
+        if len({axis % values.ndim for axis in self.axes_of_nodes}) < len(self.axes_of_nodes):
             raise SymmetryError(
-                f"'{name}' of shape {tuple(values.shape)} has no axis {self.nodes}."
-            )
-        if self.nodes is not None and self.nodes % values.ndim >= values.ndim - axes:
-            raise SymmetryError(
-                f"Axis {self.nodes} of '{name}' of shape {tuple(values.shape)} is one of space, "
-                "and counts no nodes."
+                f"nodes={self.nodes} name an axis of '{name}' of shape {tuple(values.shape)} twice."
             )
         return values
+
+
+def are_whole(values: Tensor) -> bool:
+    """Whether an array holds whole numbers."""
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
 def as_role(role: object) -> Role:
@@ -147,10 +162,15 @@ class Nodes:
 
 
 def seems_of_nodes(role: Role, values: Tensor, nodes: Nodes) -> bool:
-    """Whether an array whose role names no axis of nodes has one of their number."""
-    if role.nodes is not None or role.kind in ("edges", "samples") or nodes.number < 2:
+    """Whether an array has an axis of as many as there are nodes that its role does not name.
+
+    Where the role names others, the first axis is taken for that of samples.
+    """
+    if role.kind in ("edges", "samples") or nodes.number < 2:
         return False
-    return nodes.number in values.shape[: values.ndim - KINDS[role.kind]]
+    named = [axis % values.ndim for axis in role.axes_of_nodes]
+    others = range(bool(named), values.ndim - KINDS[role.kind])
+    return any(values.shape[axis] == nodes.number for axis in others if axis not in named)
 
 
 def _order(group: PointGroup, element: Element, nodes: int) -> Tensor:
@@ -188,8 +208,7 @@ def move(
         return _reordered(group, element, role, values, nodes)
     matrix = matrix_of(group, element)
     if role.kind == "tensor":
-        matrix = matrix.to(values)
-        return matrix @ values @ matrix.mT
+        return rotate_tensors(matrix, values)
     if role.kind in ("position", "vector", "axial"):
         values = rotate(matrix, values)
     if role.kind in ("axial", "pseudoscalar"):
@@ -208,13 +227,13 @@ def _reordered(
             )
         places = nodes.places(group, element).argsort().to(values)
         return places[values.long()]
-    if role.nodes is None:
-        return values
-    number = values.shape[role.nodes]
-    nodes = nodes or Nodes(number)
-    if nodes.number != number:
-        raise SymmetryError(
-            f"An axis of {number} nodes is none of the inputs' {nodes.number} nodes, which are "
-            "permuted."
-        )
-    return values.index_select(role.nodes, nodes.places(group, element).to(values.device))
+    for axis in role.axes_of_nodes:
+        number = values.shape[axis]
+        nodes = nodes or Nodes(number)
+        if nodes.number != number:
+            raise SymmetryError(
+                f"An axis of {number} nodes is none of the inputs' {nodes.number} nodes, which are "
+                "permuted."
+            )
+        values = values.index_select(axis, nodes.places(group, element).to(values.device))
+    return values

@@ -63,19 +63,25 @@ class SymmetrizedPoints(nn.Module):
         self.rule = rule
         self.centred = centred
         self.symmetry: Symmetry[object] = Symmetry(
-            rule.group, self._act_on_input, self._act_on_output, parts=outputs.tensors
+            rule.group,
+            self._act_on_input,
+            self._act_on_output,
+            parts=outputs.tensors,
+            output_action=self._output_action,
         )
         self.register_load_state_dict_pre_hook(take_plain_weights)
 
     def forward(self, *arguments: object, **named: object) -> object:
         """The mean of the pulled-back predictions, accumulated in at least single precision."""
         total: list[Tensor] = []
-        for weight, outputs in self._orbit(Arguments(arguments, named)):
+        given: object = None
+        for weight, found, outputs in self._orbit(Arguments(arguments, named)):
+            given = found
             parts = [weight * output.to(_wide(output)) for output in outputs]
             total = [a.add_(b) for a, b in zip(total, parts, strict=True)] if total else parts
             dtypes = [output.dtype for output in outputs]
         means = [mean.to(dtype) for mean, dtype in zip(total, dtypes, strict=True)]
-        return self.outputs.structured(means)
+        return self.outputs.structured(means, given)
 
     def moments(self, *arguments: object, **named: object) -> object:
         """Mean and variance over the orbit at the price of the mean, as `OrbitMoments`.
@@ -89,7 +95,9 @@ class SymmetrizedPoints(nn.Module):
         """
         refuse_spread_of_one(self.rule)
         share, means, squares = 0.0, list[Tensor](), list[Tensor]()
-        for weight, outputs in self._orbit(Arguments(arguments, named)):
+        given: object = None
+        for weight, found, outputs in self._orbit(Arguments(arguments, named)):
+            given = found
             share += weight
             wide = [added(None, output) for output in outputs]
             if not means:
@@ -100,16 +108,19 @@ class SymmetrizedPoints(nn.Module):
                 means[i] = means[i] + delta * (weight / share)
                 squares[i] = squares[i] + weight * (delta * (each - means[i]).conj()).real
         variances = [square / share for square in squares]
-        return self.outputs.structured(list(map(OrbitMoments, means, variances)))
+        return self.outputs.structured(list(map(OrbitMoments, means, variances)), given)
 
-    def _orbit(self, arguments: Arguments) -> Iterator[tuple[float, list[Tensor]]]:
-        """Weights and predictions, moved back."""
+    def _orbit(self, arguments: Arguments) -> Iterator[tuple[float, object, list[Tensor]]]:
+        """Weights, what the model gives, and its predictions, moved back."""
         warn_of_training(self.model)
         tensors = self._tensors(arguments)
         nodes = self._nodes(tensors)
         for name, values in tensors.items():
             self._warn_of_nodes(name, self.signature.roles[name], values, nodes)
         centre = Centroids(self.signature.roles, tensors, nodes) if self.centred else None
+        # The numbers in arguments are not known to a compiler.
+        if centre and centre.of_all and not torch.compiler.is_compiling():
+            self.signature.refuse_unsaid_samples(arguments, centre.of_all)
 
         def moved(element: Element, role: Role, values: Tensor) -> Tensor:
             if centre and role.kind == "position":
@@ -119,7 +130,8 @@ class SymmetrizedPoints(nn.Module):
         for weight, element in self.rule.terms():
             inverse = self.group.inverse(element)
             given = self.signature.changed(arguments, partial(moved, element))
-            outputs = self.outputs.tensors(self.model(*given.positional, **given.keywords))
+            found = self.model(*given.positional, **given.keywords)
+            outputs = self.outputs.tensors(found)
             back = []
             for (name, role), output in zip(self.outputs.roles, outputs, strict=True):
                 role.check(name, output, dimension_of(self.group))
@@ -127,7 +139,7 @@ class SymmetrizedPoints(nn.Module):
                 back.append(move(self.group, inverse, role, output, nodes))
                 if centre and role.kind == "position":
                     back[-1] = centre.rejoined(back[-1])
-            yield weight, back
+            yield weight, found, back
 
     def _tensors(self, arguments: Arguments) -> dict[str, Tensor]:
         """The inputs that have a role; raises `SymmetryError` if the group moves none of them."""
@@ -143,12 +155,13 @@ class SymmetrizedPoints(nn.Module):
         return tensors
 
     def _warn_of_nodes(self, name: str, role: Role, values: Tensor, nodes: Nodes | None) -> None:
-        """Warn of an array that permutations leave alone and that seems to have nodes."""
+        """Warn of an array with an axis that permutations leave alone and that seems of nodes."""
         if nodes and dimension_of(self.group) is None and seems_of_nodes(role, values, nodes):
             warnings.warn(
                 f"'{name}' of shape {tuple(values.shape)} has an axis of {nodes.number}, as many "
-                "as there are nodes, and is not permuted with them: "
-                f"Role('{role.kind}', nodes=axis) says which axis counts them.",
+                "as there are nodes, that is not permuted with them: "
+                f"Role('{role.kind}', nodes=axis) says which axis counts them, nodes=(1, 2) that "
+                "both do.",
                 stacklevel=2,
             )
 
@@ -161,13 +174,13 @@ class SymmetrizedPoints(nn.Module):
             role = self.signature.roles[name]
             if role.kind == "samples":
                 return Nodes(len(values), values.long())
-            if role.nodes is not None:
-                counted = counted or Nodes(values.shape[role.nodes])
+            for axis in role.axes_of_nodes:
+                counted = counted or Nodes(values.shape[axis])
         return counted
 
     def _act_on_input(self, element: Element, values: object) -> object:
         """Move one argument, or a tuple of all positional ones."""
-        arguments = Arguments(values if type(values) is tuple else (values,), {})
+        arguments = _positional(values)
         nodes = self._nodes(self._tensors(arguments))
 
         def moved(role: Role, tensor: Tensor) -> Tensor:
@@ -176,20 +189,30 @@ class SymmetrizedPoints(nn.Module):
         positional = self.signature.changed(arguments, moved).positional
         return positional if type(values) is tuple else positional[0]
 
-    def _act_on_output(self, element: Element, values: T) -> T:
-        """Move the outputs; nodes are those of one sample."""
+    def _output_action(self, values: object) -> Callable[[Element, T], T]:
+        """How the outputs of these inputs are moved."""
+        nodes = self._nodes(self._tensors(_positional(values)))
+        return partial(self._act_on_output, nodes=nodes)
+
+    def _act_on_output(self, element: Element, values: T, nodes: Nodes | None = None) -> T:
+        """Move the outputs; nodes that nothing is known of are those of one sample."""
         outputs = [
-            move(self.group, element, role, output)
+            move(self.group, element, role, output, nodes)
             for (_, role), output in zip(
                 self.outputs.roles, self.outputs.tensors(values), strict=True
             )
         ]
-        return cast(T, self.outputs.structured(outputs))
+        return cast(T, self.outputs.structured(outputs, values))
 
     def extra_repr(self) -> str:
         """The group and what is averaged over."""
         elements = "random" if isinstance(self.rule, RandomElement) else len(self.rule)
         return f"group={self.group}, elements={elements}, centred={self.centred}"
+
+
+def _positional(values: object) -> Arguments:
+    """The call of a model with one argument, or with a tuple of all positional ones."""
+    return Arguments(values if type(values) is tuple else (values,), {})
 
 
 def _wide(output: Tensor) -> torch.dtype:
@@ -220,10 +243,12 @@ def symmetrize_points(
             of the attribute; or of the only input. Permutations need the roles of whole numbers
             too, but for PyG's `edge_index`, `batch` and `ptr`.
         outputs: the role of the output; or of each one, by name if the model gives a dictionary
-            (others are left out), in order if it gives a tuple.
+            (others are left out), a dataclass or a named tuple (others are None), in order if it
+            gives a tuple.
         elements: "all" of a finite group (exactly equivariant); a number of random ones, the
             identity among them; a list of them; or "random", one new element in each call, the
-            price of one pass, for long rollouts.
+            price of one pass, for long rollouts. (`torch.utils.checkpoint` calls a second time,
+            with another element, and must not be put around it.)
         degree: of a quadrature on SO(2), O(2), SO(3) or O(3) in place of elements; see
             `quadrature.rotation_quadrature` and its exactness.
         seed: draws the elements.

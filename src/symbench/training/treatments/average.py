@@ -91,10 +91,11 @@ class Tuned(Averaged[V]):
 
     averages = False
 
-    def forward(self, values: V, *arguments: object, **named: object) -> Tensor:
+    def forward(self, values: V | None = None, /, *arguments: object, **named: object) -> Tensor:
         """The average; the model itself in the first part of training."""
         if self.training and not self.averages:
-            return self.model(values, *arguments, **named)
+            given = arguments if values is None else (values, *arguments)
+            return self.model(*given, **named)
         return super().forward(values, *arguments, **named)
 
 
