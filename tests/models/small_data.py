@@ -86,6 +86,7 @@ def motion(folder: Path) -> MotionData:
         "edges": np.tile(chain, (SAMPLES, 1)),
         "edge_scalars": _random(bones, 1),
         "edge_counts": np.full(SAMPLES, POINTS - 1),
+        "trial": np.arange(SAMPLES),
     }
     write_files(folder, dict.fromkeys(SPLITS, arrays))
     return MotionData(folder)
