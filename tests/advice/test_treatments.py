@@ -56,7 +56,7 @@ def test_only_what_pays_in_the_answer_paid():
     assert "no treatment at training paid for sure: the best, augment, changed" in told
     assert "by -20 [-60, 30] % (3 seeds)" in told
     lone = {"verdict": "open", "low": None, "high": None, "seeds": 1}
-    assert "(no interval) % (1 seed)" in what_paid(some, table(lone))
+    assert "by -20 % (1 seed, no interval)." in what_paid(some, table(lone))
     both = table({"verdict": "open", "gain": 0.5}, {"treatment": "strict", "gain": 0.1})
     assert "strict paid most" in what_paid(some, both)
 

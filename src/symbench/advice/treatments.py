@@ -71,8 +71,9 @@ def what_paid(situation: Situation, table: pd.DataFrame | None = None) -> str:
         f"On the benchmark's task most like this one ({best.task}: {best.kind}, {best.group} "
         f"{'exact' if best.exact else 'broken'}{samples}; size {best['size']})"
     )
-    told = 100 * best[["change", "low", "high"]].to_numpy(float)
-    change = f"the {best.score} of {best.model} by {interval(*told)} %"
+    value, low, high = 100 * best[["change", "low", "high"]].to_numpy(float)
+    told = f"{value:.3g} %" if np.isnan([low, high]).any() else f"{interval(value, low, high)} %"
+    change = f"the {best.score} of {best.model} by {told}"
     if len(paid):
         return (
             f"{where} the treatment {best.treatment} paid most at training: it changed {change} "
@@ -81,5 +82,5 @@ def what_paid(situation: Situation, table: pd.DataFrame | None = None) -> str:
     seeds = f"{best.seeds} seed{'' if best.seeds == 1 else 's'}"
     return (
         f"{where} no treatment at training paid for sure: the best, {best.treatment}, changed "
-        f"{change} ({seeds})."
+        f"{change} ({seeds}{', no interval' if np.isnan(low) else ''})."
     )
