@@ -31,13 +31,14 @@ def treatment_rows() -> Iterator[dict[str, object]]:
         study = read_configuration([path], [name]).study(name)
         for row in networks.to_dict("records"):
             if row["task"] in study.tasks:
-                about = {
+                found = {
+                    **row,
                     "size": size,
                     "order": group_order(str(row["group"])),
                     "training_samples": training_samples(study.task(str(row["task"]))),
                     "score": row["metric"],
                 }
-                yield {key: {**row, **about}[key] for key in COLUMNS}
+                yield {key: found[key] for key in COLUMNS}
 
 
 def training_samples(task: Task) -> float:
