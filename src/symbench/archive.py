@@ -81,17 +81,15 @@ def open_archive(path: Path, folder: Path) -> Configuration:
     """
     refuse_filled(folder)
     try:
+        # One pass: to decompress takes longer than to write.
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
-                inner = PurePosixPath(member.name)
-                if (
-                    inner.is_absolute()
-                    or ".." in inner.parts
-                    or not (member.isreg() or member.isdir())
-                ):
-                    raise tarfile.TarError(f"'{member.name}' is no plain file below it")
-            archive.extractall(folder)
+                _refuse_unless_plain(member)
+                archive.extract(member, folder)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        # All of it was unpacked here, since the folder was empty.
+        for unpacked in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(unpacked) if unpacked.is_dir() else unpacked.unlink()
         raise DataError(f"{path} is no archive of results: {error}.") from None
     configuration = _read(folder, path)
     if configuration is None:
@@ -101,6 +99,12 @@ def open_archive(path: Path, folder: Path) -> Configuration:
             "that commit alone."
         )
     return replace(configuration, layout=Layout(folder / "data", folder / "results"))
+
+
+def _refuse_unless_plain(member: tarfile.TarInfo) -> None:
+    inner = PurePosixPath(member.name)
+    if inner.is_absolute() or ".." in inner.parts or not (member.isreg() or member.isdir()):
+        raise tarfile.TarError(f"'{member.name}' is no plain file below it")
 
 
 def _read(folder: Path, path: Path) -> Configuration | None:

@@ -8,13 +8,15 @@ What only moves results (files, manifests, config, provenance, commands) is left
 import ast
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 FOLLOWED = ("data", "symmetry", "models", "training", "evaluation")
 _MOVERS = frozenset({"symbench.data.manifest", "symbench.data.raw_files"})
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _ROOT = Path(__file__).parents[1]
 # What was read, and when it was last changed then.
 SOURCES: dict[Path, int] = {}
@@ -73,15 +75,21 @@ def parsed(name: str) -> ast.Module:
 
 @cache
 def _digest(name: str) -> str:
-    bare = _WithoutText().visit(tree(name))
-    return hashlib.sha256(ast.dump(bare).encode()).hexdigest()
+    module = tree(name)
+    _take_out_texts(module)
+    return hashlib.sha256(ast.dump(module).encode()).hexdigest()
 
 
-class _WithoutText(ast.NodeTransformer):
-    """Takes out what does nothing: docstrings, and the texts below attributes."""
+def _take_out_texts(node: ast.AST) -> None:
+    """Take out what does nothing: docstrings, and the texts below attributes."""
+    for block in _blocks(node):
+        block[:] = [each for each in block if not _is_text(each)]
+        for statement in block:
+            _take_out_texts(statement)
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        return None if isinstance(node.value, ast.Constant) else node
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 @cache
@@ -91,14 +99,19 @@ def _imports(name: str, deep: bool) -> list[str]:
 
 
 def _statements(node: ast.AST, deep: bool) -> Iterator[ast.AST]:
-    """What lies below a node, without what is only for type checking."""
-    below: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    """Statements below a node, without what is only for type checking."""
+    blocks = _blocks(node)
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-        below = node.orelse
-    for child in below:
+        blocks = [[*node.orelse]]
+    for child in chain.from_iterable(blocks):
         if deep or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield child
             yield from _statements(child, deep)
+
+
+def _blocks(node: ast.AST) -> list[list[ast.AST]]:
+    """Lists of statements, handlers and cases of a node: there are no statements elsewhere."""
+    return [block for name in _BLOCKS if isinstance(block := getattr(node, name, None), list)]
 
 
 def _named(node: ast.AST) -> Iterator[str]:

@@ -64,8 +64,9 @@ def _per_seed(
     unit: str = "1",
 ) -> Iterator[Row]:
     """The mean of each seed; what is not finite stays."""
-    for seed in group.seeds:
-        mean = values.sel(seed=seed).mean(skipna=False)
+    others = [name for name in values.dims if name != "seed"]
+    means = values.mean(others, skipna=False).sel(seed=group.seeds)
+    for seed, mean in zip(group.seeds, means.values, strict=True):
         yield _row(group, seed, evaluation, metric, mean, field=field, unit=unit)
 
 

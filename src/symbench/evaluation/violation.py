@@ -1,5 +1,8 @@
 """How far networks are from equivariant: with intervals, and by irreps of a finite group."""
 
+from collections.abc import Mapping
+from functools import cache
+
 import numpy as np
 
 from symbench.config.schema import Selection
@@ -70,7 +73,8 @@ def subgroups_left(irrep: Irrep, group: GridGroup) -> str:
     return ", ".join(largest.values())
 
 
-def names_of_subgroups(group: GridGroup) -> dict[frozenset[int], str]:
+@cache
+def names_of_subgroups(group: GridGroup) -> Mapping[frozenset[int], str]:
     """Names of those subgroups that have one, by indices of their elements."""
     dimension = group.elements[0].dimension
     found = {frozenset(range(group.order)): group.name}

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.finding import smallest_and_largest
@@ -89,7 +90,7 @@ def draw(table: Table) -> Figure:
                 axis.set_ylim(bottom=bottom)
             for one in (axis.xaxis, axis.yaxis):
                 one.set_major_formatter("{x:g}")
-                one.set_minor_formatter("")
+                one.set_minor_locator(NullLocator())
         row[0].set_ylabel("power")
     for axis in axes[-1]:
         axis.set_xlabel("wavenumber (waves along the longest side)", fontsize="small")

@@ -57,6 +57,8 @@ def figure_style() -> Iterator[None]:
             "figure.constrained_layout.use": True,
             "savefig.dpi": 140,
             "axes.titlesize": "medium",
+            # Nothing is above panels that a title had to make way for, which takes long to find.
+            "axes.titley": 1.0,
             "legend.frameon": False,
             # Names may hold dollar signs, and are no formulas.
             "text.parse_math": False,
@@ -169,7 +171,8 @@ def log_scale(axis: Axes, which: str, values: Iterable[float]) -> None:
         subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
         one.set_major_locator(mpl.ticker.LogLocator(subs=subs, numticks=6))
     one.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
-    one.set_minor_formatter(mpl.ticker.NullFormatter())
+    # Ticks without marks and labels, which would be placed at each pass over the figure.
+    one.set_minor_locator(mpl.ticker.NullLocator())
 
 
 def legend_below(
