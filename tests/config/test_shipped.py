@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from symbench.config import schema
 from symbench.config.read import read_configuration
 from symbench.config.schema_file import schema_text
+from symbench.symmetry.grids.isometries import named_group
 from tests.config.configs import CONFIG, FIELDS, ROOT
 
 SIZES = sorted(path.stem for path in (CONFIG / "sizes").glob("*.yaml"))
@@ -218,3 +219,39 @@ def test_the_command_writes_the_schema(tmp_path):
         result = CliRunner().invoke(app, ["schema", "--output", str(path)])
         assert result.exit_code == code
         assert path.read_text() == ("{}" if code else schema_text())
+
+
+def passes(run):
+    """Calls of the network with one sample, in training; sizes of whole data sets cancel."""
+    settings = run.training
+    steps_per_epoch = (settings.samples_per_epoch or 1000 * settings.batch_size) // (
+        settings.batch_size
+    )
+    steps = steps_per_epoch * settings.epochs_of(steps_per_epoch)
+    order = named_group(run.task.settings.group, 2).order
+    averaged = {"none": 0, "random_average": 0, "group_average": steps}
+    averaged["equi_tuning"] = sum(step >= 0.8 * steps for step in range(steps))
+    through = averaged[run.method]
+    once = steps * (2 if run.method == "random_average" else 1)
+    return settings.batch_size * (once + (order - 1) * through)
+
+
+@pytest.mark.parametrize(("size", "most"), [("laptop", 0), ("paper", 0.01)])
+def test_arms_of_equal_compute_make_equal_passes(size, most):
+    study = read_configuration(size=size, folder=CONFIG).study(FIELDS)
+    arms = [run for run in study.runs if run.treatment.endswith("equal_compute")]
+    assert {run.method for run in arms} == {"random_average", "group_average", "equi_tuning"}
+    for run in arms:
+        plain = study.run(run.task.name, run.model, "none", run.seed)
+        assert passes(run) == pytest.approx(passes(plain), rel=most)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_batch_norm_sees_as_many_samples_in_all_arms(size):
+    study = read_configuration(size=size, folder=CONFIG).study(FIELDS)
+    seen = {}
+    for run in study.runs:
+        if run.model == "unet_classic" and run.checkpoint is None:
+            part = run.training.batch_size / run.training.accumulate
+            seen.setdefault(run.task.name, set()).add(part)
+    assert all(len(parts) == 1 for parts in seen.values()), seen

@@ -202,6 +202,12 @@ def test_schnet_is_the_one_of_pyg():
     theirs = here(theirs.double())
     ours = SchNet(4, 0, hidden=16, filters=12, layers=3, gaussians=20, cutoff=5.0, free=False)
     ours = here(ours.double().eval())
+    for begun, other in ((ours.decode[0], theirs.lin1), (ours.decode[2], theirs.lin2)):
+        bound = (6 / (begun.in_features + begun.out_features)) ** 0.5
+        for layer in (begun, other):
+            assert bool((layer.weight.abs() <= bound).all())
+            assert float(layer.weight.detach().abs().max()) > 0.7 * bound
+            assert not layer.bias.any()
     with torch.no_grad():
         ours.embed.weight.copy_(theirs.embedding.weight[:4].T)
         for mine, other in zip(ours.layers, theirs.interactions, strict=True):

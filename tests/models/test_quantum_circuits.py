@@ -6,11 +6,13 @@ import pytest
 import torch
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
+from torch import nn
 
 from symbench.data.molecules.molecule import AMMONIA, LITHIUM_HYDRIDE, Molecule
 from symbench.data.points.point_graph import PointGraph, complete_edges
 from symbench.errors import ConfigError
 from symbench.evaluation.circuits import expressibility, gradient_variance
+from symbench.models.measured import exactly
 from symbench.models.molecules.distances import length
 from symbench.models.molecules.gates import (
     PAULI,
@@ -291,6 +293,24 @@ def test_shots_scatter_about_the_exact_value():
     # Two noisy energies over twice the step.
     assert float((sampled[:, 1:] - forces).abs().max()) < 5 * spread / (2**0.5 * potential.step)
     assert isinstance(potential, Potential)
+
+
+def test_shots_choose_no_weights_and_are_drawn_by_the_seed():
+    """Validation is exact, so that what is kept, and what is resumed, does not hang on noise."""
+    graph = graph_of(molecules(2))
+    potential = here(QuantumPotential(circuit("plain", blocks=1, shots=50), 1.0).eval())
+    exact = super(QuantumPotential, potential).forward(graph)
+    with exactly(nn.Sequential(potential)):
+        torch.testing.assert_close(potential(graph), exact)
+    assert not torch.equal(potential(graph), exact)
+    drawn = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        again = PlainCircuit(AMMONIA, blocks=1, shots=50).double()
+        again.load_state_dict(potential.atoms.state_dict())
+        drawn.append(here(QuantumPotential(again, 1.0).eval())(graph))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from symbench.config.run import SweepPoint
 from symbench.figures.results import StudyResults
+from symbench.files import write_whole
 from symbench.report.answer import Answer, answer
 from symbench.report.build import build
 from symbench.report.reference_tables import keep
@@ -52,6 +54,21 @@ def test_each_way_is_held_against_the_plain_network(tmp_path):
     assert averaged.inference == pytest.approx(8)
     assert network.best is averaged
     assert network.cell(Way("none", "frame")) is None
+
+
+def test_the_cost_of_training_is_the_mean_of_what_seeds_took(tmp_path):
+    """One seed stopped early, in slow epochs."""
+    results = found(tmp_path, SCORES)
+    for run in results.study.runs:
+        few, many = ([3.0] * 10, [1.0] * 100)
+        seconds = few if run.treatment == "augment" and run.seed else many
+        table = pd.DataFrame({"epoch": range(len(seconds)), "seconds": seconds})
+        table = table.assign(train_loss=1.0, valid_loss=1.0)
+        path = results.layout.trained("history.csv", run.study, *run.key, run.seed)
+        with write_whole(path) as temporary:
+            table.to_csv(temporary, index=False)
+    [network] = answer([results]).networks
+    assert network.cell(AUGMENTED).training == pytest.approx((100 + 3 * 30) / 4 / 100)
 
 
 def test_a_network_of_several_lengths_of_training_is_one(tmp_path):

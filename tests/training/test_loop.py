@@ -70,6 +70,20 @@ def test_early_stop_keeps_the_best(tmp_path):
     assert len(trained.history) == 3
 
 
+def test_no_patience_is_lost_in_the_first_phase(tmp_path):
+    settings = changed(
+        epochs=12, learning_rate=1e-30, patience=2, warm_up_epochs=0, first_phase_epochs=8
+    )
+    trained = trainer(tmp_path / "state.pt", settings, Treatment, nn.Conv2d(6, 3, 1)).run()
+    assert len(trained.history) == 10
+
+
+def test_a_first_phase_longer_than_the_training_is_refused(tmp_path):
+    settings = changed(epochs=None, steps=30, first_phase_epochs=4)
+    with pytest.raises(TrainingError, match="first_phase_epochs is 4; 30 steps are 3 epochs"):
+        trainer(tmp_path / "state.pt", settings)
+
+
 def test_schedule_in_steps():
     settings = TrainingSettings(
         epochs=10, batch_size=1, learning_rate=1.0, warm_up_epochs=0, schedule="steps"

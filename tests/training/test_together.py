@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 import torch
@@ -72,6 +73,16 @@ def test_each_gets_what_it_gets_alone(tmp_path, alone):
     for found, wanted in zip(train_together(trainers), expected, strict=True):
         assert same(found, wanted)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_each_counts_the_time_of_its_own_turns(tmp_path):
+    """One of them ends long before the other."""
+    trainers = [small(tmp_path, 0, epochs=1), small(tmp_path, 1, epochs=6)]
+    start = time.perf_counter()
+    brief, long = (found.history.seconds for found in train_together(trainers))
+    passed = time.perf_counter() - start
+    assert 0.5 * passed < brief.sum() + long.sum() <= passed
+    assert brief.mean() < 4 * long[1:].mean()
 
 
 def test_one_that_diverges_does_not_stop_the_others(tmp_path, alone):

@@ -279,6 +279,13 @@ class RunGroup:
         means = self.history.groupby("seed").seconds.agg(lambda each: each.mean(skipna=False))
         return dict(zip(means.index.tolist(), means.tolist(), strict=True))
 
+    @property
+    def seconds_of_training(self) -> float:
+        """Of all epochs, validation included: mean over seeds; NaN where nothing was trained."""
+        if "seconds" not in self.history:
+            return float("nan")
+        return float(self.history.groupby("seed").seconds.sum(min_count=1).mean())
+
 
 def run_groups(study: Study, layout: Layout) -> tuple[list[RunGroup], list[Run]]:
     """Run groups of the runs that were evaluated, in the order of the config, and all other runs.

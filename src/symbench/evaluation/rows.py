@@ -65,7 +65,7 @@ def _per_seed(
 ) -> Iterator[Row]:
     """The mean of each seed; what is not finite stays."""
     others = [name for name in values.dims if name != "seed"]
-    means = values.mean(others, skipna=False).sel(seed=group.seeds)
+    means = values.mean(others, skipna=False).sel(seed=list(group.seeds))
     for seed, mean in zip(group.seeds, means.values, strict=True):
         yield _row(group, seed, evaluation, metric, mean, field=field, unit=unit)
 

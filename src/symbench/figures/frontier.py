@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from symbench.evaluation.results import RunGroup
 from symbench.figures.drawing import Drawing, Table, rows_of
 from symbench.figures.finding import NOTHING, best_and_worst, smallest_and_largest
 from symbench.figures.results import PLAINLY, StudyResults, estimated
@@ -44,20 +43,13 @@ def table(results: StudyResults) -> pd.DataFrame:
         for group in alike:
             for evaluation in group.evaluations:
                 costs = [
-                    seconds_of_training(group) / seconds_of_training(plain),
+                    group.seconds_of_training / plain.seconds_of_training,
                     results.value(group, evaluation, "seconds_per_sample") / seconds,
                 ]
                 row = [group.task, group.model, group.treatment, order.index(group.treatment)]
                 row += [evaluation, group.score.name, group.score.better]
                 rows.append([*row, *estimated(group, evaluation), *costs])
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def seconds_of_training(group: RunGroup) -> float:
-    """Of all epochs, validation included, as the mean over seeds; NaN where nothing was trained."""
-    if "seconds" not in group.history:
-        return float("nan")
-    return float(group.history.groupby("seed").seconds.sum(min_count=1).mean())
 
 
 def frontier(costs: np.ndarray, errors: np.ndarray) -> np.ndarray:

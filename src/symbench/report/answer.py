@@ -201,7 +201,7 @@ def _cell(
         *interval,
         sign * change.value,
         _verdict(change.value, *interval, sign),
-        _seconds(group) / _seconds(plain),
+        group.seconds_of_training / plain.seconds_of_training,
         results.value(group, way.evaluation, "seconds_per_sample")
         / results.value(plain, "plain", "seconds_per_sample"),
     )
@@ -215,16 +215,6 @@ def _verdict(value: float, low: float, high: float, sign: int) -> str:
     if low <= 0 <= high or abs(value) < UNCHANGED:
         return "open"
     return "pays" if sign * value > 0 else "harms"
-
-
-def _seconds(group: RunGroup) -> float:
-    """Time of an epoch, times the number of epochs; mean over seeds."""
-    history = group.history
-    seconds = list(group.seconds_per_epoch.values())
-    if history.empty or not seconds:
-        return float("nan")
-    epochs = history.groupby("seed").epoch.count()
-    return float(np.mean(seconds) * epochs.mean())
 
 
 def _median(values: Sequence[float]) -> float:

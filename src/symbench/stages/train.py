@@ -76,13 +76,17 @@ def train_runs(
         return
     cost = spent.measured()
     if several:
-        # What is of all of them is shared out alike: their steps took turns.
-        for name in {"seconds", "energy"} & set(cost):
-            cost[name] /= max(len(trainers), 1)
         cost["trained_together"] = len(trainers)
+    # Of what a training took before it was interrupted, the state knows the time alone.
+    energy = cost.pop("energy", None)
+    worked = sum(trainer.worked for trainer in trainers.values())
     for number, training in trainings.items():
-        if not isinstance(outcome := outcomes.get(number), SymBenchError):
-            training.write(outcome, cost, device)
+        if isinstance(outcome := outcomes.get(number), SymBenchError):
+            continue
+        own = dict(cost)
+        if energy is not None and number in trainers and not trainers[number].resumed:
+            own["energy"] = energy * trainers[number].worked / worked
+        training.write(outcome, own, device)
     if errors:
         first = min(errors)
         if not several:
@@ -165,9 +169,9 @@ class _Training:
             cost: dict[str, object] = {}
         else:
             save_weights(weights, trained.weights)
-            together = spent.get("trained_together", 1)
-            history = trained.history.assign(seconds=trained.history.seconds / together)
-            cost = {**spent, "samples_per_second": together * trained.throughput}
+            history = trained.history
+            seconds = float(history.seconds.sum())
+            cost = {**spent, "seconds": seconds, "samples_per_second": trained.throughput}
             load_weights(self.model, weights)
             parameters = parameters_in_use(self.model.eval())
         with write_whole(self.output / "history.csv") as temporary:

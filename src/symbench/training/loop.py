@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from symbench.config.settings import TrainingSettings
 from symbench.data.batch import V
 from symbench.data.dataset import Split
+from symbench.errors import TrainingError
+from symbench.models.measured import exactly
 from symbench.training.batches import Batches, PreparedStep
 from symbench.training.captured import CapturedStep, why_not
 from symbench.training.cuda import device_of
@@ -93,14 +95,19 @@ class Trainer(Generic[V]):
             test: is looked at where the settings have `test_every`; chooses nothing.
 
         Raises:
-            TrainingError: if there are fewer samples than processes, or the model does not suit
-                the treatment.
+            TrainingError: if there are fewer samples than processes, the model does not suit the
+                treatment, or a first phase is longer than the training.
 
         """
         self.processes = Processes.from_environment()
         self.device = device_of(self.processes.device)
         self.batches = Batches(train, settings, seed, self.processes, self.device)
         steps_per_epoch = self.batches.steps_per_epoch
+        if settings.first_phase_epochs > (epochs := settings.epochs_of(steps_per_epoch)):
+            raise TrainingError(
+                f"first_phase_epochs is {settings.first_phase_epochs}; {settings.steps} steps are "
+                f"{epochs} epochs: give at most so many."
+            )
         self.model = model.to(self.device.device)
         treatment.attach(self.model)
         if settings.compiled:
@@ -123,13 +130,15 @@ class Trainer(Generic[V]):
         if settings.cuda_graphs:
             self._capture()
         self.free_path: list[float] = []
-        self.epoch_start = 0.0
+        self.epoch_start = self.worked = 0.0
+        self.since = time.perf_counter()
         self.state = TrainingState(self.model, self.updates.optimizer, treatment, fingerprint)
         try:
             self.state.resume(state_path)
         except UnusableStateError as error:
             if not self.rank:
                 print(f"{error}: training starts anew.", flush=True)
+        self.resumed = self.progress.step > 0
         self.place = Place(settings, self.device)
 
     @property
@@ -172,6 +181,7 @@ class Trainer(Generic[V]):
 
         Each must be asked for when `place` is taken; raises what `run` does.
         """
+        self.since = time.perf_counter()
         self.free_path = free_path(self.treatment, self.settings, self.batches.steps_per_epoch)
         done, epochs = len(self.progress.history), self.updates.epochs
         log = ProgressLog(epochs, done, self.device.device, self.name) if not self.rank else None
@@ -181,8 +191,12 @@ class Trainer(Generic[V]):
             with closing(self._steps_of_epoch(epoch)) as steps:
                 for _ in steps:
                     self._check_interruption(termination)
+                    # Between two steps others may take their turns.
+                    self.worked = self._worked()
                     yield True
+                    self.since = time.perf_counter()
             self._end_epoch(epoch)
+            self.worked, self.since = self._worked(), time.perf_counter()
             if log:
                 log.tell(self.progress.history[-1], last=epoch + 1 == epochs)
 
@@ -193,7 +207,7 @@ class Trainer(Generic[V]):
         return Trained(self.state.best, history, throughput)
 
     def _steps_of_epoch(self, epoch: int) -> Generator[None, None, None]:
-        self.epoch_start = time.perf_counter() - self.progress.epoch_seconds
+        self.epoch_start = self._worked() - self.progress.epoch_seconds
         self.network.train()
         # A state may have been saved after the last step of an epoch, before its validation.
         steps = range(self.progress.step, (epoch + 1) * self.batches.steps_per_epoch)
@@ -229,7 +243,7 @@ class Trainer(Generic[V]):
             if row["valid_loss"] < self.progress.best_loss:
                 self.progress.best_loss, self.progress.best_epoch = row["valid_loss"], epoch
                 self.state.best = snapshot(self.model)
-        row["seconds"] = time.perf_counter() - self.epoch_start
+        row["seconds"] = self._worked() - self.epoch_start
         row |= self._look_at_test(epoch)
         self.progress.history.append(row)
         self.progress.epoch_loss = self.progress.epoch_seconds = 0.0
@@ -286,7 +300,8 @@ class Trainer(Generic[V]):
     def _loss_of(self, split: Split[V], samples: np.ndarray) -> float:
         self.network.eval()
         size = self.settings.batch_size
-        return mean_loss(self.model, split, samples, size, self.device)
+        with exactly(self.model):
+            return mean_loss(self.model, split, samples, size, self.device)
 
     def _when(self, kind: str, loss: float, step: int, rate: float) -> str:
         """Which loss became what, and when."""
@@ -301,13 +316,17 @@ class Trainer(Generic[V]):
     def _out_of_patience(self, epoch: int) -> bool:
         patience = self.settings.patience
         begins = int(self.treatment.begins * self.updates.epochs)
-        since = max(self.progress.best_epoch + 1, begins)
+        since = max(self.progress.best_epoch + 1, begins, self.settings.first_phase_epochs)
         return patience is not None and epoch - since >= patience
+
+    def _worked(self) -> float:
+        """Seconds in which this training had its turn, in this process."""
+        return self.worked + time.perf_counter() - self.since
 
     def _check_interruption(self, termination: Termination) -> None:
         if termination.came or self.progress.step % self.settings.save_every == 0:
             self._read_losses()
-            self.progress.epoch_seconds = time.perf_counter() - self.epoch_start
+            self.progress.epoch_seconds = self._worked() - self.epoch_start
             self._save()
         if termination.came:
             raise Interrupted

@@ -10,6 +10,7 @@ from symbench.data.graphs.block_models import PADDING, BlockModels
 from symbench.data.graphs.clusters import ClusterData
 from symbench.errors import ConfigError, DataError, SymmetryError
 from symbench.models.graphs.node_classifiers import NodeClassifier, ProductClassifier
+from symbench.models.size import size
 from symbench.symmetry.testing import equivariance_error
 from tests.conftest import fetched
 from tests.here import here
@@ -54,6 +55,13 @@ def test_probabilities_sizes_and_seeds(data):
     assert np.mean(inside) == pytest.approx(0.55, abs=0.02)
     assert np.mean(between) == pytest.approx(0.25, abs=0.01)
     assert all(element.passed for element in data.audit("signs(10)", BlockModels(graphs=COUNTS)))
+
+
+@pytest.mark.parametrize("columns", [4, 10, 16])
+def test_networks_that_are_compared_are_of_one_size(columns):
+    wanted = size(NodeClassifier(columns, 6, "signnet"))
+    for layers in (0, 4):
+        assert size(ProductClassifier(columns, 6, layers)) == pytest.approx(wanted, rel=0.02)
 
 
 @pytest.mark.parametrize("encoding", [*INVARIANT, "plain"])

@@ -138,7 +138,7 @@ def test_extended_xyz(data):
         found = numbers_after(dataset, Path(folder) / "data", Path(folder))
     if found is None or any("may have been cut" in str(each.message) for each in warned):
         return
-    zero = truth["train"][0].mean()
+    zero = truth["train"][0][:3].mean()
     rows = {
         "train": slice(0, 3),
         "valid": slice(3, 5),

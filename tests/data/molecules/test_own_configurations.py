@@ -51,20 +51,28 @@ def test_splits_and_further_test_sets(raw, tmp_path):
     dataset = ExtendedXYZ(files=FILES, samples=SAMPLES)
     folder = fetched(dataset, tmp_path / "data", raw)
     energies = {
-        name: (read_arrays(folder / f"{name}.hdf5")["energies"] + 2).tolist()
+        name: (read_arrays(folder / f"{name}.hdf5")["energies"] + 1).tolist()
         for name in ("train", "valid", "test", "test_hot")
     }
-    # Validation is the end of the training file; energies count from its mean, which is 2.
+    # Validation is the end of the training file; energies count from the mean of the rest.
     first = [0, 1, 2]
     assert energies == {"train": first, "valid": [3, 4], "test": first, "test_hot": first}
     data = dataset.open(folder, TaskOptions(), 0)
     assert dataset.test_sets == tuple(data.test_sets()) == ("hot",)
     split = data.split("train")
     batch = split.batch(split.samples[1:2])
-    assert 3 * float(batch.targets[0, 0]) == pytest.approx(-1)
+    assert 3 * float(batch.targets[0, 0]) == pytest.approx(0, abs=1e-6)
     rows = (raw / "train.xyz").read_text().split("\n")[7:10]
     expected = [[float(word) for word in row.split()[4:]] for row in rows]
     np.testing.assert_allclose(batch.targets[:, 1:], expected, rtol=1e-6)
+
+
+def test_energies_count_from_the_samples_that_are_trained_on(raw, tmp_path):
+    """Not from those of validation, nor from those that nobody trains on."""
+    dataset = ExtendedXYZ(files=FILES, samples={"train": 2, "valid": 2, "test": 2})
+    energies = read_arrays(fetched(dataset, tmp_path / "data", raw) / "train.hdf5")["energies"]
+    assert len(energies) == 2
+    assert float(energies.mean()) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_file_for_validation(raw, tmp_path):

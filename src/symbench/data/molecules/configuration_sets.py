@@ -71,14 +71,14 @@ def write_sets(
 
     """
     check_sets(sets, places)
-    # Totals of thousands of eV would leave single precision no meV.
-    zero = float(sets["train"]["energy"].mean())
     parts = dict(sets)
     if "valid" not in parts:
         count = len(sets["train"]["energy"])
         first = max(0, count - (samples["valid"] or 0))
         parts["train"] = _part(sets["train"], slice(0, first))
         parts["valid"] = _part(sets["train"], slice(first, count))
+    # Totals of thousands of eV would leave single precision no meV.
+    zero = float(_part(parts["train"], slice(0, samples["train"]))["energy"].mean())
     files = {}
     for name, arrays in parts.items():
         asked = samples.get(name, samples["test"])

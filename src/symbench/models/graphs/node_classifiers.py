@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from symbench.data.graphs.clusters import ClusterInputs
 from symbench.models.graphs.graph_convolution import GraphConvolution, GraphNetwork
 from symbench.models.sign_equivariant import SignDSS, SignNet
+from symbench.models.size import size, width_of_size
 from symbench.symmetry.points.canonical_signs import canonical_signs
 
 
@@ -101,22 +102,49 @@ class NodeClassifier(nn.Module):
         return logits * inputs.real[..., None]
 
 
+def _head(columns: int, width: int) -> nn.Module:
+    """From products of encodings to a logit."""
+    return nn.Sequential(
+        nn.Linear(columns, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Linear(width, 1),
+    )
+
+
 class ProductClassifier(nn.Module):
     """logit_ir = MLP(z_i ⊙ z_seed(r)) with z from sign-equivariant layers, or raw with none."""
 
     def __init__(
-        self, columns: int, communities: int, layers: int = 4, hidden: int = 400, head: int = 160
+        self,
+        columns: int,
+        communities: int,
+        layers: int = 4,
+        hidden: int | None = None,
+        head: int | None = None,
     ) -> None:
-        """Set depth and widths; no layers leave the eigenvectors raw."""
+        """Set depth and widths.
+
+        Args:
+            columns: eigenvectors.
+            communities: to be told apart.
+            layers: sign-equivariant ones; with none the eigenvectors stay raw.
+            hidden: width of the layers; by default that which makes the network as large as
+                `NodeClassifier` with SignNet.
+            head: width of the head: 160 by default, or, without layers, that which does so.
+
+        """
         super().__init__()
-        self.layers = nn.ModuleList(SignDSS(columns, hidden) for _ in range(layers))
-        self.head = nn.Sequential(
-            nn.Linear(columns, head),
-            nn.ReLU(),
-            nn.Linear(head, head),
-            nn.ReLU(),
-            nn.Linear(head, 1),
-        )
+        with torch.device("meta"):
+            wanted = size(NodeClassifier(columns, communities, "signnet"))
+        if head is None:
+            head = 160 if layers else width_of_size(lambda width: _head(columns, width), wanted)
+        self.head = _head(columns, head)
+        if hidden is None and layers:
+            left = (wanted - size(self.head)) / layers
+            hidden = width_of_size(lambda width: SignDSS(columns, width), left)
+        self.layers = nn.ModuleList(SignDSS(columns, hidden or 1) for _ in range(layers))
 
     def forward(self, inputs: ClusterInputs) -> Tensor:
         """Logits, shape (graph, node, community), zero where there is no node."""

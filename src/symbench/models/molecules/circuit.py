@@ -50,8 +50,9 @@ class Circuit(nn.Module, ABC):
             readouts: number of expectation values.
             blocks: repetitions of encoding and trainable gates.
             depolarising: probability of a depolarising error on each qubit after each block.
-            shots: measurements for each expectation value when the model is used, not trained;
-                None for the exact value.
+            shots: measurements for each expectation value when the model is used, and not when it
+                is trained or validated; None for the exact value. What they give is drawn by the
+                seed that torch has when the circuit is made.
 
         Raises:
             ConfigError: if the molecule or a number makes no sense.
@@ -77,7 +78,7 @@ class Circuit(nn.Module, ABC):
         self.exact = qml.QNode(self._measured, device, interface="torch", diff_method="backprop")
         self.sampled = None
         if shots is not None:
-            noisy = qml.device(device.name, wires=wires, seed=0)
+            noisy = qml.device(device.name, wires=wires, seed=torch.initial_seed())
             self.sampled = qml.set_shots(qml.QNode(self._measured, noisy, diff_method=None), shots)
 
     def prepare(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from symbench.data.molecules.molecule import Molecule
 from symbench.data.points.point_graph import PointGraph
+from symbench.models.measured import Measured
 from symbench.models.molecules.circuit import Circuit, Noise
 from symbench.models.molecules.distances import length
 from symbench.models.molecules.gates import Exchange, SpinRotation, exchange_operator, singlet
@@ -212,7 +213,7 @@ def _scalar_product(wires: Sequence[int]) -> Operator:
     return qml.Hermitian(exchange_operator(count) / (count * (count - 1) / 2), wires=wires)
 
 
-class QuantumPotential(Potential):
+class QuantumPotential(Measured, Potential):
     """A potential whose energies, where shots are finite, are measured, and forces differences."""
 
     atoms: Circuit
@@ -220,7 +221,7 @@ class QuantumPotential(Potential):
 
     def forward(self, graph: PointGraph) -> Tensor:
         """See `Potential`; measured forces are central differences with steps of 0.1 Å."""
-        if self.training or self.atoms.shots is None:
+        if self.training or self.exact or self.atoms.shots is None:
             return super().forward(graph)
         with torch.no_grad():
             positions = graph.positions.reshape(-1, self.atoms.atoms, 3)

@@ -23,6 +23,15 @@ class ShiftedSoftplus(nn.Module):
         return nn.functional.softplus(values) - math.log(2.0)
 
 
+def start(*layers: nn.Module) -> None:
+    """Begin linear layers with weights by Glorot and Bengio, and biases of zero."""
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class Interaction(nn.Module):
     """Filters of distances times features of neighbours, between two linear layers."""
 
@@ -36,11 +45,7 @@ class Interaction(nn.Module):
         self.out = nn.Sequential(
             nn.Linear(filters, hidden), ShiftedSoftplus(), nn.Linear(hidden, hidden)
         )
-        for layer in (*self.filter, self.into, *self.out):
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        start(*self.filter, self.into, *self.out)
 
     def forward(
         self, features: Tensor, edges: Tensor, expanded: Tensor, envelope: Tensor
@@ -77,6 +82,7 @@ class SchNet(nn.Module):
         self.decode = nn.Sequential(
             nn.Linear(hidden, hidden // 2), ShiftedSoftplus(), nn.Linear(hidden // 2, 1)
         )
+        start(*self.decode)
         self.register_buffer("centres", torch.linspace(0.0, cutoff, gaussians), persistent=False)
         self.spacing = cutoff / (gaussians - 1)
         count = layers if free else 0

@@ -4,8 +4,6 @@ Every pair of particles exchanges messages; tensors are dense, (sample, particle
 The backbone after the public code of EGNN (Satorras et al., arXiv 2102.09844).
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +11,7 @@ from symbench.data.points.particle_inputs import ParticleInputs
 from symbench.errors import choose
 from symbench.models.perceptron import perceptron
 from symbench.models.sign_equivariant import ColumnLinear
+from symbench.models.size import size, width_of_size
 from symbench.symmetry.points.principal_axes import (
     axes_frame,
     determined_axes,
@@ -259,8 +258,8 @@ class SignEquivariantParticles(nn.Module):
         if hidden is None:
             others = 3 * dimension * channels
             with torch.device("meta"):
-                wanted = (_size(Framed(dimension)) - others) / layers
-            hidden = _width(layer, wanted)
+                wanted = (size(Framed(dimension)) - others) / layers
+            hidden = width_of_size(layer, wanted)
         self.embed = ColumnLinear(dimension, 2, channels)
         self.layers = nn.ModuleList(layer(hidden) for _ in range(layers))
         self.decode = ColumnLinear(dimension, channels, 1)
@@ -277,14 +276,3 @@ class SignEquivariantParticles(nn.Module):
             features = layer(features, pair_features, speed)
         origin: Tensor = self.origin(inputs)
         return origin + self.decode(features)[..., 0] @ axes.mT
-
-
-def _size(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _width(build: Callable[[int], nn.Module], parameters: float) -> int:
-    """The width at which a network has about so many parameters; they are affine in the width."""
-    with torch.device("meta"):
-        one, two = _size(build(1)), _size(build(2))
-    return max(1, 1 + round((parameters - one) / (two - one)))
