@@ -15,6 +15,8 @@ from itertools import chain
 from pathlib import Path
 
 FOLLOWED = ("data", "symmetry", "models", "training", "evaluation")
+# What opens data or judges them makes none: the data do not depend on what is imported there.
+_OPENERS = frozenset({"open", "audit", "dynamics_errors"})
 _MOVERS = frozenset({"symbench.data.manifest", "symbench.data.raw_files"})
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _ROOT = Path(__file__).parents[1]
@@ -28,8 +30,8 @@ def code_of(*modules: str, deep: bool = True) -> str:
 
     Args:
         modules: names such as "symbench.training.loop"; one of another package counts alone.
-        deep: whether imports inside functions count too. What a data set does when it is fetched
-            does not depend on the code that opens it, which it imports there.
+        deep: whether imports inside functions that open or judge data count too. The files of a
+            data set do not depend on them.
 
     """
     seen: set[str] = set()
@@ -99,12 +101,12 @@ def _imports(name: str, deep: bool) -> list[str]:
 
 
 def _statements(node: ast.AST, deep: bool) -> Iterator[ast.AST]:
-    """Statements below a node, without what is only for type checking."""
+    """Statements below a node, without what is only for type checking; see `code_of`."""
     blocks = _blocks(node)
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         blocks = [[*node.orelse]]
     for child in chain.from_iterable(blocks):
-        if deep or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+        if deep or not (isinstance(child, ast.FunctionDef) and child.name in _OPENERS):
             yield child
             yield from _statements(child, deep)
 
