@@ -1,6 +1,7 @@
 """Data of tasks and published weights, fetched and opened."""
 
 import shutil
+from pathlib import Path
 
 from symbench.config.read import Configuration
 from symbench.config.run import Task
@@ -8,7 +9,7 @@ from symbench.data.batch import ModelInputs
 from symbench.data.dataset import Data
 from symbench.data.manifest import check_data, write_manifest
 from symbench.data.raw_files import RawFiles
-from symbench.errors import choose
+from symbench.errors import DataError, choose
 from symbench.files import copy_near, write_whole
 
 
@@ -35,5 +36,16 @@ def open_data(configuration: Configuration, task: Task, seed: int = 0) -> Data[M
     """The data of a task for a seed, checked against their manifest and the config."""
     directory = configuration.data_folder(task)
     check_data(directory, task.data_fingerprint)
-    near = copy_near(directory, configuration.scratch)
+    near = copy_near(
+        directory, configuration.scratch, lambda copy: _is_whole(copy, task.data_fingerprint)
+    )
     return task.dataset.open(near, task.options, seed)
+
+
+def _is_whole(copy: Path, fingerprint: str) -> bool:
+    """Whether a copy of data on a node is what was copied."""
+    try:
+        check_data(copy, fingerprint)
+    except DataError:
+        return False
+    return True
