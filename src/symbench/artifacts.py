@@ -7,7 +7,8 @@ from pathlib import Path
 from symbench.config.read import Configuration
 from symbench.config.run import Run
 from symbench.config.study import Study
-from symbench.data.manifest import NAME, unlike_manifest
+from symbench.data.manifest import NAME, replaced, unlike_manifest
+from symbench.data.raw_files import RawFiles
 from symbench.errors import DataError
 from symbench.files import damaged, is_damaged, remove
 from symbench.layout import FAILED, IMAGES, SEEDS, TABLES, TRAINED, Layout
@@ -93,6 +94,9 @@ def damaged_artifacts(configuration: Configuration) -> list[Path]:
     for folder in _data_folders(configuration):
         try:
             found |= dict.fromkeys(unlike_manifest(folder))
+            # The raw file is the user's own: what was made of another one goes.
+            if replaced(folder, RawFiles(configuration.raw_files)):
+                found[folder / NAME] = None
         except DataError:
             found[folder / NAME] = None
     return list(found)

@@ -17,8 +17,9 @@ def fetch_data(configuration: Configuration, task: Task, threads: int = 1) -> No
     """Simulate or download the data of a task; the manifest comes last."""
     directory = configuration.data_folder(task)
     directory.mkdir(parents=True, exist_ok=True)
-    manifest = task.dataset.fetch(directory, RawFiles(configuration.raw_files), threads)
-    write_manifest(directory, manifest, task.settings.dataset, task.data_fingerprint)
+    raw_files = RawFiles(configuration.raw_files)
+    manifest = task.dataset.fetch(directory, raw_files, threads)
+    write_manifest(directory, manifest, task.settings.dataset, task.data_fingerprint, raw_files)
 
 
 def fetch_published(configuration: Configuration, weights: str) -> None:
@@ -35,7 +36,7 @@ def fetch_published(configuration: Configuration, weights: str) -> None:
 def open_data(configuration: Configuration, task: Task, seed: int = 0) -> Data[ModelInputs]:
     """The data of a task for a seed, checked against their manifest and the config."""
     directory = configuration.data_folder(task)
-    check_data(directory, task.data_fingerprint)
+    check_data(directory, task.data_fingerprint, RawFiles(configuration.raw_files))
     near = copy_near(
         directory, configuration.scratch, lambda copy: _is_whole(copy, task.data_fingerprint)
     )
