@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from symbench.config import code, registry
+from symbench.config.read import read_configuration
+from tests.config.configs import CONFIG, FIELDS
 
 FILES = {
     "__init__.py": "",
@@ -183,6 +185,41 @@ def test_what_makes_data_is_part_of_them(tmp_path, monkeypatch, dataset, file, u
     for function in CACHED:
         function.cache_clear()
     assert after != before
+
+
+@pytest.mark.parametrize(
+    ("file", "shown"),
+    [
+        ("report/answer.py", {"report"}),
+        ("report/violations.py", {"report"}),
+        ("figures/draw.py", {"figure", "report"}),
+        ("figures/gain.py", {"figure"}),
+        ("figures/results.py", {"figure", "report"}),
+        ("figures/cost.py", set()),
+    ],
+)
+def test_code_that_shows_results_is_part_of_what_it_shows(tmp_path, monkeypatch, file, shown):
+    root = Path(code.__file__).parents[1]
+    shutil.copytree(root, tmp_path / "symbench")
+    monkeypatch.setattr(code, "_ROOT", tmp_path / "symbench")
+
+    def fingerprints():
+        for function in CACHED:
+            function.cache_clear()
+        study = read_configuration(size="smoke", folder=CONFIG).study(FIELDS)
+        return {
+            "comparison": study.comparison_fingerprint,
+            "figure": study.figure_fingerprint("gain"),
+            "report": study.report_fingerprint,
+        }
+
+    before = fingerprints()
+    with (tmp_path / "symbench" / file).open("a") as stream:
+        stream.write("\n\nMENDED = 1\n")
+    after = fingerprints()
+    for function in CACHED:
+        function.cache_clear()
+    assert {kind for kind in before if after[kind] != before[kind]} == shown
 
 
 def _reached(module, deep):

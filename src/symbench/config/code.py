@@ -15,6 +15,8 @@ from itertools import chain
 from pathlib import Path
 
 FOLLOWED = ("data", "symmetry", "models", "training", "evaluation")
+# What figures and reports are made with beside them.
+SHOWN = (*FOLLOWED, "figures", "report")
 # What opens data or judges them makes none: the data do not depend on what is imported there.
 _OPENERS = frozenset({"open", "audit", "dynamics_errors"})
 _MOVERS = frozenset({"symbench.data.manifest", "symbench.data.raw_files"})
@@ -25,13 +27,14 @@ SOURCES: dict[Path, int] = {}
 
 
 @cache
-def code_of(*modules: str, deep: bool = True) -> str:
+def code_of(*modules: str, deep: bool = True, followed: tuple[str, ...] = FOLLOWED) -> str:
     """Hash of some modules and all that they import.
 
     Args:
         modules: names such as "symbench.training.loop"; one of another package counts alone.
         deep: whether imports inside functions that open or judge data count too. The files of a
             data set do not depend on them.
+        followed: packages within which imports count.
 
     """
     seen: set[str] = set()
@@ -40,7 +43,7 @@ def code_of(*modules: str, deep: bool = True) -> str:
         name = waiting.pop()
         if name not in seen and name not in _MOVERS:
             seen.add(name)
-            waiting += _imports(name, deep)
+            waiting += [each for each in _imports(name, deep) if each.split(".")[1] in followed]
     described = "".join(f"{name} {_digest(name)}\n" for name in sorted(seen))
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
@@ -96,7 +99,7 @@ def _is_text(node: ast.AST) -> bool:
 
 @cache
 def _imports(name: str, deep: bool) -> list[str]:
-    """Modules of the followed packages that a module imports, but for type checking."""
+    """Modules of the packages of `SHOWN` that a module imports, but for type checking."""
     return sorted({found for node in _statements(tree(name), deep) for found in _named(node)})
 
 
@@ -124,7 +127,7 @@ def _named(node: ast.AST) -> Iterator[str]:
         names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     for name in names:
         parts = name.split(".")
-        if parts[0] != "symbench" or len(parts) < 2 or parts[1] not in FOLLOWED:
+        if parts[0] != "symbench" or len(parts) < 2 or parts[1] not in SHOWN:
             continue
         # The packages around a module are imported with it.
         for length in range(2, len(parts) + 1):
