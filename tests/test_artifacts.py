@@ -16,6 +16,8 @@ from symbench.config.read import read_configuration
 from symbench.data.manifest import NAME, Manifest, write_manifest
 from symbench.files import sha256, write_json, write_whole
 from symbench.layout import FAILED
+from symbench.report.build import build
+from symbench.stages.evaluate import make_table
 
 ROOT = Path(__file__).parents[1]
 STUDY = "group_averaging"
@@ -135,6 +137,60 @@ def test_other_settings_are_told_by_the_record(run):
     record.write_text("no record")
     assert outdated_artifacts(configuration) == []
     assert damaged_artifacts(configuration) == [record]
+
+
+def test_a_report_says_what_it_was_made_of(tmp_path):
+    """Snakemake's own records may be gone: an old report was taken for the present one."""
+    size = ROOT / "config" / "sizes" / "smoke.yaml"
+
+    def configured(studies, *overrides):
+        return read_configuration([size], studies, overrides=[f"results={tmp_path}", *overrides])
+
+    plain = configured([STUDY])
+    report = plain.layout.report
+    build(plain, report)
+    assert outdated_artifacts(plain) == []
+    other = configured([STUDY], f"studies.{STUDY}.title=Another one")
+    assert outdated_artifacts(other) == [report]
+    # A report of more studies is one of each of them; one of fewer lacks some.
+    assert outdated_artifacts(configured([STUDY, "quantum"])) == [report]
+    build(configured([STUDY, "quantum"]), report)
+    assert outdated_artifacts(plain) == []
+    assert remove_artifacts(other, outdated_artifacts(other)) == []
+    assert not report.exists()
+    # One of an earlier version says nothing.
+    report.write_text("<!doctype html>")
+    assert outdated_artifacts(other) == []
+
+
+def test_a_further_table_says_what_it_was_made_of(tmp_path):
+    size = ROOT / "config" / "sizes" / "smoke.yaml"
+
+    def configured(*overrides):
+        return read_configuration(
+            [size], ["quantum"], overrides=[f"results={tmp_path}", *overrides]
+        )
+
+    plain = configured()
+    study, layout = plain.study("quantum"), plain.layout
+    make_table(plain, study, "circuit_gates")
+    made = [
+        layout.further_table("quantum", "circuit_gates"),
+        layout.further_table_provenance("quantum", "circuit_gates"),
+    ]
+    assert set(made) <= set(expected(plain))
+    assert outdated_artifacts(plain) == []
+    blocks = [
+        f"studies.quantum.models.{model}.settings.blocks=2"
+        for model in study.settings.models
+        if "blocks" in study.settings.models[model].settings
+    ]
+    other = configured(blocks[0])
+    assert outdated_artifacts(other) == made
+    remove_artifacts(other, made)
+    make_table(other, other.study("quantum"), "circuit_gates")
+    assert outdated_artifacts(other) == []
+    assert outdated_artifacts(plain) == made
 
 
 def test_a_job_of_several_seeds_trains_those_that_it_is_called_after(tmp_path):

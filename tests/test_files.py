@@ -63,6 +63,46 @@ def test_a_variable_that_is_not_set_is_named(folder, monkeypatch):
         copy_near(folder, "$NO_SUCH_NODE/x")
 
 
+def test_a_copy_that_is_no_longer_whole_is_made_anew(folder, tmp_path):
+    """Other numbers in a copy, or none, went unnoticed."""
+
+    def is_whole(copy):
+        path = copy / "train" / "a.hdf5"
+        return path.is_file() and path.read_bytes() == b"1" * 1000
+
+    node = tmp_path / "node"
+    near = copy_near(folder, str(node), is_whole)
+    (near / "train" / "a.hdf5").write_bytes(b"2" * 1000)
+    assert copy_near(folder, str(node), is_whole) == near
+    assert is_whole(near)
+    (near / "train" / "a.hdf5").unlink()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: copy_near(folder, str(node), is_whole), range(8)))
+    assert is_whole(near)
+    assert list(node.iterdir()) == [near]
+
+
+def test_a_scratch_may_lie_below_the_home(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert copy_near(folder, "~/node").parent == tmp_path / "home" / "node"
+    with pytest.raises(ConfigError, match="not all its variables are set"):
+        copy_near(folder, "~no_such_user/node")
+
+
+def test_what_a_killed_copy_left_goes_with_the_next_one(folder, tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    node, host = tmp_path / "node", platform.node()
+    left = node / f".symbench-0.{host}.a.{ended.pid}.partial"
+    alive = node / f".symbench-0.{host}.a.{os.getppid()}.partial"
+    own = node / "mine.partial"
+    for path in (left, alive, own):
+        path.mkdir(parents=True)
+        (path / "half").touch()
+    near = copy_near(folder, str(node))
+    assert set(node.iterdir()) == {near, alive, own}
+
+
 def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()

@@ -17,6 +17,7 @@ def all_paths(layout, names=NAMES):
         yield layout.audit(first, second)
         yield layout.audit_provenance(first, second)
         yield layout.further_table(first, second)
+        yield layout.further_table_provenance(first, second)
         yield layout.trials(first, second)
         for suffix in IMAGES:
             yield layout.figure(first, second, suffix)

@@ -1,16 +1,22 @@
 """What a run leaves: which artifacts there must be, and which are no longer what was written."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from symbench.config.read import Configuration
 from symbench.config.run import Run
 from symbench.config.study import Study
-from symbench.data.manifest import NAME, unlike_manifest
+from symbench.data.manifest import NAME, replaced, unlike_manifest
+from symbench.data.raw_files import RawFiles
 from symbench.errors import DataError
 from symbench.files import damaged, is_damaged, remove
 from symbench.layout import FAILED, IMAGES, SEEDS, TABLES, TRAINED, Layout
+
+# Where a report says what decided each study, and how many characters come before its end.
+_REPORTED = re.compile('<meta name="fingerprints" content="([^"]*)">')
+_HEAD = 100_000
 
 
 def expected(configuration: Configuration) -> list[Path]:
@@ -20,7 +26,9 @@ def expected(configuration: Configuration) -> list[Path]:
     for name, study in configuration.studies.items():
         for table in TABLES:
             paths += [layout.table(name, table), layout.table_provenance(name, table)]
-        paths += [layout.further_table(name, table) for table in study.tables]
+        for table in study.tables:
+            paths += [layout.further_table(name, table)]
+            paths += [layout.further_table_provenance(name, table)]
         for task in study.tasks:
             paths += [layout.audit(name, task), layout.audit_provenance(name, task)]
         for run in study.runs:
@@ -93,6 +101,9 @@ def damaged_artifacts(configuration: Configuration) -> list[Path]:
     for folder in _data_folders(configuration):
         try:
             found |= dict.fromkeys(unlike_manifest(folder))
+            # The raw file is the user's own: what was made of another one goes.
+            if replaced(folder, RawFiles(configuration.raw_files)):
+                found[folder / NAME] = None
         except DataError:
             found[folder / NAME] = None
     return list(found)
@@ -122,10 +133,18 @@ def outdated_artifacts(configuration: Configuration) -> list[Path]:
             provenance = layout.table_provenance(name, table)
             if _is_of_another(_recorded(provenance), study.comparison_fingerprint):
                 found += [layout.table(name, table), provenance]
+        for table in study.tables:
+            provenance = layout.further_table_provenance(name, table)
+            if _is_of_another(_recorded(provenance), study.table_fingerprint(table)):
+                found += [layout.further_table(name, table), provenance]
         for figure in study.settings.figures:
             images = [layout.figure(name, figure.name, suffix) for suffix in IMAGES]
             if _is_of_another(_recorded_image(images[0]), study.figure_fingerprint(figure.name)):
                 found += images
+    reported = _reported(layout.report)
+    studies = configuration.studies.items()
+    if reported and any(reported.get(name) != each.report_fingerprint for name, each in studies):
+        found.append(layout.report)
     return found
 
 
@@ -152,6 +171,17 @@ def _recorded_image(path: Path) -> object:
             return image.info.get(FINGERPRINT)
     except OSError:
         return None
+
+
+def _reported(report: Path) -> dict[str, str]:
+    """The fingerprint of each study in the head of a report; empty if it says none."""
+    try:
+        with report.open(encoding="utf-8") as stream:
+            said = _REPORTED.search(stream.read(_HEAD))
+    except (OSError, ValueError):
+        return {}
+    pairs = (each.partition("=") for each in said[1].split()) if said else ()
+    return {name: fingerprint for name, _, fingerprint in pairs}
 
 
 def _data_folders(configuration: Configuration) -> Iterator[Path]:

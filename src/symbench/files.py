@@ -6,8 +6,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from symbench.errors import ConfigError, DataError
@@ -49,12 +49,15 @@ def _temporary(path: Path) -> Path:
 
 
 def _remove_left(path: Path) -> None:
-    """Remove what processes of this machine that are no more have left of a file."""
+    """Remove what processes of this machine that are no more have left of a file or folder."""
     for left in path.parent.glob(f".{path.name}.{platform.node()}.*.partial"):
         process = left.name.split(".")[-2]
         # Where Snakemake alone was killed, its job may still write beside the one that follows.
         if process.isdecimal() and not _is_alive(int(process)):
-            left.unlink(missing_ok=True)
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:
@@ -161,12 +164,15 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def copy_near(folder: Path, scratch: str | None) -> Path:
+def copy_near(
+    folder: Path, scratch: str | None, is_whole: Callable[[Path], bool] = Path.is_dir
+) -> Path:
     """A copy of a folder on this node, made once for all jobs there; the folder without a scratch.
 
     Args:
         folder: data of a task, with its manifest.
-        scratch: a folder of the node; environment variables such as $TMPDIR are put in.
+        scratch: a folder of the node; ~ and environment variables such as $TMPDIR are put in.
+        is_whole: whether a copy is still what was copied; one that is not is made anew.
 
     Raises:
         ConfigError: if a variable in the name is not set here.
@@ -174,22 +180,42 @@ def copy_near(folder: Path, scratch: str | None) -> Path:
     """
     if scratch is None:
         return folder
-    expanded = os.path.expandvars(scratch)
-    if "$" in expanded:
+    expanded = os.path.expanduser(os.path.expandvars(scratch))
+    if "$" in expanded or expanded.startswith("~"):
         raise ConfigError(f"scratch '{scratch}': not all its variables are set on this node.")
     described = f"{folder.resolve()} {sha256(folder / 'manifest.json')}"
     name = hashlib.sha256(described.encode()).hexdigest()[:16]
     near = Path(expanded, f"symbench-{name}")
-    if not near.is_dir():
+    if not is_whole(near):
         near.parent.mkdir(parents=True, exist_ok=True)
-        partial = tempfile.mkdtemp(prefix=f".{near.name}.", suffix=".partial", dir=near.parent)
+        # Those of all data: one that was stopped may never be wanted again.
+        _remove_left(near.with_name("symbench-*"))
+        partial = _temporary_folder(near)
         try:
             shutil.copytree(folder, partial, dirs_exist_ok=True)
+            if not is_whole(near):
+                _move_away(near)
             os.replace(partial, near)
         except OSError:
             # Another job was first; anything else goes on to the caller.
-            if not near.is_dir():
+            if not is_whole(near):
                 raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return near
+
+
+def _temporary_folder(path: Path) -> Path:
+    """A new folder beside a path, which `_remove_left` finds when this process is no more."""
+    start, end = f".{path.name}.{platform.node()}.", f".{os.getpid()}.partial"
+    return Path(tempfile.mkdtemp(prefix=start, suffix=end, dir=path.parent))
+
+
+def _move_away(folder: Path) -> None:
+    """Remove a folder, if it is there, at one stroke for all others."""
+    away = _temporary_folder(folder)
+    try:
+        with suppress(FileNotFoundError):
+            os.replace(folder, away)
+    finally:
+        shutil.rmtree(away, ignore_errors=True)

@@ -108,6 +108,10 @@ class Layout:
         """A table that does not come from evaluations, for a figure to draw."""
         return self.study(study) / "tables" / f"{name}.csv"
 
+    def further_table_provenance(self, study: str, name: str) -> Path:
+        """What such a table was made with."""
+        return self.study(study) / "tables" / f"{name}.provenance.json"
+
     def table_provenance(self, study: str, name: str) -> Path:
         """What the table was made with."""
         return self.study(study) / f"{name}.provenance.json"

@@ -116,6 +116,41 @@ def test_what_a_change_changes(tmp_path, plain, change, first):
     assert {kind: changed[kind] != plain[kind] for kind in KINDS} == expected
 
 
+def test_another_drawing_of_one_module_is_another_figure(tmp_path):
+    def drawn(path):
+        said = {"figures": [{"name": "mine", "draw": path, "caption": "x"}]}
+        return read(tmp_path, said).study(FIELDS).figure_fingerprint("mine")
+
+    own = "tests.config.own"
+    assert drawn(f"{own}:anything") == drawn(f"{own}:anything")
+    assert drawn(f"{own}:anything") != drawn(f"{own}:circuit_gates")
+    # A registered name and its path are the same.
+    assert drawn("gain") == drawn("symbench.figures.gain:FIGURE")
+
+
+@pytest.mark.parametrize(
+    ("change", "noticed"),
+    [
+        (model(settings={"modes": 3}), True),
+        (model(per_task={"decaying*": {"modes": 3}}), True),
+        (task(parameters={"frame_interval": 0.2}), True),
+        (added_run, True),
+        (model(architecture="tfno"), True),
+        ({"title": "Another one"}, False),
+        ({"training": {"epochs": 9}}, False),
+        ({"seeds": [0, 1, 2]}, False),
+    ],
+)
+def test_what_changes_a_further_table(tmp_path, change, noticed):
+    said = change() if callable(change) else change
+    tables = {"tables": ["tests.config.own:anything"]}
+    plain, changed = (
+        read(tmp_path, {**tables, **each}).study(FIELDS).table_fingerprint("anything")
+        for each in ({}, said)
+    )
+    assert (changed != plain) == noticed
+
+
 def test_nothing_depends_on_where_files_lie_and_what_they_are_called(tmp_path, plain, monkeypatch):
     shutil.copytree(CONFIG, tmp_path / "another place" / "config")
     other = tmp_path / "another place" / "config"

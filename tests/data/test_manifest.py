@@ -22,6 +22,7 @@ from symbench.data.manifest import (
 )
 from symbench.errors import DataError
 from symbench.files import copy_near, sha256, write_json
+from symbench.stages.data import fetch_data, open_data
 
 ROOT = Path(__file__).parents[2]
 FINGERPRINT = "f"
@@ -248,6 +249,32 @@ def test_a_source_is_not_left_behind_by_a_copy_on_a_node(tmp_path):
     (tmp_path / "source.hdf5").unlink()
     with pytest.raises(DataError, match="takes its values from other files"):
         read_arrays(near / "train.hdf5")
+
+
+@pytest.mark.parametrize("how", ["other numbers", "lost"])
+def test_a_copy_on_a_node_is_checked_too(tmp_path, how):
+    overrides = [
+        f"data={tmp_path / 'd'}",
+        f"scratch={tmp_path / 'node'}",
+        "only_tasks=[charged_3d]",
+    ]
+    size = ROOT / "config" / "sizes" / "smoke.yaml"
+    configuration = read_configuration([size], ["sign_equivariant"], overrides=overrides)
+    task = configuration.study("sign_equivariant").task("charged_3d")
+    fetch_data(configuration, task)
+
+    def targets():
+        split = open_data(configuration, task).split("train")
+        return split.batch(split.samples[:2]).targets
+
+    before = targets()
+    (copied,) = (tmp_path / "node").rglob("train*.hdf5")
+    if how == "lost":
+        copied.unlink()
+    else:
+        arrays = read_arrays(copied)
+        write_arrays(copied, {name: 2 * values for name, values in arrays.items()})
+    assert targets().equal(before)
 
 
 def test_links_within_one_file_are_read(tmp_path):

@@ -45,6 +45,7 @@ rule compare:
 rule table:
     output:
         str(LAYOUT.further_table("{study}", "{table}")),
+        str(LAYOUT.further_table_provenance("{study}", "{table}")),
     log:
         str(LAYOUT.log("table", "{study}", "{table}")),
     conda:

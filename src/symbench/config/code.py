@@ -15,6 +15,10 @@ from itertools import chain
 from pathlib import Path
 
 FOLLOWED = ("data", "symmetry", "models", "training", "evaluation")
+# What figures and reports are made with beside them.
+SHOWN = (*FOLLOWED, "figures", "report")
+# What opens data or judges them makes none: the data do not depend on what is imported there.
+_OPENERS = frozenset({"open", "audit", "dynamics_errors"})
 _MOVERS = frozenset({"symbench.data.manifest", "symbench.data.raw_files"})
 _BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 _ROOT = Path(__file__).parents[1]
@@ -23,13 +27,14 @@ SOURCES: dict[Path, int] = {}
 
 
 @cache
-def code_of(*modules: str, deep: bool = True) -> str:
+def code_of(*modules: str, deep: bool = True, followed: tuple[str, ...] = FOLLOWED) -> str:
     """Hash of some modules and all that they import.
 
     Args:
         modules: names such as "symbench.training.loop"; one of another package counts alone.
-        deep: whether imports inside functions count too. What a data set does when it is fetched
-            does not depend on the code that opens it, which it imports there.
+        deep: whether imports inside functions that open or judge data count too. The files of a
+            data set do not depend on them.
+        followed: packages within which imports count.
 
     """
     seen: set[str] = set()
@@ -38,7 +43,7 @@ def code_of(*modules: str, deep: bool = True) -> str:
         name = waiting.pop()
         if name not in seen and name not in _MOVERS:
             seen.add(name)
-            waiting += _imports(name, deep)
+            waiting += [each for each in _imports(name, deep) if each.split(".")[1] in followed]
     described = "".join(f"{name} {_digest(name)}\n" for name in sorted(seen))
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
@@ -94,17 +99,17 @@ def _is_text(node: ast.AST) -> bool:
 
 @cache
 def _imports(name: str, deep: bool) -> list[str]:
-    """Modules of the followed packages that a module imports, but for type checking."""
+    """Modules of the packages of `SHOWN` that a module imports, but for type checking."""
     return sorted({found for node in _statements(tree(name), deep) for found in _named(node)})
 
 
 def _statements(node: ast.AST, deep: bool) -> Iterator[ast.AST]:
-    """Statements below a node, without what is only for type checking."""
+    """Statements below a node, without what is only for type checking; see `code_of`."""
     blocks = _blocks(node)
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         blocks = [[*node.orelse]]
     for child in chain.from_iterable(blocks):
-        if deep or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+        if deep or not (isinstance(child, ast.FunctionDef) and child.name in _OPENERS):
             yield child
             yield from _statements(child, deep)
 
@@ -122,7 +127,7 @@ def _named(node: ast.AST) -> Iterator[str]:
         names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     for name in names:
         parts = name.split(".")
-        if parts[0] != "symbench" or len(parts) < 2 or parts[1] not in FOLLOWED:
+        if parts[0] != "symbench" or len(parts) < 2 or parts[1] not in SHOWN:
             continue
         # The packages around a module are imported with it.
         for length in range(2, len(parts) + 1):

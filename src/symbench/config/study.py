@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from symbench.config import registry
-from symbench.config.code import code_of
+from symbench.config.code import SHOWN, code_of
 from symbench.config.run import Run, Task, fingerprint
 from symbench.config.schema import FigureSettings, Resources, Stage, StudySettings, table_name
 from symbench.errors import choose
@@ -88,9 +88,21 @@ class Study:
 
     def table_fingerprint(self, name: str) -> str:
         """Hash of all that decides a further table."""
-        module = registry.module_of("tables", self.tables[choose(name, self.tables, "table")])
-        used = sorted({(run.task.settings.dataset, run.architecture) for run in self.runs})
-        return fingerprint([used, code_of(module)])
+        table = self.tables[choose(name, self.tables, "table")]
+        modules = [registry.module_of("models", run.architecture) for run in self.runs]
+        code = code_of(registry.module_of("tables", table), *sorted(set(modules)))
+        about = {
+            run.key: [
+                run.task.settings.dataset,
+                run.task.parameters,
+                run.architecture,
+                run.model_settings,
+                run.method,
+                run.treatment_settings,
+            ]
+            for run in self.runs
+        }
+        return fingerprint([registry.path_of("tables", table), list(about.items()), code])
 
     def figure(self, name: str) -> FigureSettings:
         """A figure by name; raises `ConfigError` if the study has none of that name."""
@@ -100,12 +112,10 @@ class Study:
     def figure_fingerprint(self, name: str) -> str:
         """Hash of all that decides a figure; its caption does not."""
         drawn_by = self.figure(name).draw or name
+        path = registry.path_of("figures", drawn_by)
         module = registry.module_of("figures", drawn_by)
-        shared = [
-            f"symbench.figures.{name}"
-            for name in ("style", "results", "finding", "learning_curves")
-        ]
-        return fingerprint([self.comparison_fingerprint, code_of(module, *shared)])
+        code = code_of(module, "symbench.figures.draw", followed=SHOWN)
+        return fingerprint([self.comparison_fingerprint, path, code])
 
     @cached_property
     def report_fingerprint(self) -> str:
@@ -113,7 +123,5 @@ class Study:
         texts = {"title", "paper", "question", "not_comparable", "published"}
         said = self.settings.model_dump(include=texts)
         figures = [figure.model_dump() for figure in self.settings.figures]
-        code = code_of(
-            *(f"symbench.report.{name}" for name in ("build", "tables", "claims", "run"))
-        )
+        code = code_of("symbench.report.build", "symbench.numbers", followed=SHOWN)
         return fingerprint([self.comparison_fingerprint, said, figures, code])

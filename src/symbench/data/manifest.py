@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from symbench.data.raw_files import RawFiles
 from symbench.errors import DataError
 from symbench.files import refuse_damaged, sha256, write_json
 
@@ -13,6 +14,8 @@ NAME = "manifest.json"
 # When files were last changed, which saves taking sums. Apart from the manifest, so that data that
 # are made again alike have the same manifest, and nothing that follows from them is done again.
 TIMES = ".modified.json"
+# The key of raw files, which may lie elsewhere at any time: the manifest knows them by name.
+RAW = "raw_files"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,13 @@ class Manifest:
     files: tuple[Path, ...]
 
 
-def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprint: str) -> None:
+def write_manifest(
+    directory: Path,
+    manifest: Manifest,
+    dataset: str,
+    fingerprint: str,
+    raw_files: RawFiles | None = None,
+) -> None:
     """Write manifest.json, last of all.
 
     Args:
@@ -41,10 +50,13 @@ def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprin
         manifest: what the data set says.
         dataset: its name in the config.
         fingerprint: of the settings that the data were made from.
+        raw_files: what the data set found its raw files with.
 
     """
+    raw = dict(sorted(raw_files.found.items())) if raw_files else {}
     files = {path.relative_to(directory).as_posix(): path for path in sorted(set(manifest.files))}
-    times = {name: path.stat().st_mtime_ns for name, path in files.items()}
+    times: dict[str, object] = {name: path.stat().st_mtime_ns for name, path in files.items()}
+    times[RAW] = {name: path.stat().st_mtime_ns for name, path in raw.items()}
     (directory / TIMES).write_text(json.dumps(times))
     write_json(
         directory / NAME,
@@ -54,12 +66,14 @@ def write_manifest(directory: Path, manifest: Manifest, dataset: str, fingerprin
             "source": manifest.source,
             "licence": manifest.licence,
             "parameters": dict(manifest.parameters),
-            "files": {
-                name: {"sha256": sha256(path), "bytes": path.stat().st_size}
-                for name, path in files.items()
-            },
+            "files": {name: _about(path) for name, path in files.items()},
+            **({RAW: {name: _about(path) for name, path in raw.items()}} if raw else {}),
         },
     )
+
+
+def _about(path: Path) -> dict[str, object]:
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
 
 
 def _times(directory: Path) -> dict[str, object]:
@@ -118,18 +132,36 @@ def unlike_manifest(directory: Path) -> list[Path]:
     ]
 
 
+def replaced(directory: Path, raw_files: RawFiles) -> list[Path]:
+    """Raw files that data were made of and that are others now; one that is gone is none."""
+    recorded, times = read_manifest(directory).get(RAW), _times(directory).get(RAW)
+    modified = times if isinstance(times, dict) else {}
+    return [
+        path
+        for name, about in (recorded.items() if isinstance(recorded, dict) else ())
+        if (path := raw_files.find(name)) is not None
+        and not _is_as_listed(path, about, modified.get(name))
+    ]
+
+
 def _is_as_listed(path: Path, about: Mapping[str, object], modified: object) -> bool:
     if not path.is_file() or path.stat().st_size != about.get("bytes"):
         return False
     return path.stat().st_mtime_ns == modified or sha256(path) == about.get("sha256")
 
 
-def check_data(directory: Path, fingerprint: str) -> None:
+def check_data(directory: Path, fingerprint: str, raw_files: RawFiles | None = None) -> None:
     """Refuse a folder whose files are not those that a task describes.
+
+    Args:
+        directory: the folder of data.
+        fingerprint: of the task's data.
+        raw_files: finds those that the data were made of, where they shall be looked at too.
 
     Raises:
         DataError: if the manifest is missing or damaged, was written for other settings, or lists
-            a file that is lost or was changed after it was fetched.
+            a file that is lost or was changed after it was fetched, or a raw file that is another
+            now.
 
     """
     recorded = read_manifest(directory).get("fingerprint")
@@ -142,6 +174,11 @@ def check_data(directory: Path, fingerprint: str) -> None:
         raise DataError(
             f"{path} {what}: `make repair`, with the same SIZE, STUDIES and CONFIG as the run, "
             "makes the data anew."
+        )
+    for path in replaced(directory, raw_files) if raw_files else []:
+        raise DataError(
+            f"{path} is not the raw file that the data in {directory} were made of: `make repair`, "
+            "with the same SIZE, STUDIES and CONFIG as the run, makes the data anew."
         )
 
 

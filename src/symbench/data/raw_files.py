@@ -4,7 +4,7 @@ import glob
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from symbench.errors import DataError
@@ -22,13 +22,20 @@ class RawFiles:
     Attributes:
         folders: where they are looked for, after the folders that the environment variable
             SYMBENCH_DATA_CACHE names; the config's key `raw_files` sets them.
+        found: the files that were found, by the name that they were looked for by.
 
     """
 
     folders: tuple[Path, ...] = ()
+    found: dict[str, Path] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def find(self, name: str) -> Path | None:
         """A file by its name, in one of the folders or below; None if it is in none."""
+        if (path := self._search(name)) is not None:
+            self.found[name] = path
+        return path
+
+    def _search(self, name: str) -> Path | None:
         named = os.environ.get(FOLDERS_VARIABLE, "")
         folders = [Path(folder) for folder in named.split(os.pathsep) if folder]
         for folder in (*folders, *self.folders):

@@ -130,6 +130,9 @@ def build(configuration: Configuration, output: Path, made: Sequence[Part] = ())
     ]
     folder = files("symbench.report")
     page = environment.get_template("template.html.j2").render(
+        fingerprints=" ".join(
+            f"{name}={study.report_fingerprint}" for name, study in configuration.studies.items()
+        ),
         size=configuration.size,
         answer=Answer(
             tuple(network for each in parts for network in each.answer.networks),

@@ -19,7 +19,7 @@ from symbench.errors import CheckpointError, ConfigError, choose
 from symbench.evaluation.floor import vrmse_of_the_well
 from symbench.evaluation.measure import Measurement
 from symbench.evaluation.scores import own_metric
-from symbench.files import write_whole
+from symbench.files import write_json, write_whole
 from symbench.memory import keep_freed_memory
 from symbench.models.homotopy import parameters_in_use
 from symbench.provenance import describe, measure
@@ -117,5 +117,8 @@ def make_table(configuration: Configuration, study: Study, name: str) -> None:
     made = function(study) if callable(function) else None
     if not isinstance(made, pd.DataFrame):
         raise ConfigError(f"Table '{path}' is no function that returns a pandas DataFrame.")
-    with write_whole(configuration.layout.further_table(study.name, name)) as temporary:
+    layout = configuration.layout
+    with write_whole(layout.further_table(study.name, name)) as temporary:
         made.to_csv(temporary, index=False)
+    record = describe(study.table_fingerprint(name))
+    write_json(layout.further_table_provenance(study.name, name), record)
