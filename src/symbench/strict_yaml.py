@@ -36,12 +36,20 @@ def _check_keys(node: yaml.Node) -> None:
 
 
 Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
-# Numbers of YAML 1.2 that YAML 1.1 takes for text.
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"),
-    list("-+.0123456789"),
-)
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what `Loader` reads back: text that it would take for a number is in quotes."""
+
+
+for each in (Loader, Dumper):
+    # Numbers of YAML 1.2 that YAML 1.1 takes for text. Only the whole value is a number: a commit
+    # may begin as one.
+    each.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+        list("-+.0123456789"),
+    )
 
 
 def one_line(error: object) -> str:

@@ -5,10 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from symbench.config.read import read_configuration, size_file
 from symbench.config.yaml_files import parse
 from symbench.errors import ConfigError
+from symbench.strict_yaml import Dumper
 from tests.config.configs import CONFIG, FIELDS, TASK, overlay, read, refusal
 
 
@@ -165,6 +169,31 @@ def test_files_that_are_no_keys_and_values(tmp_path, text, words):
     assert words in message
     # As the base of another one too.
     assert refusal(overlay(tmp_path, {}, name="above.yaml", base="mine.yaml")) == message
+
+
+@pytest.mark.parametrize(
+    "text", ["63e01ab59f", "2e4 samples", "1e5.hdf5", "1e3_samples", "12e03x", "-.5e1-"]
+)
+def test_text_that_begins_as_a_number_is_text(text):
+    assert parse(f"a: {text}", "it is") == {"a": text}
+
+
+def test_numbers_without_a_point_are_numbers():
+    assert parse("[1e-3, 1E5, -.5e+1, 2.e2]", "it is") == [1e-3, 1e5, -5.0, 200.0]
+
+
+DIGITS = st.text("0123456789abcdefxoE+-.:_", min_size=1, max_size=8)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.text("0123456789abcdef", min_size=40, max_size=40) | DIGITS | st.floats(allow_nan=False))
+@example("1e3")
+@example("63e01ab59f3d2c7781aa90e4d2b6f3c5a7e89b10")
+@example(1e-07)
+def test_what_is_written_is_read_back(value):
+    """Pins write commits, which may look like numbers."""
+    written = yaml.dump({"revision": value}, Dumper=Dumper)
+    assert parse(written, "it is") == {"revision": value}
 
 
 def test_merges_of_merges_keep_what_is_on_top():
