@@ -13,7 +13,7 @@ from symbench.config.read import read_configuration, size_file
 from symbench.config.yaml_files import parse
 from symbench.errors import ConfigError
 from symbench.strict_yaml import Dumper
-from tests.config.configs import CONFIG, FIELDS, TASK, overlay, read, refusal
+from tests.config.configs import CONFIG, FIELDS, TASK, assert_refused, overlay, read, refusal
 
 
 def size(name: str) -> Path:
@@ -295,11 +295,43 @@ def test_single_keys_lie_on_top(tmp_path):
     assert configuration.layout.results == Path("results/other")
 
 
-def test_null_takes_a_value_away_and_keeps_what_has_keys(tmp_path):
-    said = {"training": {"samples_per_epoch": None}, "tasks": {TASK: None}, "models": None}
+def test_null_takes_a_value_away(tmp_path):
+    said = {"training": {"samples_per_epoch": None}, "tasks": {TASK: {"evaluations": None}}}
     run = read(tmp_path, said).study(FIELDS).run(TASK, "tfno", "none", 0)
     assert run.training.samples_per_epoch is None
-    assert run.model_settings == {"modes": 4, "hidden_channels": 4}
+    keys = [f"studies.{FIELDS}.tuning={{seeds: [9], budget: 1, candidates: {{'*/*/*': {{}}}}}}"]
+    assert read(tmp_path, {}, overrides=keys).study(FIELDS).settings.tuning
+    keys.append(f"studies.{FIELDS}.tuning=null")
+    assert read(tmp_path, {}, overrides=keys).study(FIELDS).settings.tuning is None
+
+
+@pytest.mark.parametrize(
+    ("study", "said", "key"),
+    [
+        ("ace", {"tasks": {"nbody": {"sweep": None}}}, "tasks.nbody.sweep"),
+        ("ace", {"tasks": {"nbody": None}}, "tasks.nbody"),
+        (FIELDS, {"models": None}, "models"),
+        (FIELDS, {"training": None}, "training"),
+    ],
+)
+def test_null_over_keys_and_values_is_never_ignored(tmp_path, study, said, key):
+    assert_refused(tmp_path, said, key, "give keys and values (value: null)", study)
+
+
+def test_null_in_place_of_published_weights(tmp_path):
+    said = {"models": {"fno": {"checkpoints": {"active_matter": None}}}}
+    key = "models.fno.checkpoints.active_matter"
+    assert_refused(tmp_path, said, key, "give keys and values (value: null)", base="paper")
+
+
+def test_a_study_that_is_named_keeps_what_is_below(tmp_path):
+    path = written(tmp_path, "base: smoke\nstudies: {ace: , quantum: }")
+    named = read_configuration([path], folder=CONFIG)
+    assert list(named.studies) == ["ace", "quantum"]
+    smoke = read_configuration(size="smoke", folder=CONFIG)
+    assert named.study("ace").runs == smoke.study("ace").runs
+    nothing = written(tmp_path, "base: smoke\nstudies:", "nothing.yaml")
+    assert "key 'studies': give keys and values (value: null)" in refusal(nothing)
 
 
 def test_the_file_that_is_named_is_the_one_with_the_mistake(tmp_path):
