@@ -66,6 +66,36 @@ def test_a_task_of_the_name_lies_on_top():
     assert made["dataset"] == "charged_particles"
 
 
+@pytest.mark.parametrize(
+    ("sweep", "name", "own", "place", "found"),
+    [
+        (
+            {"training_samples": [40, 20]},
+            "p_training_samples_20",
+            {"parameters": {"trajectories": {"train": 30}}},
+            "parameters.trajectories.train",
+            30,
+        ),
+        (
+            {"gravity": [1.0]},
+            "p_gravity_1",
+            {"parameters": {"gravity": 2}},
+            "parameters.gravity",
+            2,
+        ),
+        ({"epochs": [5]}, "p_epochs_5", {"training": {"steps": 9}}, "training.epochs", "nothing"),
+        ({"epochs": [5]}, "p_epochs_5", {"training": {"epochs": 6}}, "training.epochs", 6),
+    ],
+)
+def test_a_point_has_the_value_of_the_sweep(tmp_path, sweep, name, own, place, found):
+    """Otherwise figures would draw it where it is not."""
+    swept_task = {**PARTICLES, "training": {"epochs": 20}, "sweep": sweep}
+    said = {"tasks": {"p": swept_task, name: own}}
+    (key,), (*_, value) = sweep, *sweep.values()
+    words = f"it is a point of the sweep p.sweep.{key} at {value}, and has {found} here"
+    assert_refused(tmp_path, said, f"tasks.{name}.{place}", words, study="ace")
+
+
 def test_a_task_without_the_own_value_has_no_point(tmp_path):
     tasks, points = swept({"gravity": [0.5]})
     assert set(tasks) == {"p", "p_gravity_0_5"}
