@@ -319,8 +319,8 @@ def test_null_over_keys_and_values_is_never_ignored(tmp_path, study, said, key):
 
 
 def test_null_in_place_of_published_weights(tmp_path):
-    said = {"models": {"fno": {"checkpoints": {"active_matter": None}}}}
-    key = "models.fno.checkpoints.active_matter"
+    said = {"models": {"unet_classic": {"checkpoints": {"active_matter": None}}}}
+    key = "models.unet_classic.checkpoints.active_matter"
     assert_refused(tmp_path, said, key, "give keys and values (value: null)", base="paper")
 
 

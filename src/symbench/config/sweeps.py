@@ -50,7 +50,8 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
                         )
                         swept[made_name] = (path, value)
                     quantity = LENGTHS[key] if path[0] == "training" else key.replace("_", " ")
-                    point = SweepPoint(f"{name}_{key}", quantity, float(value), own)
+                    made_from = None if own else name
+                    point = SweepPoint(f"{name}_{key}", quantity, float(value), own, made_from)
                     points.setdefault(made_name, []).append(point)
     for name, (path, value) in swept.items():
         # Figures draw a point at its value.
