@@ -38,7 +38,7 @@ from symbench.config.tuning import check_arms, check_tuning
 from symbench.data.dataset import Score
 from symbench.errors import ConfigError, choose
 from symbench.evaluation.scores import metrics_of, own_metric
-from symbench.layout import PUBLISHED
+from symbench.layout import PUBLISHED, from_home
 from symbench.symmetry.group_names import is_infinite
 
 Some = TypeVar("Some", bound=Strict)
@@ -375,7 +375,8 @@ def _checkpoint(settings: StudySettings, model: str, task: Task) -> Checkpoint |
         raise MisplacedError(place, "'repository' is missing, here and at the model.")
     repository = repository.replace("{task}", task.name)
     if repository.startswith((".", "/", "~")):
-        repository = str(Path(repository).expanduser())
+        with at(*place):
+            repository = str(from_home(repository))
         for name in PUBLISHED:
             if not Path(repository, name).is_file():
                 raise MisplacedError(
