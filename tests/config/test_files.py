@@ -153,6 +153,11 @@ def test_a_file_is_a_size_or_an_overlay(tmp_path):
         ("a: [{b: 1, b: 2}]", "key 'b' stands twice"),
         ("a: {<<: {b: 1, b: 2}}", "key 'b' stands twice"),
         ("a: {b: {c: 1, 'c': 2}}", "key 'c' stands twice"),
+        # Numbers that YAML 1.1 reads to another base.
+        ("a: 12:00:00", "12:00:00 would be 43200: write the number that is meant, or '12:00:00' "),
+        ("a: [1:30.5]", "1:30.5 would be 90.5: write the number"),
+        ("a: [010]", "or '010' in quotes for text in line 1, column 5"),
+        ("a: -0_17", "-0_17 would be -15: write the number"),
         # Keys that YAML takes for something else.
         ("3: x", "a key is no text, and not in quotes in line 1, column 1"),
         ("studies: {ace: {models: {yes: {architecture: egnn}}}}", "a key is no text"),
@@ -180,6 +185,14 @@ def test_text_that_begins_as_a_number_is_text(text):
 
 def test_numbers_without_a_point_are_numbers():
     assert parse("[1e-3, 1E5, -.5e+1, 2.e2]", "it is") == [1e-3, 1e5, -5.0, 200.0]
+    assert parse("[0, -0, 0.5, 00.5, 0x1f, 0b11, 1_000]", "it is") == [0, 0, 0.5, 0.5, 31, 3, 1000]
+    assert parse("['010', '12:00', !!str 010, 08, a:1]", "it is") == [
+        "010",
+        "12:00",
+        "010",
+        "08",
+        "a:1",
+    ]
 
 
 DIGITS = st.text("0123456789abcdefxoE+-.:_", min_size=1, max_size=8)

@@ -92,7 +92,8 @@ def test_values_that_are_tried_together_fit_together(tmp_path):
     grid = {"training": {"batch_size": [2, 50], "accumulate": [1, 4]}}
     words = (
         "accumulate is 4; give at most batch_size, which is 2: each part of a batch needs a "
-        "sample; nbody/egnn_relaxed/none is tried with training.batch_size 2, training.accumulate 4."
+        "sample; nbody/egnn_relaxed/none is tried with training.batch_size 2, "
+        "training.accumulate 4."
     )
     said = tuned(budget=4, candidates={"nbody/*/*": grid})
     assert_refused(tmp_path, said, "tuning.candidates", words, ACE)
