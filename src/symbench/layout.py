@@ -6,6 +6,8 @@ Names of studies, tasks and the like may be patterns of the workflow, such as "{
 from dataclasses import dataclass
 from pathlib import Path
 
+from symbench.errors import ConfigError
+
 TRAINED = ("weights.safetensors", "history.csv", "provenance.json")
 TRIED = TRAINED[1:]
 # What says that a training failed beside others: by which settings, and how.
@@ -142,3 +144,14 @@ class Layout:
     def benchmark(self, stage: str, *parts: str) -> Path:
         """Time and memory of a job."""
         return self.benchmarks.joinpath(stage, *parts[:-1], f"{parts[-1]}{BENCHMARK}")
+
+
+def from_home(path: str) -> Path:
+    """A path in which ~ and ~name are folders of users; raises `ConfigError` if there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = path.partition("/")[0]
+        raise ConfigError(
+            f"'{path}': there is no home folder '{user}': write the whole path."
+        ) from None

@@ -25,6 +25,7 @@ from symbench.provenance import describe
 from symbench.stages.audit import check_run
 from symbench.stages.data import open_data
 from symbench.stages.train import train_runs
+from symbench.strict_yaml import Dumper
 
 
 def trial_of(study: Study, arm: Sequence[str], number: int, seed: int) -> Trial:
@@ -110,7 +111,7 @@ def choose_settings(configuration: Configuration, study: Study) -> None:
         "name": f"{configuration.name}_tuned",
         "studies": {study.name: {"arms": arms}},
     }
-    dumped = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+    dumped = yaml.dump(content, Dumper=Dumper, sort_keys=False, default_flow_style=None, width=100)
     with write_whole(layout.chosen(study.name)) as temporary:
         temporary.write_text(f"# Written by `symbench tune`: chosen on validation data.\n{dumped}")
     record = describe(tuning_fingerprint(study))

@@ -5,11 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from symbench.config.read import read_configuration, size_file
 from symbench.config.yaml_files import parse
 from symbench.errors import ConfigError
-from tests.config.configs import CONFIG, FIELDS, TASK, overlay, read, refusal
+from symbench.strict_yaml import Dumper
+from tests.config.configs import CONFIG, FIELDS, TASK, assert_refused, overlay, read, refusal
 
 
 def size(name: str) -> Path:
@@ -149,6 +153,11 @@ def test_a_file_is_a_size_or_an_overlay(tmp_path):
         ("a: [{b: 1, b: 2}]", "key 'b' stands twice"),
         ("a: {<<: {b: 1, b: 2}}", "key 'b' stands twice"),
         ("a: {b: {c: 1, 'c': 2}}", "key 'c' stands twice"),
+        # Numbers that YAML 1.1 reads to another base.
+        ("a: 12:00:00", "12:00:00 would be 43200: write the number that is meant, or '12:00:00' "),
+        ("a: [1:30.5]", "1:30.5 would be 90.5: write the number"),
+        ("a: [010]", "or '010' in quotes for text in line 1, column 5"),
+        ("a: -0_17", "-0_17 would be -15: write the number"),
         # Keys that YAML takes for something else.
         ("3: x", "a key is no text, and not in quotes in line 1, column 1"),
         ("studies: {ace: {models: {yes: {architecture: egnn}}}}", "a key is no text"),
@@ -165,6 +174,39 @@ def test_files_that_are_no_keys_and_values(tmp_path, text, words):
     assert words in message
     # As the base of another one too.
     assert refusal(overlay(tmp_path, {}, name="above.yaml", base="mine.yaml")) == message
+
+
+@pytest.mark.parametrize(
+    "text", ["63e01ab59f", "2e4 samples", "1e5.hdf5", "1e3_samples", "12e03x", "-.5e1-"]
+)
+def test_text_that_begins_as_a_number_is_text(text):
+    assert parse(f"a: {text}", "it is") == {"a": text}
+
+
+def test_numbers_without_a_point_are_numbers():
+    assert parse("[1e-3, 1E5, -.5e+1, 2.e2]", "it is") == [1e-3, 1e5, -5.0, 200.0]
+    assert parse("[0, -0, 0.5, 00.5, 0x1f, 0b11, 1_000]", "it is") == [0, 0, 0.5, 0.5, 31, 3, 1000]
+    assert parse("['010', '12:00', !!str 010, 08, a:1]", "it is") == [
+        "010",
+        "12:00",
+        "010",
+        "08",
+        "a:1",
+    ]
+
+
+DIGITS = st.text("0123456789abcdefxoE+-.:_", min_size=1, max_size=8)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.text("0123456789abcdef", min_size=40, max_size=40) | DIGITS | st.floats(allow_nan=False))
+@example("1e3")
+@example("63e01ab59f3d2c7781aa90e4d2b6f3c5a7e89b10")
+@example(1e-07)
+def test_what_is_written_is_read_back(value):
+    """Pins write commits, which may look like numbers."""
+    written = yaml.dump({"revision": value}, Dumper=Dumper)
+    assert parse(written, "it is") == {"revision": value}
 
 
 def test_merges_of_merges_keep_what_is_on_top():
@@ -266,11 +308,43 @@ def test_single_keys_lie_on_top(tmp_path):
     assert configuration.layout.results == Path("results/other")
 
 
-def test_null_takes_a_value_away_and_keeps_what_has_keys(tmp_path):
-    said = {"training": {"samples_per_epoch": None}, "tasks": {TASK: None}, "models": None}
+def test_null_takes_a_value_away(tmp_path):
+    said = {"training": {"samples_per_epoch": None}, "tasks": {TASK: {"evaluations": None}}}
     run = read(tmp_path, said).study(FIELDS).run(TASK, "tfno", "none", 0)
     assert run.training.samples_per_epoch is None
-    assert run.model_settings == {"modes": 4, "hidden_channels": 4}
+    keys = [f"studies.{FIELDS}.tuning={{seeds: [9], budget: 1, candidates: {{'*/*/*': {{}}}}}}"]
+    assert read(tmp_path, {}, overrides=keys).study(FIELDS).settings.tuning
+    keys.append(f"studies.{FIELDS}.tuning=null")
+    assert read(tmp_path, {}, overrides=keys).study(FIELDS).settings.tuning is None
+
+
+@pytest.mark.parametrize(
+    ("study", "said", "key"),
+    [
+        ("ace", {"tasks": {"nbody": {"sweep": None}}}, "tasks.nbody.sweep"),
+        ("ace", {"tasks": {"nbody": None}}, "tasks.nbody"),
+        (FIELDS, {"models": None}, "models"),
+        (FIELDS, {"training": None}, "training"),
+    ],
+)
+def test_null_over_keys_and_values_is_never_ignored(tmp_path, study, said, key):
+    assert_refused(tmp_path, said, key, "give keys and values (value: null)", study)
+
+
+def test_null_in_place_of_published_weights(tmp_path):
+    said = {"models": {"unet_classic": {"checkpoints": {"active_matter": None}}}}
+    key = "models.unet_classic.checkpoints.active_matter"
+    assert_refused(tmp_path, said, key, "give keys and values (value: null)", base="paper")
+
+
+def test_a_study_that_is_named_keeps_what_is_below(tmp_path):
+    path = written(tmp_path, "base: smoke\nstudies: {ace: , quantum: }")
+    named = read_configuration([path], folder=CONFIG)
+    assert list(named.studies) == ["ace", "quantum"]
+    smoke = read_configuration(size="smoke", folder=CONFIG)
+    assert named.study("ace").runs == smoke.study("ace").runs
+    nothing = written(tmp_path, "base: smoke\nstudies:", "nothing.yaml")
+    assert "key 'studies': give keys and values (value: null)" in refusal(nothing)
 
 
 def test_the_file_that_is_named_is_the_one_with_the_mistake(tmp_path):

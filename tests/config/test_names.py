@@ -77,6 +77,7 @@ def test_lists_of_infinitely_many_elements(tmp_path, method):
         ({"repository": "./nowhere"}, "nowhere is no folder with config.json and model.safetensor"),
         ({"repository": "/etc/passwd"}, "/etc/passwd is no folder with config.json"),
         ({"repository": "~/nowhere"}, "is no folder with config.json"),
+        ({"repository": "~nosuchuser/x"}, "'~nosuchuser/x': there is no home folder '~nosuchuse"),
         ({"repository": "my_weights"}, "write owner/name, or ./folder for a folder"),
         ({"repository": "a b/c"}, "'a b/c' is no repository"),
         ({"repository": "owner/{modle}-{task}"}, "'owner/{modle}-gray_scott' is no repository"),

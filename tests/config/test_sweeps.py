@@ -41,7 +41,8 @@ def test_names_and_values():
     }
     assert tasks["p"]["parameters"]["gravity"] == 0.0
     assert points["p"] == [SweepPoint("p_gravity", "gravity", 0.0)]
-    assert points["p_gravity_minus_2"] == [SweepPoint("p_gravity", "gravity", -2.0, own=False)]
+    made = SweepPoint("p_gravity", "gravity", -2.0, own=False, made_from="p")
+    assert points["p_gravity_minus_2"] == [made]
     # All else is that of the task, but for the sweep.
     assert {**tasks["p_gravity_1"], "parameters": None} == {**PARTICLES, "parameters": None}
 
@@ -64,6 +65,36 @@ def test_a_task_of_the_name_lies_on_top():
     assert made["training"] == {"test_every": 7, "batch_size": 5}
     assert (made["parameters"]["gravity"], made["parameters"]["target_step"]) == (1.0, 500)
     assert made["dataset"] == "charged_particles"
+
+
+@pytest.mark.parametrize(
+    ("sweep", "name", "own", "place", "found"),
+    [
+        (
+            {"training_samples": [40, 20]},
+            "p_training_samples_20",
+            {"parameters": {"trajectories": {"train": 30}}},
+            "parameters.trajectories.train",
+            30,
+        ),
+        (
+            {"gravity": [1.0]},
+            "p_gravity_1",
+            {"parameters": {"gravity": 2}},
+            "parameters.gravity",
+            2,
+        ),
+        ({"epochs": [5]}, "p_epochs_5", {"training": {"steps": 9}}, "training.epochs", "nothing"),
+        ({"epochs": [5]}, "p_epochs_5", {"training": {"epochs": 6}}, "training.epochs", 6),
+    ],
+)
+def test_a_point_has_the_value_of_the_sweep(tmp_path, sweep, name, own, place, found):
+    """Otherwise figures would draw it where it is not."""
+    swept_task = {**PARTICLES, "training": {"epochs": 20}, "sweep": sweep}
+    said = {"tasks": {"p": swept_task, name: own}}
+    (key,), (*_, value) = sweep, *sweep.values()
+    words = f"it is a point of the sweep p.sweep.{key} at {value}, and has {found} here"
+    assert_refused(tmp_path, said, f"tasks.{name}.{place}", words, study="ace")
 
 
 def test_a_task_without_the_own_value_has_no_point(tmp_path):
@@ -89,6 +120,49 @@ def test_made_tasks_are_like_any_other(tmp_path):
     run = {"tasks": ["h"], "models": ["segnn"], "treatments": ["strict"]}
     other = read(tmp_path, {"tasks": {"h": by_hand}, "runs": [run]}, "ace").study("ace")
     assert other.task("h").data_fingerprint == study.task("p_gravity_1").data_fingerprint
+
+
+def test_made_tasks_have_the_settings_of_the_one_they_are_made_from(tmp_path):
+    """A sweep differs in one number alone, but for what is said of the name of a point."""
+    said = {
+        "tasks": {"p": {**PARTICLES, "sweep": {"training_samples": [20, 10]}}},
+        "models": {"segnn": {"per_task": {"p": {"layers": 3, "hidden": 8}, "*": {"hidden": 5}}}},
+        "treatments": {
+            "constrain": {
+                "per_task": {
+                    "p_*_10": {"gamma_rate": 2},
+                    "p*": {"dual_rate": 0.5},
+                    "p": {"dual_rate": 0.001, "gamma_rate": 7},
+                }
+            }
+        },
+        "arms": {
+            "p/segnn/constrain": {"training": {"learning_rate": 0.5, "weight_decay": 0.25}},
+            "p*/segnn/*": {"training": {"learning_rate": 0.125}},
+            "p_training_samples_10/segnn/constrain": {"training": {"weight_decay": 0.75}},
+        },
+        "runs": [{"tasks": ["p*"], "models": ["segnn"], "treatments": ["constrain"]}],
+    }
+    study = read(tmp_path, said, "ace").study("ace")
+    runs = {run.task.name: run for run in study.runs}
+    assert {name: run.model_settings["hidden"] for name, run in runs.items()} == dict.fromkeys(
+        ("p", "p_training_samples_20", "p_training_samples_10"), 5
+    )
+    found = {
+        name.removeprefix("p_training_samples_"): (
+            run.model_settings["layers"],
+            run.treatment_settings["dual_rate"],
+            run.treatment_settings["gamma_rate"],
+            run.training.learning_rate,
+            run.training.weight_decay,
+        )
+        for name, run in runs.items()
+    }
+    assert found == {
+        "p": (3, 0.001, 7, 0.5, 0.25),
+        "20": (3, 0.001, 7, 0.5, 0.25),
+        "10": (3, 0.001, 2, 0.5, 0.75),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 """Settings of single arms, and what is tried for them: equal budgets, and mistakes."""
 
+import itertools
+import random
 from collections import Counter
 
 import pytest
 
+from symbench.config import tuning
 from symbench.config.read import read_configuration
 from symbench.config.tuning import trials, tuning_fingerprint
 from tests.config.configs import CONFIG, assert_refused, overlay, read
@@ -82,6 +85,39 @@ def test_a_trial_is_the_run_that_a_user_would_get_with_its_settings(tmp_path):
     said["tasks"] = {"nbody": {"training": {"test_every": None}}}
     run = read(tmp_path, said, ACE).study(ACE).run(*trial.run.key, 100)
     assert trial.run.training_fingerprint == run.training_fingerprint
+
+
+def test_values_that_are_tried_together_fit_together(tmp_path):
+    """Each was checked alone, and the workflow ended in a traceback."""
+    grid = {"training": {"batch_size": [2, 50], "accumulate": [1, 4]}}
+    words = (
+        "accumulate is 4; give at most batch_size, which is 2: each part of a batch needs a "
+        "sample; nbody/egnn_relaxed/none is tried with training.batch_size 2, "
+        "training.accumulate 4."
+    )
+    said = tuned(budget=4, candidates={"nbody/*/*": grid})
+    assert_refused(tmp_path, said, "tuning.candidates", words, ACE)
+    grid["training"]["batch_size"] = [4, 50]
+    assert tried(tmp_path, budget=4, candidates={"nbody/*/*": grid})
+
+
+@pytest.mark.parametrize("sizes", [(6,), (6, 3), (4, 1, 5), (2, 3, 4, 5)])
+def test_points_of_a_grid_are_drawn_as_from_the_list_of_all(sizes):
+    """So that results of earlier tunings stay those of their config."""
+    grid = list(itertools.product(*map(range, sizes)))
+    everything = tuning._tried(sizes, len(grid))
+    assert list(everything) == grid
+    drawn = random.Random(0).sample(grid, len(grid))
+    numbers = random.Random(0).sample(range(len(grid)), len(grid))
+    assert [tuning._point(number, sizes) for number in numbers] == drawn
+    assert tuning._tried(sizes, 1) == (drawn[0],)
+
+
+def test_a_grid_of_billions_is_not_listed():
+    points = tuning._tried((6,) * 12, 20)
+    assert len(set(points)) == 20
+    for values in zip(*points, strict=True):
+        assert set(values) == set(range(6))
 
 
 def test_trials_never_look_at_the_test_split(tmp_path):

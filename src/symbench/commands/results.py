@@ -22,6 +22,7 @@ from symbench.costs import read_costs
 from symbench.downloads import Download, missing_downloads, refuse_beyond
 from symbench.errors import SymBenchError, choose
 from symbench.files import refuse_existing
+from symbench.strict_yaml import Dumper
 
 
 @app.command()
@@ -133,7 +134,7 @@ def pin(
     configuration = read(config, overrides, study)
     given = {file.resolve() for file in configuration.files}
     refuse_existing(output, None if output.resolve() in given else MARK)
-    pinned = yaml.safe_dump(pins(configuration), sort_keys=False)
+    pinned = yaml.dump(pins(configuration), Dumper=Dumper, sort_keys=False)
     output.write_text(f"{MARK}\n{pinned}")
     print(f"{output}: {pinned.count('revision')} revisions")
 

@@ -1,6 +1,6 @@
 """Names and patterns of names, such as nbody_*."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from fnmatch import fnmatchcase
 
 from symbench.errors import choose
@@ -12,6 +12,15 @@ Everywhere = Callable[[str], set[str]]
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a name is that of one of some patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def fitting(patterns: Collection[str], names: Iterable[str]) -> list[list[str]]:
+    """Patterns that fit the first of some names, then others that fit the second, and so on."""
+    found: list[list[str]] = []
+    for name in names:
+        known = set().union(*found)
+        found.append([each for each in patterns if each not in known and matches(name, [each])])
+    return found
 
 
 def matching(pattern: str, names: Iterable[str], what: str) -> list[str]:

@@ -31,7 +31,7 @@ from symbench.config.yaml_files import (
 )
 from symbench.data.raw_files import FOLDERS_VARIABLE, RawFiles
 from symbench.errors import ConfigError, choose
-from symbench.layout import Layout
+from symbench.layout import Layout, from_home
 from symbench.strict_yaml import one_line
 
 DEFAULT_SIZE = "laptop"
@@ -164,7 +164,12 @@ def _checked(
             )
         if not built[name].runs:
             raise MisplacedError(["only_tasks"], f"no run of {name} is left.")
-    raw_files = tuple(folder.parent / Path(path).expanduser() for path in parsed.raw_files)
+    with at("raw_files"):
+        raw_files = tuple(folder.parent / from_home(path) for path in parsed.raw_files)
+    with at("data"):
+        data = from_home(parsed.data)
+    with at("results"):
+        results = from_home(parsed.results)
     lacking = _lacking(built, RawFiles(raw_files))
     for name, sentence in lacking.items():
         if name in (asked or ()) or len(lacking) == len(built):
@@ -173,7 +178,7 @@ def _checked(
     return Configuration(
         size=parsed.size,
         name=name,
-        layout=Layout(Path(parsed.data).expanduser(), Path(parsed.results).expanduser() / name),
+        layout=Layout(data, results / name),
         studies={name: study for name, study in built.items() if name not in lacking},
         files=tuple(chain),
         overrides=tuple(overrides),

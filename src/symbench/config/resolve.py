@@ -13,7 +13,7 @@ from symbench.config.arguments import check_arguments, needs_list
 from symbench.config.claims import check_claim, check_published, check_reference_metrics
 from symbench.config.datasets import build_dataset
 from symbench.config.mistakes import MisplacedError, at, said
-from symbench.config.patterns import Everywhere, matches, matching
+from symbench.config.patterns import Everywhere, fitting, matches, matching
 from symbench.config.run import Run, SweepPoint, Task
 from symbench.config.schema import (
     ArmSettings,
@@ -38,7 +38,7 @@ from symbench.config.tuning import check_arms, check_tuning
 from symbench.data.dataset import Score
 from symbench.errors import ConfigError, choose
 from symbench.evaluation.scores import metrics_of, own_metric
-from symbench.layout import PUBLISHED
+from symbench.layout import PUBLISHED, from_home
 from symbench.symmetry.group_names import is_infinite
 
 Some = TypeVar("Some", bound=Strict)
@@ -248,8 +248,8 @@ def _run(
         **_options(chosen.training),
         **_options(task.settings.training),
     }
-    arguments = _for_task(method.settings, method.per_task, task.name)
-    arms = _arms(settings, task.name, model, treatment)
+    arguments = _for_task(method.settings, method.per_task, task)
+    arms = _arms(settings, task, model, treatment)
     for pattern, arm in arms.items():
         with at("arms", pattern, "treatment"):
             check_arguments("treatments", method.method, arm.treatment)
@@ -285,7 +285,7 @@ def _run(
         treatment=treatment,
         seed=seed,
         architecture=chosen.architecture,
-        model_settings=_for_task(chosen.settings, chosen.per_task, task.name),
+        model_settings=_for_task(chosen.settings, chosen.per_task, task),
         checkpoint=checkpoint,
         method=method.method,
         treatment_settings=arguments,
@@ -312,12 +312,17 @@ def _options(options: Strict) -> dict[str, object]:
     return options.model_dump(exclude_unset=True)
 
 
-def _arms(settings: StudySettings, *arm: str) -> dict[str, ArmSettings]:
-    """What is said of an arm, by its pattern; its very name lies on top of all patterns."""
-    name = "/".join(arm)
-    fitting = [pattern for pattern in settings.arms if matches(name, [pattern])]
-    fitting.sort(key=lambda pattern: pattern == name)
-    return {pattern: settings.arms[pattern] for pattern in fitting}
+def _arms(settings: StudySettings, task: Task, *others: str) -> dict[str, ArmSettings]:
+    """What is said of an arm, by its pattern; its very name lies on top of all patterns.
+
+    Below lies what is said of the same arm of the task that its own is made from.
+    """
+    names = ["/".join((name, *others)) for name in task.names]
+    found: dict[str, ArmSettings] = {}
+    for name, patterns in zip(names, fitting(settings.arms, names), strict=True):
+        for pattern in sorted(patterns, key=name.__eq__):
+            found[pattern] = settings.arms[pattern]
+    return found
 
 
 def _last_length(
@@ -346,12 +351,11 @@ def _valid(model: type[Some], content: Mapping[str, object], where: str) -> Some
         raise MisplacedError(place, f"{said(problem).removesuffix('.')}, for {where}.") from None
 
 
-def _for_task(settings: Settings, per_task: Mapping[str, Settings], task: str) -> Settings:
-    """Settings with those of the patterns that a task matches on top."""
+def _for_task(settings: Settings, per_task: Mapping[str, Settings], task: Task) -> Settings:
+    """Settings with those of the patterns on top that fit a task, or the one it is made from."""
     merged = dict(settings)
-    for pattern, more in per_task.items():
-        if matches(task, [pattern]):
-            merged |= more
+    for pattern in itertools.chain(*fitting(per_task, task.names)):
+        merged |= per_task[pattern]
     return merged
 
 
@@ -371,7 +375,8 @@ def _checkpoint(settings: StudySettings, model: str, task: Task) -> Checkpoint |
         raise MisplacedError(place, "'repository' is missing, here and at the model.")
     repository = repository.replace("{task}", task.name)
     if repository.startswith((".", "/", "~")):
-        repository = str(Path(repository).expanduser())
+        with at(*place):
+            repository = str(from_home(repository))
         for name in PUBLISHED:
             if not Path(repository, name).is_file():
                 raise MisplacedError(

@@ -41,6 +41,7 @@ class SweepPoint:
         quantity: what differs, such as "training samples".
         value: of this task.
         own: whether the task is the one that says the sweep, not one that was made for a value.
+        made_from: the name of the task that says the sweep, if it is another one.
 
     """
 
@@ -48,6 +49,7 @@ class SweepPoint:
     quantity: str
     value: float
     own: bool = True
+    made_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ class Task:
     parameters: Mapping[str, object] = field(compare=False)
     sweeps: tuple[SweepPoint, ...] = ()
     resources: Mapping[Stage, Resources] = field(default_factory=dict, compare=False)
+
+    @property
+    def names(self) -> list[str]:
+        """Names that settings may be said for: of the task that this is made from, and its own."""
+        made_from = {point.made_from: None for point in self.sweeps}
+        return [*filter(None, made_from), self.name]
 
     @property
     def options(self) -> TaskOptions:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 from symbench.config import registry
-from symbench.config.mistakes import at
+from symbench.config.mistakes import MisplacedError, at
 from symbench.config.run import SweepPoint, Task
 from symbench.config.schema import LARGEST
 from symbench.config.yaml_files import Content, listed, mapping, merge, without
@@ -19,7 +19,8 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
     """The content of a study with a task for each value of each sweep, and where each stands.
 
     Raises:
-        MisplacedError: for a sweep over what is no parameter, and for two tasks of one name.
+        MisplacedError: for a sweep over what is no parameter, for two tasks of one name, and for a
+            task of another value than that of its point.
 
     """
     study = mapping(content)
@@ -27,6 +28,7 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
     made: Content = dict(tasks)
     points: dict[str, list[SweepPoint]] = {}
     origins: dict[str, str] = {}
+    swept: dict[str, tuple[list[str], float]] = {}
     for name, described in tasks.items():
         task = mapping(described)
         for key, values in mapping(task.get("sweep")).items():
@@ -46,9 +48,20 @@ def with_sweeps(content: object) -> tuple[object, dict[str, list[SweepPoint]]]:
                             _with_value(without(task, "sweep"), path, value),
                             mapping(tasks.get(made_name)),
                         )
+                        swept[made_name] = (path, value)
                     quantity = LENGTHS[key] if path[0] == "training" else key.replace("_", " ")
-                    point = SweepPoint(f"{name}_{key}", quantity, float(value), own)
+                    made_from = None if own else name
+                    point = SweepPoint(f"{name}_{key}", quantity, float(value), own, made_from)
                     points.setdefault(made_name, []).append(point)
+    for name, (path, value) in swept.items():
+        # Figures draw a point at its value.
+        if (found := _value_at(made[name], path)) != value:
+            shown = "nothing" if found is None else found
+            raise MisplacedError(
+                ["tasks", name, *path],
+                f"it is a point of the sweep {origins[name]} at {value}, and has {shown} here: "
+                "leave this to the sweep, or give the task another name.",
+            )
     return ({**study, "tasks": made} if made else content), points
 
 

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from pydantic import JsonValue, ValidationError
 
@@ -29,6 +30,8 @@ from symbench.errors import ConfigError, choose
 FIXED = frozenset(
     {"epochs", "steps", "samples_per_epoch", "validation_samples", "patience", "test_every"}
 )
+# Points of a grid that those which are tried are chosen from.
+CONSIDERED = 2000
 Arm = tuple[str, str, str]
 # A setting by "training" or "treatment" and its key.
 Setting = tuple[str, str]
@@ -56,13 +59,8 @@ def trials(study: Study) -> list[Trial]:
     if tuning is None:
         return []
     found = []
-    for arm, candidates in _tuned(study, tuning).items():
-        names = list(candidates)
-        values = [candidates[name][1] for name in names]
-        for number, point in enumerate(_tried([len(each) for each in values], tuning.budget)):
-            chosen = {
-                name: each[index] for name, each, index in zip(names, values, point, strict=True)
-            }
+    for arm, grid in _tuned(study, tuning).items():
+        for number, chosen in enumerate(_combinations(grid, tuning.budget)):
             run = _with(study.groups[arm][0], chosen)
             found += [Trial(number, chosen, replace(run, seed=seed)) for seed in tuning.seeds]
     return found
@@ -81,13 +79,28 @@ def _with(run: Run, chosen: Mapping[Setting, JsonValue]) -> Run:
     )
 
 
-def _tried(sizes: Sequence[int], budget: int) -> list[tuple[int, ...]]:
+Grid = dict[Setting, tuple[str, list[JsonValue]]]
+
+
+def _combinations(grid: Grid, budget: int) -> list[dict[Setting, JsonValue]]:
+    """What is tried of a grid of candidates: a value for each setting, so many times."""
+    values = [each for _, each in grid.values()]
+    return [
+        {name: each[index] for name, each, index in zip(grid, values, point, strict=True)}
+        for point in _tried(tuple(map(len, values)), budget)
+    ]
+
+
+@cache
+def _tried(sizes: tuple[int, ...], budget: int) -> tuple[tuple[int, ...], ...]:
     """So many points of a grid of these sizes, each value about as often as the others.
 
-    Which ones is random, but the same for all arms whose candidates are as many.
+    Which ones is random, but the same for all arms whose candidates are as many. Of a large grid
+    they are chosen among a random part, which takes no longer than a small grid.
     """
-    grid = list(itertools.product(*map(range, sizes)))
-    order = dict.fromkeys(random.Random(0).sample(grid, len(grid)))
+    count = math.prod(sizes)
+    drawn = random.Random(0).sample(range(count), min(count, max(budget, CONSIDERED)))
+    order = dict.fromkeys(_point(number, sizes) for number in drawn)
     used: Counter[tuple[int, int]] = Counter()
     chosen = []
     for _ in range(budget):
@@ -95,10 +108,16 @@ def _tried(sizes: Sequence[int], budget: int) -> list[tuple[int, ...]]:
         del order[point]
         used.update(enumerate(point))
         chosen.append(point)
-    return sorted(chosen)
+    return tuple(sorted(chosen))
 
 
-Grid = dict[Setting, tuple[str, list[JsonValue]]]
+def _point(number: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    """A point of a grid by its number: the last index counts fastest."""
+    point = []
+    for size in reversed(sizes):
+        number, index = divmod(number, size)
+        point.append(index)
+    return tuple(reversed(point))
 
 
 def _tuned(study: Study, tuning: Tuning) -> dict[Arm, Grid]:
@@ -199,3 +218,13 @@ def _check_grid(arm: Arm, grid: Grid, budget: int, run: Run) -> None:
             f"{name} has {count} combinations of candidates, fewer than the budget of {budget} "
             "trials: give it more candidates, or all arms a smaller budget.",
         )
+    # Values that are allowed alone may not fit together.
+    for chosen in _combinations(grid, budget):
+        try:
+            _with(run, chosen)
+        except ValidationError as error:
+            together = ", ".join(f"{'.'.join(setting)} {chosen[setting]}" for setting in chosen)
+            problem = said(error.errors()[0]).removesuffix(".")
+            raise MisplacedError(
+                ["candidates"], f"{problem}; {name} is tried with {together}."
+            ) from None

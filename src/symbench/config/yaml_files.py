@@ -59,8 +59,16 @@ def merged(layers: Sequence[Layer]) -> Content:
     """Layers laid one upon another, the last on top."""
     content: Content = {}
     for _, layer in layers:
-        content = merge(content, layer)
+        content = merge(content, _named(layer))
     return content
+
+
+def _named(layer: Content) -> Content:
+    """A layer in which a study that is named, and of which nothing is said, keeps what is below."""
+    if not isinstance(studies := layer.get("studies"), dict):
+        return layer
+    kept = {name: {} if said is None else said for name, said in studies.items()}
+    return {**layer, "studies": kept}
 
 
 def merge(below: Mapping[str, object], above: Mapping[str, object]) -> Content:
@@ -74,8 +82,7 @@ def merge(below: Mapping[str, object], above: Mapping[str, object]) -> Content:
         under = merged.get(key)
         if isinstance(value, dict) and isinstance(under, dict):
             merged[key] = merge(under, value)
-        # An overlay that names a study, and says nothing about it, keeps what is below.
-        elif not (value is None and isinstance(under, dict)):
+        else:
             merged[key] = value
     return merged
 
