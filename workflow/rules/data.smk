@@ -12,8 +12,8 @@ rule fetch:
         slurm_partition=resource("fetch", "partition"),
         constraint=resource("fetch", "constraint"),
     shell:
-        'symbench fetch "${{config[@]}}" --data {wildcards.dataset}/{wildcards.data}'
-        " --threads {threads} > {log:q} 2>&1"
+        'symbench fetch "${{config[@]}}" "${{studies[@]}}"'
+        " --data {wildcards.dataset}/{wildcards.data} --threads {threads} > {log:q} 2>&1"
 
 
 # Published weights of the Hub: where Snakemake runs, because nodes may have no network.
@@ -26,7 +26,8 @@ rule fetch_weights:
     conda:
         "../envs/symbench.yaml"
     shell:
-        'symbench fetch-weights "${{config[@]}}" {wildcards.weights} > {log:q} 2>&1'
+        'symbench fetch-weights "${{config[@]}}" "${{studies[@]}}" {wildcards.weights}'
+        " > {log:q} 2>&1"
 
 
 # `make download` asks for it: all that a run takes from elsewhere.

@@ -154,8 +154,12 @@ def _checked(
         with at("studies", name):
             contents[name], sweeps[name] = with_sweeps(content)
     parsed = validated({**together, "studies": contents or together.get("studies")})
-    everywhere = {name: _Everywhere(folder, name, chain) for name in parsed.studies}
-    _check_only_tasks(parsed, everywhere)
+    everywhere = {
+        name: _Everywhere(folder, name, chain, mapping(said))
+        for name, said in mapping(together.get("studies")).items()
+    }
+    # A job is asked for one study alone, of a configuration whose patterns are for several.
+    _check_only_tasks(parsed, [everywhere[name] for name in (everywhere if asked else contents)])
     built = {}
     for name, settings in parsed.studies.items():
         with at("studies", name):
@@ -218,14 +222,10 @@ def _study_layers(chain: Sequence[Path], layers: Sequence[Layer]) -> list[Layer]
     return [(str(path), {"studies": {path.stem: read_yaml(path)}}) for path in sorted(paths)]
 
 
-def _check_only_tasks(parsed: Configured, everywhere: Mapping[str, Everywhere]) -> None:
-    """Refuse a pattern that stands for no task of any of the studies."""
+def _check_only_tasks(parsed: Configured, studies: Sequence[Everywhere]) -> None:
+    """Refuse a pattern that stands for no task of any of some studies."""
     for number, pattern in enumerate(parsed.only_tasks or ()):
-        known = {
-            task
-            for name, settings in parsed.studies.items()
-            for task in {*settings.tasks, *everywhere[name]("tasks")}
-        }
+        known = {task for names in studies for task in names("tasks")}
         with at("only_tasks", str(number)):
             matching(pattern, known, "task")
 
@@ -314,11 +314,12 @@ def _override(text: str) -> Content:
 class _Everywhere:
     """Names of tasks, models and treatments that a study has at any size; read when asked for."""
 
-    def __init__(self, folder: Path, study: str, files: Sequence[Path]) -> None:
-        """Say which study, and which files are part of the run beside those of the folder."""
+    def __init__(self, folder: Path, study: str, files: Sequence[Path], content: Content) -> None:
+        """Say which study, which files the run has beside those of the folder, and what it says."""
         self.folder = folder
         self.study = study
         self.files = files
+        self.content = content
 
     def __call__(self, what: str) -> set[str]:
         """Names of "tasks", "models" or "treatments"."""
@@ -331,15 +332,19 @@ class _Everywhere:
             "models": set(),
             "treatments": set(registry.names("treatments")),
         }
-        base = read_yaml(self.folder / "studies" / f"{self.study}.yaml")
+        base = self.folder / "studies" / f"{self.study}.yaml"
         others = [*self.folder.glob("sizes/*.yaml"), *self.folder.glob("overlays/*.yaml")]
-        for path in dict.fromkeys((*others, *self.files)):
+        for path in (None, *dict.fromkeys((*others, *self.files))):
             try:
-                said = mapping(mapping(read_yaml(path).get("studies")).get(self.study))
-                content, _ = with_sweeps(merge(base, said))
+                said = self.content if path is None else self._said(path)
+                content, _ = with_sweeps(merge(read_yaml(base), said))
             except ConfigError:
                 # A mistake in a file that is not asked for is none of this configuration.
                 continue
             for what, found in names.items():
                 found |= set(mapping(mapping(content).get(what)))
         return names
+
+    def _said(self, path: Path) -> Content:
+        """What a file of a size or an overlay says about the study."""
+        return mapping(mapping(read_yaml(path).get("studies")).get(self.study))
