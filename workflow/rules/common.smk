@@ -120,6 +120,36 @@ def resource(stage, name, study=None):
     return get
 
 
+# What picks nodes of a cluster: as Snakemake calls it, and as the config does.
+NODES = {"slurm_partition": "partition", "constraint": "constraint"}
+
+
+def nodes(stage, name, study=None):
+    """What picks the nodes of a stage: as the config says, or else Snakemake's default resources."""
+    said = resource(stage, NODES[name], study)
+    default = workflow.resource_settings._parsed_default_resources.get(name)
+
+    def get(wildcards, **job):
+        chosen = said(wildcards)
+        return default.evaluate(wildcards, **job).value if chosen is None else chosen
+
+    return get
+
+
+def together(name, *stages):
+    """The group of short jobs that follow each other on a cluster, if all are for the same nodes.
+
+    They share a submission; Snakemake would end a run for different nodes within one.
+    """
+    wanted = {
+        tuple(getattr(study.resources(stage), each) for each in NODES.values())
+        for study in CONFIGURATION.studies.values()
+        for stage in stages
+    }
+    on_cluster = workflow.resource_settings.nodes is not None
+    return name if on_cluster and len(wanted) == 1 else None
+
+
 # GPUs that jobs of this machine share; on a cluster each job has those that the config asks for.
 GPUS = 0
 if workflow.is_main_process and workflow.resource_settings.nodes is None:
