@@ -64,10 +64,15 @@ def trained_together(
 
 def _is_over(run: Run, layout: Layout) -> bool:
     """Whether a training with these settings left its files, or failed."""
-    files = [layout.trained(file, run.study, *run.key, run.seed) for file in (*TRAINED, FAILED)]
-    *trained, failed = files
-    recorded = _recorded(trained[-1]) if all(path.is_file() for path in trained) else None
-    return run.training_fingerprint in (recorded, _recorded(failed))
+    failed = layout.trained(FAILED, run.study, *run.key, run.seed)
+    return is_trained(run, layout) or _recorded(failed) == run.training_fingerprint
+
+
+def is_trained(run: Run, layout: Layout) -> bool:
+    """Whether a training with these settings and this code left its files."""
+    paths = [layout.trained(file, run.study, *run.key, run.seed) for file in TRAINED]
+    whole = all(path.is_file() for path in paths)
+    return whole and _recorded(paths[-1]) == run.training_fingerprint
 
 
 def unfinished(configuration: Configuration) -> list[Study]:
