@@ -6,6 +6,7 @@ lies upon it. Every mistake is one sentence that names the file, the key, the va
 and the nearest name. Nothing here imports torch: the workflow plans thousands of jobs in seconds.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,9 +119,9 @@ def read_configuration(
     """
     given = [Path(file) for file in files]
     # Overlays may lie anywhere: sizes are those beside a size file that is given with them.
-    beside = [path.resolve().parents[1] for path in given if "size" in read_yaml(path)]
+    beside = [_folder(path) for path in given if "size" in read_yaml(path)]
     chain = _chain(given, size, beside[0] if beside else folder)
-    folder = chain[0].resolve().parents[1]
+    folder = _folder(chain[0])
     layers = [(str(path), read_yaml(path)) for path in chain]
     layers += [(f"set '{one_line(text)}'", _override(text)) for text in overrides]
     try:
@@ -144,7 +145,7 @@ def _checked(
     overrides: Sequence[str],
 ) -> Configuration:
     """The configuration that files and overrides say, each as a layer; see `read_configuration`."""
-    folder = chain[0].resolve().parents[1]
+    folder = _folder(chain[0])
     together = without(merged(layers), "base")
     contents: Content = {}
     sweeps: dict[str, dict[str, list[SweepPoint]]] = {}
@@ -216,7 +217,7 @@ def _study_file(name: str, folder: Path) -> Path:
 
 def _study_layers(chain: Sequence[Path], layers: Sequence[Layer]) -> list[Layer]:
     """What the files of studies say, below all other layers."""
-    folder = chain[0].resolve().parents[1]
+    folder = _folder(chain[0])
     names = mapping(merged(layers).get("studies"))
     paths = [path for path in (folder / "studies").glob("*.yaml") if path.stem in names]
     return [(str(path), {"studies": {path.stem: read_yaml(path)}}) for path in sorted(paths)]
@@ -228,6 +229,13 @@ def _check_only_tasks(parsed: Configured, studies: Sequence[Everywhere]) -> None
         known = {task for names in studies for task in names("tasks")}
         with at("only_tasks", str(number)):
             matching(pattern, known, "task")
+
+
+def _folder(size: Path) -> Path:
+    """The folder of config of a size file: where it was given, or else where a link leads."""
+    given = Path(os.path.abspath(size)).parents[1]
+    places = (given, size.resolve().parents[1])
+    return next((place for place in places if (place / "studies").is_dir()), given)
 
 
 def size_file(size: str, folder: Path = CONFIG) -> Path:
