@@ -31,15 +31,22 @@ def contents(path):
     return path.read_text() if path.is_file() else ""
 
 
+def text(value):
+    """A value of --config as it was given, if it was: Snakemake takes '3' for a number."""
+    return None if value is None else str(value)
+
+
 def words(value, separator=None):
     """A list of a list, or of text with separators."""
-    return value.split(separator) if isinstance(value, str) else list(value or [])
+    if isinstance(value, list):
+        return [str(word) for word in value]
+    return [] if value is None else str(value).split(separator)
 
 
 CONFIGURATION = read_configuration(
     [Path(file) for file in workflow.configfiles],
     words(CHOSEN.get("studies")),
-    size=CHOSEN.get("size"),
+    size=text(CHOSEN.get("size")),
     overrides=words(CHOSEN.get("set"), ";"),
     folder=config_folder(Path(workflow.basedir)),
 )
