@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from symbench.artifacts import (
+    behind_links,
     damaged_artifacts,
     expected,
     outdated_artifacts,
@@ -51,7 +52,7 @@ def test_a_damaged_table_goes_alone(run):
     configuration, data, table = run
     table.write_text("contemt")
     assert damaged_artifacts(configuration) == [table]
-    remove_artifacts(configuration, [table])
+    assert remove_artifacts(configuration, [table]) == [table]
     assert not table.exists()
     assert (data / NAME).exists()
     assert damaged_artifacts(configuration) == []
@@ -78,7 +79,7 @@ def test_damaged_data_take_their_manifest_along(run):
     path = data / "train" / "a.hdf5"
     path.write_text("conten")
     assert damaged_artifacts(configuration) == [path]
-    assert remove_artifacts(configuration, [path]) == [data / NAME]
+    assert remove_artifacts(configuration, [path]) == [data / NAME, path]
     assert not (data / NAME).exists()
     assert table.exists()
 
@@ -114,6 +115,19 @@ def test_nothing_outside_of_the_folders_of_a_run_is_removed(run, tmp_path):
     assert remove_artifacts(configuration, paths) == []
     assert kept.read_text() == "mine"
     assert of_others.exists()
+
+
+def test_results_on_a_larger_disk_are_left_and_told_of(run, tmp_path):
+    """The folder of a study may be a link of its user."""
+    configuration, data, table = run
+    larger = tmp_path / "larger"
+    table.parent.rename(larger)
+    table.parent.symlink_to(larger)
+    table.write_text("contemt")
+    assert damaged_artifacts(configuration) == [table]
+    assert behind_links(configuration, [table, data / NAME]) == [table]
+    assert remove_artifacts(configuration, [table]) == []
+    assert (larger / table.name).read_text() == "contemt"
 
 
 def test_a_run_that_was_not_evaluated_leaves_its_study_unfinished(run):

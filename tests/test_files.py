@@ -177,10 +177,14 @@ def test_a_writer_that_dies_before_the_last_step_leaves_the_earlier_file_valid(
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", die_at)
-    with pytest.raises(KeyboardInterrupt), write_whole(path) as temporary:
-        temporary.write_text("third")
-    assert path.read_text() == "second"
-    assert not is_damaged(path)
+    # Another one dies there too.
+    for content in ("third", "fourth"):
+        with pytest.raises(KeyboardInterrupt), write_whole(path) as temporary:
+            temporary.write_text(content)
+        assert path.read_text() == "second"
+        assert not is_damaged(path)
+    path.write_text("third")
+    assert is_damaged(path)
 
 
 def test_only_files_of_ones_own_are_replaced(tmp_path):

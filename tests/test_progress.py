@@ -2,6 +2,7 @@
 
 import pytest
 
+from symbench.files import write_json
 from symbench.layout import TRAINED
 from symbench.progress import progress
 from tests.figures import studies
@@ -22,7 +23,24 @@ def test_what_is_there_is_counted(run):
     for each in study.runs:
         for name in TRAINED:
             run.layout.trained(name, "made", *each.key, each.seed).touch()
+        _record(run, each, each.training_fingerprint)
     assert progress(run, 1) == "train 4 of 4, evaluate 4 of 4; all are there"
+
+
+def test_what_is_of_other_settings_is_not_there(run):
+    study = run.studies["made"]
+    for each in study.runs:
+        for name in TRAINED:
+            run.layout.trained(name, "made", *each.key, each.seed).touch()
+        _record(run, each, "of other settings")
+    # Evaluations without a fingerprint, as a file that is half written.
+    run.layout.evaluation("made", *study.runs[0].key, "plain", study.runs[0].seed).write_text("x")
+    assert progress(run, 1).startswith("train 0 of 4, evaluate 3 of 4; ")
+
+
+def _record(run, trained, fingerprint):
+    path = run.layout.trained("provenance.json", "made", *trained.key, trained.seed)
+    write_json(path, {"config": fingerprint})
 
 
 def test_time_left_is_that_of_recorded_jobs(run):

@@ -72,10 +72,15 @@ def trained_together(
 
 def _is_over(run: Run, layout: Layout) -> bool:
     """Whether a training with these settings left its files, or failed."""
-    files = [layout.trained(file, run.study, *run.key, run.seed) for file in (*TRAINED, FAILED)]
-    *trained, failed = files
-    recorded = _recorded(trained[-1]) if all(path.is_file() for path in trained) else None
-    return run.training_fingerprint in (recorded, _recorded(failed))
+    failed = layout.trained(FAILED, run.study, *run.key, run.seed)
+    return is_trained(run, layout) or _recorded(failed) == run.training_fingerprint
+
+
+def is_trained(run: Run, layout: Layout) -> bool:
+    """Whether a training with these settings and this code left its files."""
+    paths = [layout.trained(file, run.study, *run.key, run.seed) for file in TRAINED]
+    whole = all(path.is_file() for path in paths)
+    return whole and _recorded(paths[-1]) == run.training_fingerprint
 
 
 def unfinished(configuration: Configuration) -> list[Study]:
@@ -191,27 +196,32 @@ def _data_folders(configuration: Configuration) -> Iterator[Path]:
 
 
 def remove_artifacts(configuration: Configuration, paths: Sequence[Path]) -> list[Path]:
-    """Remove artifacts, so that the workflow makes them anew; returns manifests that are gone.
+    """Remove artifacts, so that the workflow makes them anew; returns what it removed.
 
     A file of data takes its manifest with it, which is what the workflow looks for. Where all that
     follows is there, the workflow makes such data only if it is asked for their manifest. A link
     goes, and never what it points to; what lies in a folder that links lead to, and a path outside
     of the folders of this run, is left alone.
     """
-    layout = configuration.layout
-    folders = [layout.data_folder(*key) for key in configuration.data]
+    folders = [configuration.layout.data_folder(*key) for key in configuration.data]
     lost = set(paths)
     for path in paths:
         lost |= {folder / NAME for folder in folders if folder in path.parents}
-    gone = sorted(path for path in lost if path.name == NAME and path.is_file())
-    for path in lost:
-        for root in (*folders, layout.results):
-            if root in path.parents and _is_really_below(root, path):
-                remove(path)
-    return gone
+    roots = (*folders, configuration.layout.results)
+    removed = [path for path in sorted(lost) if any(_is_really_below(root, path) for root in roots)]
+    for path in removed:
+        remove(path)
+    return removed
+
+
+def behind_links(configuration: Configuration, paths: Sequence[Path]) -> list[Path]:
+    """Results among artifacts that `remove_artifacts` leaves: a link leads to their folder."""
+    results = configuration.layout.results
+    ours = [path for path in paths if results in path.parents and path.is_file()]
+    return [path for path in ours if not _is_really_below(results, path)]
 
 
 def _is_really_below(root: Path, path: Path) -> bool:
     parent = path.parent.resolve()
-    below = root.resolve() in (parent, *parent.parents)
+    below = root in path.parents and root.resolve() in (parent, *parent.parents)
     return below and (path.is_file() or path.is_symlink())

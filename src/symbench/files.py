@@ -72,7 +72,8 @@ def _is_alive(process: int) -> bool:
 
 def _keep_checksum(path: Path, checksum: str) -> None:
     """Record a checksum before its file gets its name; the earlier file passes until then."""
-    earlier = _checksums(path)[:1]
+    # Where writers were killed one after the other, several are recorded that it does not have.
+    earlier = {sha256(path)} & {*_checksums(path)} if path.is_file() else set()
     record = _record(path)
     _remove_left(record)
     temporary = _temporary(record)

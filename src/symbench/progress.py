@@ -1,11 +1,11 @@
 """How far a run is, from what it left until now: no question to the workflow that runs."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
+from symbench.artifacts import is_trained
 from symbench.config.read import Configuration
 from symbench.costs import read_costs
-from symbench.layout import TRAINED
+from symbench.evaluation.reading import is_evaluated
 from symbench.plan import MINUTE, Job, jobs, trainings
 
 STAGES = ("train", "evaluate")
@@ -23,7 +23,7 @@ def progress(configuration: Configuration, cores: int) -> str:
     """
     folder = configuration.layout.benchmarks
     planned = jobs(configuration, read_costs([folder] if folder.is_dir() else []))
-    there = {name for name, files in _files(configuration) if all(map(Path.is_file, files))}
+    there = set(_there(configuration))
     told, left, longest, known = [], 0.0, 0.0, True
     for stage in STAGES:
         of_stage = [job for job in planned if job.stage == stage]
@@ -46,13 +46,13 @@ def _seconds(job: Job, mean: float) -> float:
     return job.seconds if job.recorded else mean
 
 
-def _files(configuration: Configuration) -> Iterator[tuple[str, list[Path]]]:
-    """The name of each training and evaluation, and what it leaves."""
+def _there(configuration: Configuration) -> Iterator[str]:
+    """Names of trainings and evaluations whose files are there, of these settings and this code."""
     layout = configuration.layout
     for name, study in configuration.studies.items():
         for job, runs in trainings(study):
-            trained = [(run, file) for run in runs for file in TRAINED]
-            yield job, [layout.trained(file, name, *run.key, run.seed) for run, file in trained]
+            if all(is_trained(run, layout) for run in runs):
+                yield job
         for run in study.runs:
-            files = [layout.evaluation(name, *run.key, e, run.seed) for e in run.evaluations]
-            yield f"evaluate/{name}/{run}", files
+            if is_evaluated(run, layout):
+                yield f"evaluate/{name}/{run}"

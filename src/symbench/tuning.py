@@ -6,6 +6,7 @@ part of it opens the test split.
 
 import json
 import math
+import shlex
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -197,4 +198,9 @@ def instruction(configuration: Configuration) -> str:
         raise ConfigError("No study here has the key 'tuning', which says what is tried.")
     tables = "".join(f"Trials: {layout.table(name, TUNING)}\n" for name in names)
     files = [*configuration.files, *(layout.chosen(name) for name in names)]
-    return f'{tables}make reproduce CONFIG="{" ".join(map(str, files))}"'
+    command = f'{tables}make reproduce CONFIG="{" ".join(map(str, files))}"'
+    if not configuration.overrides:
+        return command
+    # For Snakemake by way of two shells and make.
+    keys = shlex.quote(f"set={json.dumps(configuration.overrides, ensure_ascii=False)}")
+    return f"{command} OPTIONS={shlex.quote(f'--config {keys}'.replace('$', '$$'))}"

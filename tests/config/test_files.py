@@ -217,6 +217,21 @@ def test_merges_of_merges_keep_what_is_on_top():
     assert found["d"] == found["e"] == {"x": 5, "y": 3}
 
 
+def test_a_size_file_may_be_a_link(tmp_path):
+    """Studies lie beside the link, or else, for a link from anywhere, beside the file."""
+    config = tmp_path / "project" / "config"
+    (config / "sizes").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(size("smoke"), tmp_path / "elsewhere")
+    shutil.copytree(CONFIG / "studies", config / "studies")
+    link = config / "sizes" / "smoke.yaml"
+    link.symlink_to("../../../elsewhere/smoke.yaml")
+    for asked in ({"size": "smoke", "folder": config}, {"files": [link]}):
+        assert list(read_configuration(studies=[FIELDS], **asked).studies) == [FIELDS]
+    (tmp_path / "smoke.yaml").symlink_to(size("smoke"))
+    assert read_configuration([tmp_path / "smoke.yaml"], [FIELDS]).studies
+
+
 def test_files_that_cannot_be_read(tmp_path):
     missing = tmp_path / "none.yaml"
     assert refusal(missing) == f"Config file {missing} does not exist."

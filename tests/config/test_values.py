@@ -2,6 +2,8 @@
 
 import pytest
 
+from symbench.config.read import read_configuration
+from symbench.errors import ConfigError
 from tests.config.configs import CLAIM, FIELDS, TASK, assert_refused, claim, overlay, read, refusal
 
 INFINITE = float("inf")
@@ -265,6 +267,18 @@ def test_only_tasks_may_name_tasks_of_several_studies(tmp_path):
         TASK,
         "nbody",
     }
+
+
+def test_a_job_of_one_study_takes_only_tasks_of_all(tmp_path):
+    """Also of those that a single key adds; files of other studies may have mistakes."""
+    path = overlay(tmp_path, {}, studies={FIELDS: {}, "ace": {}}, only_tasks=[TASK, "nbody"])
+    for study, task in ((FIELDS, TASK), ("ace", "nbody")):
+        assert set(read_configuration([path], [study]).study(study).tasks) == {task}
+    mine = f"studies.{FIELDS}.tasks.mine={{dataset: gray_scott, group: p4m}}"
+    only = "only_tasks=[mine, nbody]"
+    assert read_configuration([path], ["ace"], overrides=[mine, only]).study("ace").tasks
+    with pytest.raises(ConfigError, match="Unknown task 'mine'"):
+        read_configuration([path], ["ace"], overrides=[only])
 
 
 def test_the_home_of_a_user_is_found(tmp_path, monkeypatch):

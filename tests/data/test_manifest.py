@@ -182,7 +182,7 @@ def test_of_a_link_the_link_goes_and_never_its_target(data, tmp_path, lost):
         kept.rename(tmp_path / "moved")
         kept = tmp_path / "moved"
     assert damaged_artifacts(configuration) == [link]
-    assert remove_artifacts(configuration, [link]) == [folder / NAME]
+    assert remove_artifacts(configuration, [link]) == [folder / NAME, link]
     assert not link.is_symlink()
     assert kept.read_text() == "changed"
 

@@ -40,6 +40,18 @@ def test_studies_and_single_keys(unfinished):
     assert {"compare first", "compare second"} <= planned
 
 
+def test_jobs_read_the_configuration_that_was_planned(unfinished, tmp_path):
+    """A file changes one study, two are asked for, and a third has a mistake."""
+    run = unfinished.copy(tmp_path / "copy")
+    run.write("config/studies/third.yaml", {"title": "no study"})
+    run.edit("config/sizes/laptop.yaml", ("second: {}", "second: {}\n  third: {}"))
+    path = run.write("own.yaml", {"base": "laptop", "studies": {"second": {"seeds": [3]}}})
+    asked = ("--config", f"studies={' '.join(STUDIES)}", "--until", "fetch")
+    made = run.snakemake("--configfile", path, *asked)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert {run.data(train).is_dir() for train in (40, 7)} == {True}
+
+
 def test_folders_set_on_the_command_line(unfinished):
     where = unfinished.symbench("where", "--set", "results=elsewhere", "--folder")
     assert where.stdout == "elsewhere/laptop\n"
@@ -53,6 +65,12 @@ def test_folders_set_on_the_command_line(unfinished):
         (["seeds=[0]"], "Unknown key of --config 'seeds'"),
         (["size=huge"], "Unknown size 'huge'; allowed: laptop, other"),
         (["studies=gravity"], "Unknown study 'gravity'; allowed: first, second"),
+        (["studies=3"], "Unknown study '3'; allowed: first, second"),
+        (["studies=[3]"], "Unknown study '3'; allowed: first, second"),
+        (["studies={first: 3}"], "Unknown study '{'first':'; allowed: first, second"),
+        (["size=1"], "Unknown size '1'; allowed: laptop, other"),
+        (["size=[laptop]"], "Unknown size '['laptop']'; allowed: laptop, other"),
+        (["set=3"], "set '3': write key=value"),
         (["set=studies.first.training.epoch=1"], "Did you mean 'epochs'?"),
         (["set=studies.first.training.epochs"], "write key=value"),
         (["set=results=r{study}"], "without braces"),

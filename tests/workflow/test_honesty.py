@@ -89,6 +89,27 @@ def test_each_kind_of_result_says_what_it_was_made_with(checkout, symbench, key,
         assert not any(path.name == name for path in gone), name
 
 
+def test_what_only_a_user_may_remove_is_told_and_nothing_goes(checkout, symbench):
+    """A folder of results that is a link to a larger disk, and a figure beside it."""
+    folder = checkout.results("first/audits")
+    larger = checkout.folder / "larger"
+    folder.rename(larger)
+    folder.symlink_to(larger)
+    damaged = [folder / "particles.csv", checkout.results("first/claims.csv")]
+    for path in damaged:
+        path.write_text("damaged")
+    said = sentence(symbench("check-results", "--remove-damaged"))
+    assert "1 artifacts are behind links" in said
+    assert f"particles.csv is {larger / 'particles.csv'}; nothing was removed" in said
+    assert all(path.is_file() for path in damaged)
+    folder.unlink()
+    larger.rename(folder)
+    removed = symbench("check-results", "--remove-damaged")
+    assert (removed.returncode, removed.stdout) == (0, "")
+    assert removed.stderr.splitlines()[-1] == "2 artifacts removed"
+    assert not any(path.exists() for path in damaged)
+
+
 # --- W5: changed after it was made ---------------------------------------------------------------
 
 WEIGHTS = "first/models/particles/gnn/none/seed0/weights.safetensors"

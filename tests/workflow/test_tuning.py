@@ -12,7 +12,7 @@ from symbench.config.read import read_configuration
 from symbench.errors import DivergedError, SymBenchError
 from symbench.files import write_json, write_whole
 from symbench.tuning import choose_settings, run_trial, trial_of
-from tests.workflow.checkout import RESULTS, sentence
+from tests.workflow.checkout import RESULTS, jobs, sentence
 
 ARM = ("particles", "gnn", "none")
 # A loss that diverges counts as infinite.
@@ -73,6 +73,20 @@ def test_make_tune_chooses_a_rate_that_reproduce_takes(checkout):
     study = read_configuration([overlay], folder=checkout.folder / "config").study("first")
     assert study.run(*ARM, 0).training.learning_rate == RATES[best]
     assert checkout.planned("--configfile", path, "--", "tuned") == set()
+
+
+def test_what_is_to_do_next_keeps_single_keys(unfinished, tmp_path, command):
+    """Its command is read by a shell, by make, by another shell and by Snakemake."""
+    run = unfinished.copy(tmp_path / "copy")
+    run.install()
+    path = tuning(run)
+    keys = ("studies.first.seeds=[5]", "studies.first.title='it; is $HOME'", "results=mine")
+    run.write("mine/laptop/first/tuning.yaml", {"studies": {"first": {}}})
+    said = command(run.folder, "where", "--tuning", "--config", path, *(f"--set={k}" for k in keys))
+    assert said.returncode == 0, said.stderr
+    last = said.stdout.splitlines()[-1]
+    made = run.run("sh", "-c", last.replace("OPTIONS='", "OPTIONS='--dry-run ", 1))
+    assert "train first/particles/gnn/none/5" in jobs(made)
 
 
 def test_nothing_is_tuned(unfinished, command):

@@ -31,15 +31,22 @@ def contents(path):
     return path.read_text() if path.is_file() else ""
 
 
+def text(value):
+    """A value of --config as it was given, if it was: Snakemake takes '3' for a number."""
+    return None if value is None else str(value)
+
+
 def words(value, separator=None):
     """A list of a list, or of text with separators."""
-    return value.split(separator) if isinstance(value, str) else list(value or [])
+    if isinstance(value, list):
+        return [str(word) for word in value]
+    return [] if value is None else str(value).split(separator)
 
 
 CONFIGURATION = read_configuration(
     [Path(file) for file in workflow.configfiles],
     words(CHOSEN.get("studies")),
-    size=CHOSEN.get("size"),
+    size=text(CHOSEN.get("size")),
     overrides=words(CHOSEN.get("set"), ";"),
     folder=config_folder(Path(workflow.basedir)),
 )
@@ -118,6 +125,36 @@ def resource(stage, name, study=None):
         return amount * attempt if name in ("mem_mb", "runtime") else amount
 
     return get
+
+
+# What picks nodes of a cluster: as Snakemake calls it, and as the config does.
+NODES = {"slurm_partition": "partition", "constraint": "constraint"}
+
+
+def nodes(stage, name, study=None):
+    """What picks the nodes of a stage: as the config says, or else Snakemake's default resources."""
+    said = resource(stage, NODES[name], study)
+    default = workflow.resource_settings._parsed_default_resources.get(name)
+
+    def get(wildcards, **job):
+        chosen = said(wildcards)
+        return default.evaluate(wildcards, **job).value if chosen is None else chosen
+
+    return get
+
+
+def together(name, *stages):
+    """The group of short jobs that follow each other on a cluster, if all are for the same nodes.
+
+    They share a submission; Snakemake would end a run for different nodes within one.
+    """
+    wanted = {
+        tuple(getattr(study.resources(stage), each) for each in NODES.values())
+        for study in CONFIGURATION.studies.values()
+        for stage in stages
+    }
+    on_cluster = workflow.resource_settings.nodes is not None
+    return name if on_cluster and len(wanted) == 1 else None
 
 
 # GPUs that jobs of this machine share; on a cluster each job has those that the config asks for.

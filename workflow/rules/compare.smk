@@ -27,13 +27,15 @@ rule compare:
         provenance=[str(LAYOUT.table_provenance("{study}", table)) for table in TABLES],
     log:
         str(LAYOUT.log("compare", "{study}")),
+    group:
+        together("report", "compare", "figure", "report")
     conda:
         "../envs/symbench.yaml"
     resources:
         mem_mb=resource("compare", "mem_mb"),
         runtime=resource("compare", "runtime"),
-        slurm_partition=resource("compare", "partition"),
-        constraint=resource("compare", "constraint"),
+        slurm_partition=nodes("compare", "slurm_partition"),
+        constraint=nodes("compare", "constraint"),
     params:
         fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint,
         # No input: networks that were trained anew are not timed for it.

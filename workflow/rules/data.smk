@@ -3,17 +3,19 @@ rule fetch:
         str(LAYOUT.manifest("{dataset}", "{data}")),
     log:
         str(LAYOUT.log("fetch", "{dataset}", "{data}")),
+    group:
+        together("data", "fetch", "audit")
     conda:
         "../envs/symbench.yaml"
     threads: resource("fetch", "threads")
     resources:
         mem_mb=resource("fetch", "mem_mb"),
         runtime=resource("fetch", "runtime"),
-        slurm_partition=resource("fetch", "partition"),
-        constraint=resource("fetch", "constraint"),
+        slurm_partition=nodes("fetch", "slurm_partition"),
+        constraint=nodes("fetch", "constraint"),
     shell:
-        'symbench fetch "${{config[@]}}" --data {wildcards.dataset}/{wildcards.data}'
-        " --threads {threads} > {log:q} 2>&1"
+        'symbench fetch "${{config[@]}}" "${{studies[@]}}"'
+        " --data {wildcards.dataset}/{wildcards.data} --threads {threads} > {log:q} 2>&1"
 
 
 # Published weights of the Hub: where Snakemake runs, because nodes may have no network.
@@ -26,7 +28,8 @@ rule fetch_weights:
     conda:
         "../envs/symbench.yaml"
     shell:
-        'symbench fetch-weights "${{config[@]}}" {wildcards.weights} > {log:q} 2>&1'
+        'symbench fetch-weights "${{config[@]}}" "${{studies[@]}}" {wildcards.weights}'
+        " > {log:q} 2>&1"
 
 
 # `make download` asks for it: all that a run takes from elsewhere.
@@ -53,13 +56,15 @@ rule audit:
         str(LAYOUT.audit_provenance("{study}", "{task}")),
     log:
         str(LAYOUT.log("audit", "{study}", "{task}")),
+    group:
+        together("data", "fetch", "audit")
     conda:
         "../envs/symbench.yaml"
     resources:
         mem_mb=resource("audit", "mem_mb"),
         runtime=resource("audit", "runtime"),
-        slurm_partition=resource("audit", "partition"),
-        constraint=resource("audit", "constraint"),
+        slurm_partition=nodes("audit", "slurm_partition"),
+        constraint=nodes("audit", "constraint"),
     params:
         fingerprint=lambda wildcards: task_of(wildcards).audit_fingerprint,
     shell:

@@ -43,8 +43,10 @@ for number, ((name, treatment, evaluations, tasks), models) in enumerate(
             runtime=resource("evaluate", "runtime", CONFIGURATION.study(name)),
             gpu=gpu("evaluate", CONFIGURATION.study(name)),
             gpu_model=resource("evaluate", "gpu_model", CONFIGURATION.study(name)),
-            slurm_partition=resource("evaluate", "partition", CONFIGURATION.study(name)),
-            constraint=resource("evaluate", "constraint", CONFIGURATION.study(name)),
+            slurm_partition=nodes(
+                "evaluate", "slurm_partition", CONFIGURATION.study(name)
+            ),
+            constraint=nodes("evaluate", "constraint", CONFIGURATION.study(name)),
         params:
             fingerprint=lambda wildcards: run_of(wildcards).evaluation_fingerprint,
         shell:

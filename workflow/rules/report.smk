@@ -14,6 +14,8 @@ rule figure:
         pdf=str(LAYOUT.figure("{study}", "{figure}", "pdf")),
     log:
         str(LAYOUT.log("figure", "{study}", "{figure}")),
+    group:
+        together("report", "compare", "figure", "report")
     conda:
         "../envs/symbench.yaml"
     params:
@@ -37,6 +39,8 @@ rule report:
         str(LAYOUT.report),
     log:
         str(LAYOUT.log("report", "report")),
+    group:
+        together("report", "compare", "figure", "report")
     conda:
         "../envs/symbench.yaml"
     # Studies are read side by side.

@@ -25,8 +25,8 @@ rule times:
     resources:
         mem_mb=resource("evaluate", "mem_mb"),
         runtime=resource("evaluate", "runtime"),
-        slurm_partition=resource("evaluate", "partition"),
-        constraint=resource("evaluate", "constraint"),
+        slurm_partition=nodes("evaluate", "slurm_partition"),
+        constraint=nodes("evaluate", "constraint"),
         gpu=gpu("evaluate"),
         gpu_model=resource("evaluate", "gpu_model"),
     params:

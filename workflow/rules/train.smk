@@ -23,8 +23,8 @@ rule train:
     resources:
         mem_mb=resource("train", "mem_mb"),
         runtime=resource("train", "runtime"),
-        slurm_partition=resource("train", "partition"),
-        constraint=resource("train", "constraint"),
+        slurm_partition=nodes("train", "slurm_partition"),
+        constraint=nodes("train", "constraint"),
         gpu=gpu("train"),
         gpu_model=resource("train", "gpu_model"),
         launcher=launcher,
@@ -74,8 +74,8 @@ for name, runs in TOGETHER.items():
         resources:
             mem_mb=resource("train", "mem_mb"),
             runtime=resource("train", "runtime"),
-            slurm_partition=resource("train", "partition"),
-            constraint=resource("train", "constraint"),
+            slurm_partition=nodes("train", "slurm_partition"),
+            constraint=nodes("train", "constraint"),
             gpu=gpu("train"),
             gpu_model=resource("train", "gpu_model"),
             launcher=launcher,

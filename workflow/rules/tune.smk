@@ -20,8 +20,8 @@ rule tune_check:
     resources:
         mem_mb=resource("audit", "mem_mb"),
         runtime=resource("audit", "runtime"),
-        slurm_partition=resource("audit", "partition"),
-        constraint=resource("audit", "constraint"),
+        slurm_partition=nodes("audit", "slurm_partition"),
+        constraint=nodes("audit", "constraint"),
     params:
         fingerprint=lambda wildcards: tuning_fingerprint(study_of(wildcards)),
     shell:
@@ -45,8 +45,8 @@ rule tune_trial:
     resources:
         mem_mb=resource("train", "mem_mb"),
         runtime=resource("train", "runtime"),
-        slurm_partition=resource("train", "partition"),
-        constraint=resource("train", "constraint"),
+        slurm_partition=nodes("train", "slurm_partition"),
+        constraint=nodes("train", "constraint"),
         # One that diverges would leave other processes waiting.
         gpu=gpu("train", most=1),
         gpu_model=resource("train", "gpu_model"),
@@ -78,8 +78,8 @@ rule tune:
     resources:
         mem_mb=resource("compare", "mem_mb"),
         runtime=resource("compare", "runtime"),
-        slurm_partition=resource("compare", "partition"),
-        constraint=resource("compare", "constraint"),
+        slurm_partition=nodes("compare", "slurm_partition"),
+        constraint=nodes("compare", "constraint"),
     params:
         fingerprint=lambda wildcards: tuning_fingerprint(study_of(wildcards)),
     shell:

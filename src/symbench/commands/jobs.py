@@ -27,10 +27,11 @@ from symbench.layout import IMAGES, SEEDS, TABLES, Layout
 
 @app.command()
 def fetch(
-    study: Annotated[str | None, typer.Option(help="Name of the study.")] = None,
-    task: Annotated[str | None, typer.Option(help="Name of the task in the study.")] = None,
+    study: StudiesOption = None,
+    task: Annotated[str | None, typer.Option(help="Name of the task in the one study.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="In place of both: <data set>/<fingerprint>, as in its path.")
+        str | None,
+        typer.Option(help="In place of it: <data set>/<fingerprint>, as in its path."),
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -39,14 +40,14 @@ def fetch(
     """Simulate or download the data of a task."""
     from symbench.stages.data import fetch_data
 
-    configuration = read(config, overrides, [study] if study else None)
-    if data is not None and study is None and task is None:
+    configuration = read(config, overrides, study)
+    if data is not None and task is None:
         known = {"/".join(key): found for key, found in configuration.data.items()}
         chosen = known[choose(data, known, "folder of data")]
-    elif study is not None and task is not None and data is None:
-        chosen = configuration.study(study).task(task)
+    elif study is not None and len(study) == 1 and task is not None and data is None:
+        chosen = configuration.study(study[0]).task(task)
     else:
-        raise SymBenchError("fetch needs --study and --task, or --data in place of both.")
+        raise SymBenchError("fetch needs --study and --task, or --data; --task is of one study.")
     names = chosen.dataset_folder, chosen.data_fingerprint
     with recorded(configuration.layout.benchmark("fetch", *names)):
         fetch_data(configuration, chosen, threads)
@@ -57,11 +58,12 @@ def fetch_weights(
     weights: Annotated[str, typer.Argument(help="Their fingerprint, as in their path.")],
     config: ConfigOption = None,
     overrides: SetOption = None,
+    study: StudiesOption = None,
 ) -> None:
     """Download published weights from the Hub."""
     from symbench.stages.data import fetch_published
 
-    configuration = read(config, overrides)
+    configuration = read(config, overrides, study)
     with recorded(configuration.layout.benchmark("fetch_weights", weights)):
         fetch_published(configuration, weights)
 

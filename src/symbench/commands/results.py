@@ -314,14 +314,27 @@ def check_results(
 ) -> None:
     """Check that a run left every artifact that its config promises, as it was written."""
     from symbench import artifacts
+    from symbench.data.manifest import NAME
 
     configuration = read(config, overrides, study)
     damaged = artifacts.damaged_artifacts(configuration)
     outdated = artifacts.outdated_artifacts(configuration)
     if remove_damaged:
-        for manifest in artifacts.remove_artifacts(configuration, [*damaged, *outdated]):
-            print(manifest)
-        print(f"{len(damaged) + len(outdated)} artifacts removed", file=sys.stderr)
+        found = [*damaged, *outdated]
+        # Before anything goes: what is printed here once, the next call would not know.
+        if kept := artifacts.behind_links(configuration, found):
+            raise SymBenchError(
+                f"{len(kept)} artifacts are behind links, where only their owner removes anything: "
+                f"{kept[0]} is {kept[0].resolve()}; nothing was removed."
+            )
+        removed = artifacts.remove_artifacts(configuration, found)
+        for path in removed:
+            if path.name == NAME:
+                print(path)
+        print(f"{len(removed)} artifacts removed", file=sys.stderr)
+        for path in found:
+            if os.path.lexists(path):
+                print(f"{path} is left: it is a folder or behind a link", file=sys.stderr)
         return
     for paths, what in (
         (damaged, "are damaged or lost"),

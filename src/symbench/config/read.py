@@ -6,6 +6,7 @@ lies upon it. Every mistake is one sentence that names the file, the key, the va
 and the nearest name. Nothing here imports torch: the workflow plans thousands of jobs in seconds.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,9 +119,9 @@ def read_configuration(
     """
     given = [Path(file) for file in files]
     # Overlays may lie anywhere: sizes are those beside a size file that is given with them.
-    beside = [path.resolve().parents[1] for path in given if "size" in read_yaml(path)]
+    beside = [_folder(path) for path in given if "size" in read_yaml(path)]
     chain = _chain(given, size, beside[0] if beside else folder)
-    folder = chain[0].resolve().parents[1]
+    folder = _folder(chain[0])
     layers = [(str(path), read_yaml(path)) for path in chain]
     layers += [(f"set '{one_line(text)}'", _override(text)) for text in overrides]
     try:
@@ -144,7 +145,7 @@ def _checked(
     overrides: Sequence[str],
 ) -> Configuration:
     """The configuration that files and overrides say, each as a layer; see `read_configuration`."""
-    folder = chain[0].resolve().parents[1]
+    folder = _folder(chain[0])
     together = without(merged(layers), "base")
     contents: Content = {}
     sweeps: dict[str, dict[str, list[SweepPoint]]] = {}
@@ -154,8 +155,12 @@ def _checked(
         with at("studies", name):
             contents[name], sweeps[name] = with_sweeps(content)
     parsed = validated({**together, "studies": contents or together.get("studies")})
-    everywhere = {name: _Everywhere(folder, name, chain) for name in parsed.studies}
-    _check_only_tasks(parsed, everywhere)
+    everywhere = {
+        name: _Everywhere(folder, name, chain, mapping(said))
+        for name, said in mapping(together.get("studies")).items()
+    }
+    # A job is asked for one study alone, of a configuration whose patterns are for several.
+    _check_only_tasks(parsed, [everywhere[name] for name in (everywhere if asked else contents)])
     built = {}
     for name, settings in parsed.studies.items():
         with at("studies", name):
@@ -217,22 +222,25 @@ def _study_file(name: str, folder: Path) -> Path:
 
 def _study_layers(chain: Sequence[Path], layers: Sequence[Layer]) -> list[Layer]:
     """What the files of studies say, below all other layers."""
-    folder = chain[0].resolve().parents[1]
+    folder = _folder(chain[0])
     names = mapping(merged(layers).get("studies"))
     paths = [path for path in (folder / "studies").glob("*.yaml") if path.stem in names]
     return [(str(path), {"studies": {path.stem: read_yaml(path)}}) for path in sorted(paths)]
 
 
-def _check_only_tasks(parsed: Configured, everywhere: Mapping[str, Everywhere]) -> None:
-    """Refuse a pattern that stands for no task of any of the studies."""
+def _check_only_tasks(parsed: Configured, studies: Sequence[Everywhere]) -> None:
+    """Refuse a pattern that stands for no task of any of some studies."""
     for number, pattern in enumerate(parsed.only_tasks or ()):
-        known = {
-            task
-            for name, settings in parsed.studies.items()
-            for task in {*settings.tasks, *everywhere[name]("tasks")}
-        }
+        known = {task for names in studies for task in names("tasks")}
         with at("only_tasks", str(number)):
             matching(pattern, known, "task")
+
+
+def _folder(size: Path) -> Path:
+    """The folder of config of a size file: where it was given, or else where a link leads."""
+    given = Path(os.path.abspath(size)).parents[1]
+    places = (given, size.resolve().parents[1])
+    return next((place for place in places if (place / "studies").is_dir()), given)
 
 
 def size_file(size: str, folder: Path = CONFIG) -> Path:
@@ -319,11 +327,12 @@ def _override(text: str) -> Content:
 class _Everywhere:
     """Names of tasks, models and treatments that a study has at any size; read when asked for."""
 
-    def __init__(self, folder: Path, study: str, files: Sequence[Path]) -> None:
-        """Say which study, and which files are part of the run beside those of the folder."""
+    def __init__(self, folder: Path, study: str, files: Sequence[Path], content: Content) -> None:
+        """Say which study, which files the run has beside those of the folder, and what it says."""
         self.folder = folder
         self.study = study
         self.files = files
+        self.content = content
 
     def __call__(self, what: str) -> set[str]:
         """Names of "tasks", "models" or "treatments"."""
@@ -336,15 +345,19 @@ class _Everywhere:
             "models": set(),
             "treatments": set(registry.names("treatments")),
         }
-        base = read_yaml(self.folder / "studies" / f"{self.study}.yaml")
+        base = self.folder / "studies" / f"{self.study}.yaml"
         others = [*self.folder.glob("sizes/*.yaml"), *self.folder.glob("overlays/*.yaml")]
-        for path in dict.fromkeys((*others, *self.files)):
+        for path in (None, *dict.fromkeys((*others, *self.files))):
             try:
-                said = mapping(mapping(read_yaml(path).get("studies")).get(self.study))
-                content, _ = with_sweeps(merge(base, said))
+                said = self.content if path is None else self._said(path)
+                content, _ = with_sweeps(merge(read_yaml(base), said))
             except ConfigError:
                 # A mistake in a file that is not asked for is none of this configuration.
                 continue
             for what, found in names.items():
                 found |= set(mapping(mapping(content).get(what)))
         return names
+
+    def _said(self, path: Path) -> Content:
+        """What a file of a size or an overlay says about the study."""
+        return mapping(mapping(read_yaml(path).get("studies")).get(self.study))
