@@ -257,7 +257,7 @@ def test_the_command_writes_a_page_and_tables(folder, tmp_path, monkeypatch, cap
     for _ in "as it was", "anew":
         capsys.readouterr()
         assert not command(
-            monkeypatch, *common, "--weights", weights, "--argument", "part=1.0", "--output", output
+            monkeypatch, *common, "--weights", weights, "--argument", "part=1e0", "--output", output
         )
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("Average over ")

@@ -17,6 +17,7 @@ from symbench.commands.app import (
 from symbench.data.dataset import SPLITS
 from symbench.data.fields.well import MAY_DIFFER
 from symbench.errors import SymBenchError, choose
+from symbench.strict_yaml import Loader
 
 V = TypeVar("V")
 
@@ -190,7 +191,7 @@ def _argument(text: str) -> tuple[str, object]:
     name, sign, value = text.partition("=")
     try:
         if name.isidentifier() and sign:
-            return name, yaml.safe_load(value)
+            return name, yaml.load(value, Loader=Loader)
     except yaml.YAMLError:
         pass
     raise SymBenchError(f"--argument is '{text}'; give it as NAME=VALUE.")
