@@ -157,6 +157,10 @@ def together(name, *stages):
     return name if on_cluster and len(wanted) == 1 else None
 
 
+DATA_GROUP = together("data", "fetch", "audit")
+REPORT_GROUP = together("report", "compare", "figure", "report")
+
+
 # GPUs that jobs of this machine share; on a cluster each job has those that the config asks for.
 GPUS = 0
 if workflow.is_main_process and workflow.resource_settings.nodes is None:

@@ -28,7 +28,7 @@ rule compare:
     log:
         str(LAYOUT.log("compare", "{study}")),
     group:
-        together("report", "compare", "figure", "report")
+        REPORT_GROUP
     conda:
         "../envs/symbench.yaml"
     resources:

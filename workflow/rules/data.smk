@@ -4,7 +4,7 @@ rule fetch:
     log:
         str(LAYOUT.log("fetch", "{dataset}", "{data}")),
     group:
-        together("data", "fetch", "audit")
+        DATA_GROUP
     conda:
         "../envs/symbench.yaml"
     threads: resource("fetch", "threads")
@@ -57,7 +57,7 @@ rule audit:
     log:
         str(LAYOUT.log("audit", "{study}", "{task}")),
     group:
-        together("data", "fetch", "audit")
+        DATA_GROUP
     conda:
         "../envs/symbench.yaml"
     resources:

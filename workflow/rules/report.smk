@@ -15,7 +15,7 @@ rule figure:
     log:
         str(LAYOUT.log("figure", "{study}", "{figure}")),
     group:
-        together("report", "compare", "figure", "report")
+        REPORT_GROUP
     conda:
         "../envs/symbench.yaml"
     params:
@@ -40,7 +40,7 @@ rule report:
     log:
         str(LAYOUT.log("report", "report")),
     group:
-        together("report", "compare", "figure", "report")
+        REPORT_GROUP
     conda:
         "../envs/symbench.yaml"
     # Studies are read side by side.
