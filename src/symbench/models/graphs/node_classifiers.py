@@ -141,10 +141,10 @@ class ProductClassifier(nn.Module):
         if head is None:
             head = 160 if layers else width_of_size(lambda width: _head(columns, width), wanted)
         self.head = _head(columns, head)
-        if hidden is None and layers:
-            left = (wanted - size(self.head)) / layers
+        if hidden is None:
+            left = (wanted - size(self.head)) / max(layers, 1)
             hidden = width_of_size(lambda width: SignDSS(columns, width), left)
-        self.layers = nn.ModuleList(SignDSS(columns, hidden or 1) for _ in range(layers))
+        self.layers = nn.ModuleList(SignDSS(columns, hidden) for _ in range(layers))
 
     def forward(self, inputs: ClusterInputs) -> Tensor:
         """Logits, shape (graph, node, community), zero where there is no node."""
