@@ -12,17 +12,23 @@ CONFIG = "profiles/slurm/config.yaml"
 def site(unfinished, tmp_path):
     """A checkout at a site that has said its partition where the profile asks for it."""
     made = unfinished.copy(tmp_path / "copy")
-    made.edit(CONFIG, ("# slurm_partition: yours", "slurm_partition: usual\n  constraint: new"))
+    said = "slurm_partition: usual\n  constraint: new\n  gpu_model: h100"
+    made.edit(CONFIG, ("# slurm_partition: yours", said))
     return made
 
 
-def asked(checkout, *resources):
-    """Partitions and constraints by rule, and the groups, of a dry run."""
+def dry_run(checkout, *resources):
+    """What a dry run says with some resources of the study."""
     chosen = [f"studies.first.resources.{text}" for text in resources]
     config = ("--config", "studies=first", f"set={';'.join(chosen)}")
     result = checkout.run("snakemake", *SLURM, "--dry-run", *config)
     assert result.returncode == 0, result.stderr
-    said = result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def asked(checkout, *resources):
+    """Partitions and constraints by rule, and the groups, of a dry run."""
+    said = dry_run(checkout, *resources)
     jobs = re.findall(
         r"^ *rule (\w+):\n(?:    .*\n)*?.* slurm_partition=(\w+), constraint=(\w+)",
         said,
@@ -48,5 +54,11 @@ def test_what_the_config_says_is_before_the_default(site):
     assert found["train"] == found["compare"] == ("usual", "new")
     assert groups == {"report"}
     found, groups = asked(site, "fetch.partition=big", "audit.partition=big", "compare.partition=x")
-    assert found["compare"] == ("x", "new")
-    assert groups == {"data"}
+    assert {found[rule] for rule in ("compare", "figure", "report")} == {("x", "new")}
+    assert groups == {"data", "report"}
+
+
+def test_the_model_of_gpus_is_that_of_the_config_or_else_the_default(site):
+    said = dry_run(site, "train.gpus=1", "train.gpu_model=a100")
+    models = dict(re.findall(r"rule (\w+):\n(?:    .*\n)*?.*gpu_model=(\w+)", said))
+    assert (models["train"], models["evaluate_0_first_none"]) == ("a100", "h100")

@@ -131,9 +131,8 @@ def resource(stage, name, study=None):
 NODES = {"slurm_partition": "partition", "constraint": "constraint"}
 
 
-def nodes(stage, name, study=None):
-    """What picks the nodes of a stage: as the config says, or else Snakemake's default resources."""
-    said = resource(stage, NODES[name], study)
+def or_default(said, name):
+    """A resource as the config says it, or else as Snakemake's default resources do."""
     default = workflow.resource_settings._parsed_default_resources.get(name)
 
     def get(wildcards, **job):
@@ -141,6 +140,21 @@ def nodes(stage, name, study=None):
         return default.evaluate(wildcards, **job).value if chosen is None else chosen
 
     return get
+
+
+def job_resources(stage, study=None, most_gpus=None):
+    """Resources of the jobs of a stage; those that train or evaluate may have GPUs.
+
+    The stage compare has the figures and the report too.
+    """
+    chosen = {name: resource(stage, name, study) for name in ("mem_mb", "runtime")}
+    picked = NODES
+    if stage in ("train", "evaluate"):
+        chosen["gpu"] = gpu(stage, study, most_gpus)
+        picked = {**NODES, "gpu_model": "gpu_model"}
+    for name, called in picked.items():
+        chosen[name] = or_default(resource(stage, called, study), name)
+    return chosen
 
 
 def together(name, *stages):
@@ -158,7 +172,7 @@ def together(name, *stages):
 
 
 DATA_GROUP = together("data", "fetch", "audit")
-REPORT_GROUP = together("report", "compare", "figure", "report")
+REPORT_GROUP = together("report", "compare")
 
 
 # GPUs that jobs of this machine share; on a cluster each job has those that the config asks for.

@@ -32,10 +32,7 @@ rule compare:
     conda:
         "../envs/symbench.yaml"
     resources:
-        mem_mb=resource("compare", "mem_mb"),
-        runtime=resource("compare", "runtime"),
-        slurm_partition=nodes("compare", "slurm_partition"),
-        constraint=nodes("compare", "constraint"),
+        **job_resources("compare"),
     params:
         fingerprint=lambda wildcards: study_of(wildcards).comparison_fingerprint,
         # No input: networks that were trained anew are not timed for it.
@@ -52,6 +49,8 @@ rule table:
         str(LAYOUT.log("table", "{study}", "{table}")),
     conda:
         "../envs/symbench.yaml"
+    resources:
+        **job_resources("compare"),
     params:
         fingerprint=lambda wildcards: study_of(wildcards).table_fingerprint(
             wildcards.table

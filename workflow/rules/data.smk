@@ -9,10 +9,7 @@ rule fetch:
         "../envs/symbench.yaml"
     threads: resource("fetch", "threads")
     resources:
-        mem_mb=resource("fetch", "mem_mb"),
-        runtime=resource("fetch", "runtime"),
-        slurm_partition=nodes("fetch", "slurm_partition"),
-        constraint=nodes("fetch", "constraint"),
+        **job_resources("fetch"),
     shell:
         'symbench fetch "${{config[@]}}" "${{studies[@]}}"'
         " --data {wildcards.dataset}/{wildcards.data} --threads {threads} > {log:q} 2>&1"
@@ -61,10 +58,7 @@ rule audit:
     conda:
         "../envs/symbench.yaml"
     resources:
-        mem_mb=resource("audit", "mem_mb"),
-        runtime=resource("audit", "runtime"),
-        slurm_partition=nodes("audit", "slurm_partition"),
-        constraint=nodes("audit", "constraint"),
+        **job_resources("audit"),
     params:
         fingerprint=lambda wildcards: task_of(wildcards).audit_fingerprint,
     shell:

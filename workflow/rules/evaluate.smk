@@ -39,14 +39,7 @@ for number, ((name, treatment, evaluations, tasks), models) in enumerate(
             "../envs/symbench.yaml"
         threads: CONFIGURATION.study(name).resources("evaluate").threads
         resources:
-            mem_mb=resource("evaluate", "mem_mb", CONFIGURATION.study(name)),
-            runtime=resource("evaluate", "runtime", CONFIGURATION.study(name)),
-            gpu=gpu("evaluate", CONFIGURATION.study(name)),
-            gpu_model=resource("evaluate", "gpu_model", CONFIGURATION.study(name)),
-            slurm_partition=nodes(
-                "evaluate", "slurm_partition", CONFIGURATION.study(name)
-            ),
-            constraint=nodes("evaluate", "constraint", CONFIGURATION.study(name)),
+            **job_resources("evaluate"),
         params:
             fingerprint=lambda wildcards: run_of(wildcards).evaluation_fingerprint,
         shell:

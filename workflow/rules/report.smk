@@ -18,6 +18,8 @@ rule figure:
         REPORT_GROUP
     conda:
         "../envs/symbench.yaml"
+    resources:
+        **job_resources("compare"),
     params:
         fingerprint=lambda wildcards: study_of(wildcards).figure_fingerprint(
             wildcards.figure
@@ -45,6 +47,8 @@ rule report:
         "../envs/symbench.yaml"
     # Studies are read side by side.
     threads: 2
+    resources:
+        **job_resources("compare", next(iter(CONFIGURATION.studies.values()))),
     params:
         fingerprint=[
             study.report_fingerprint for study in CONFIGURATION.studies.values()

@@ -23,12 +23,7 @@ rule times:
     # All that this machine has for jobs, so that no other one runs meanwhile.
     threads: workflow.resource_settings.cores or resource("evaluate", "threads")
     resources:
-        mem_mb=resource("evaluate", "mem_mb"),
-        runtime=resource("evaluate", "runtime"),
-        slurm_partition=nodes("evaluate", "slurm_partition"),
-        constraint=nodes("evaluate", "constraint"),
-        gpu=gpu("evaluate"),
-        gpu_model=resource("evaluate", "gpu_model"),
+        **job_resources("evaluate"),
     params:
         fingerprint=lambda wildcards: study_of(wildcards).times_fingerprint,
         threads=resource("evaluate", "threads"),

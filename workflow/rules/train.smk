@@ -21,12 +21,7 @@ rule train:
         "../envs/symbench.yaml"
     threads: resource("train", "threads")
     resources:
-        mem_mb=resource("train", "mem_mb"),
-        runtime=resource("train", "runtime"),
-        slurm_partition=nodes("train", "slurm_partition"),
-        constraint=nodes("train", "constraint"),
-        gpu=gpu("train"),
-        gpu_model=resource("train", "gpu_model"),
+        **job_resources("train"),
         launcher=launcher,
         seeds=lambda wildcards: f"--seed {wildcards.seed}",
     params:
@@ -72,12 +67,7 @@ for name, runs in TOGETHER.items():
             "../envs/symbench.yaml"
         threads: CONFIGURATION.study(runs[0].study).resources("train").threads
         resources:
-            mem_mb=resource("train", "mem_mb"),
-            runtime=resource("train", "runtime"),
-            slurm_partition=nodes("train", "slurm_partition"),
-            constraint=nodes("train", "constraint"),
-            gpu=gpu("train"),
-            gpu_model=resource("train", "gpu_model"),
+            **job_resources("train"),
             launcher=launcher,
             seeds=" ".join(f"--seed {run.seed}" for run in runs),
         params:

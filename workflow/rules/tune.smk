@@ -18,10 +18,7 @@ rule tune_check:
     conda:
         "../envs/symbench.yaml"
     resources:
-        mem_mb=resource("audit", "mem_mb"),
-        runtime=resource("audit", "runtime"),
-        slurm_partition=nodes("audit", "slurm_partition"),
-        constraint=nodes("audit", "constraint"),
+        **job_resources("audit"),
     params:
         fingerprint=lambda wildcards: tuning_fingerprint(study_of(wildcards)),
     shell:
@@ -43,13 +40,8 @@ rule tune_trial:
         "../envs/symbench.yaml"
     threads: resource("train", "threads")
     resources:
-        mem_mb=resource("train", "mem_mb"),
-        runtime=resource("train", "runtime"),
-        slurm_partition=nodes("train", "slurm_partition"),
-        constraint=nodes("train", "constraint"),
         # One that diverges would leave other processes waiting.
-        gpu=gpu("train", most=1),
-        gpu_model=resource("train", "gpu_model"),
+        **job_resources("train", most_gpus=1),
     params:
         fingerprint=lambda wildcards: TRIALS[tuple(wildcards)].training_fingerprint,
     shell:
@@ -76,10 +68,7 @@ rule tune:
     conda:
         "../envs/symbench.yaml"
     resources:
-        mem_mb=resource("compare", "mem_mb"),
-        runtime=resource("compare", "runtime"),
-        slurm_partition=nodes("compare", "slurm_partition"),
-        constraint=nodes("compare", "constraint"),
+        **job_resources("compare"),
     params:
         fingerprint=lambda wildcards: tuning_fingerprint(study_of(wildcards)),
     shell:
