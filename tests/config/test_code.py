@@ -196,6 +196,9 @@ def test_what_makes_data_is_part_of_them(tmp_path, monkeypatch, dataset, file, u
         ("figures/gain.py", {"figure"}),
         ("figures/results.py", {"figure", "report"}),
         ("figures/cost.py", set()),
+        ("report/template.html.j2", {"report"}),
+        ("report/style.css", {"report"}),
+        ("report/report.js", {"report"}),
     ],
 )
 def test_code_that_shows_results_is_part_of_what_it_shows(tmp_path, monkeypatch, file, shown):

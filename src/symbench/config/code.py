@@ -1,7 +1,8 @@
 """Fingerprints of code: a change in what a stage runs is noticed, a comment is not.
 
 The rule: the fingerprint of a stage holds a hash of the modules that the stage starts from and of
-all that they import within the packages of `FOLLOWED`, without comments, docstrings and layout.
+all that they import within the packages of `FOLLOWED`, without comments, docstrings and layout. A
+package counts with what lies beside its modules, such as the style of a page.
 What only moves results (files, manifests, config, provenance, commands) is left out.
 """
 
@@ -82,7 +83,23 @@ def parsed(name: str) -> ast.Module:
 def _digest(name: str) -> str:
     module = tree(name)
     _take_out_texts(module)
-    return hashlib.sha256(ast.dump(module).encode()).hexdigest()
+    digest = hashlib.sha256(ast.dump(module).encode())
+    for path in _beside_modules(name):
+        SOURCES[path] = path.stat().st_mtime_ns
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _beside_modules(name: str) -> list[Path]:
+    """Files of a package of SymBench that are no modules; none where it is no package."""
+    path = _path(name)
+    if path is None or path.name != "__init__.py" or not path.is_relative_to(_ROOT):
+        return []
+    return sorted(
+        each
+        for each in path.parent.iterdir()
+        if each.is_file() and not each.name.startswith(".") and each.suffix not in (".py", ".pyc")
+    )
 
 
 def _take_out_texts(node: ast.AST) -> None:
