@@ -18,7 +18,8 @@ def side_by_side(
 
     Args:
         made: makes the part of a study; it opens its evaluations once, which takes long.
-        studies: one after the other, whenever a process is free.
+        studies: whenever a process is free, those of most runs first: a long one that begins last
+            would run alone.
 
     Raises:
         SymBenchError: the first that a process ended in.
@@ -30,7 +31,9 @@ def side_by_side(
     # Forked processes have what was imported.
     context = get_context("fork" if hasattr(os, "fork") else None)
     with ProcessPoolExecutor(processes, context) as pool:
-        return list(pool.map(made, studies))
+        order = sorted(range(len(studies)), key=lambda place: -len(studies[place].study.runs))
+        parts = dict(zip(order, pool.map(made, [studies[place] for place in order]), strict=True))
+        return [parts[place] for place in range(len(studies))]
 
 
 def _cores() -> int:

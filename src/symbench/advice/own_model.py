@@ -16,6 +16,7 @@ from symbench.data.dataset import Split
 from symbench.data.fields.grid_data import FieldData, FieldSplit
 from symbench.devices import chosen_device
 from symbench.errors import CheckpointError, ConfigError, SymBenchError
+from symbench.models.placing import placed
 from symbench.models.weights import check_tensor, tensors
 from symbench.symmetry.reynolds import WRAPPERS
 
@@ -136,7 +137,7 @@ def check_model(model: nn.Module | Callable[[V], Tensor], split: Split[V]) -> nn
     if isinstance(model, type) or not callable(model):
         raise SymBenchError(f"The model is {model!r}: give a module or a function, not a class.")
     network = model if isinstance(model, nn.Module) else _Function(model)
-    network.to(chosen_device()).eval()
+    placed(network, chosen_device()).eval()
     batch = split.batch(split.samples[:2]).to(chosen_device())
     inputs: object = batch.inputs
     before = inputs.clone() if isinstance(inputs, Tensor) else None

@@ -40,6 +40,7 @@ from symbench.evaluation.probes import (
 )
 from symbench.evaluation.rollouts import Rollouts, canonical_shift, elements_of_rollouts
 from symbench.evaluation.scores import Metric, metrics_of, unit_of
+from symbench.models.placing import placed
 from symbench.symmetry.chunks import Chunk
 from symbench.symmetry.frame_averaging import FrameAveraged
 from symbench.symmetry.grids.canonical_shifts import check_periodic
@@ -79,7 +80,7 @@ class Measurement(Generic[V]):
 
         """
         self.device = chosen_device()
-        self.model = model.to(self.device).eval()
+        self.model = placed(model, self.device).eval()
         self.data = data
         self.symmetry = symmetry
         self.settings = settings

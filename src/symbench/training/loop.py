@@ -21,6 +21,7 @@ from symbench.data.batch import V
 from symbench.data.dataset import Split
 from symbench.errors import TrainingError
 from symbench.models.measured import exactly
+from symbench.models.placing import placed
 from symbench.training.batches import Batches, PreparedStep
 from symbench.training.captured import CapturedStep, why_not
 from symbench.training.cuda import device_of
@@ -108,7 +109,7 @@ class Trainer(Generic[V]):
                 f"first_phase_epochs is {settings.first_phase_epochs}; {settings.steps} steps are "
                 f"{epochs} epochs: give at most so many."
             )
-        self.model = model.to(self.device.device)
+        self.model = placed(model, self.device.device)
         treatment.attach(self.model)
         if settings.compiled:
             self.model.compile()

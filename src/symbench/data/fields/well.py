@@ -17,6 +17,7 @@ from symbench.data.manifest import Manifest
 from symbench.data.parameters import Count, Text, one_of
 from symbench.errors import DataError
 from symbench.files import sha256
+from symbench.layout import from_home
 from symbench.symmetry.grids.isometries import lowest_dimension, named_group
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Well(FieldDataset):
         files = (
             self._download(directory)
             if from_hub
-            else self._linked(directory, Path(self.source).expanduser())
+            else self._linked(directory, from_home(self.source))
         )
         self._check(files)
         hub, folder = f"{self.repository}@{self.revision}", f"folder {Path(self.source).name}"
