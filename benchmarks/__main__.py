@@ -14,7 +14,17 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
-from benchmarks import action, averaging, circuits, graphs, loading, particles, steerable, training
+from benchmarks import (
+    action,
+    averaging,
+    circuits,
+    graphs,
+    loading,
+    particles,
+    placing,
+    steerable,
+    training,
+)
 from benchmarks.pages import markdown
 from symbench.devices import DEVICE, chosen_device
 from symbench.provenance import describe
@@ -55,6 +65,11 @@ def parts_of_processor(device: torch.device) -> list[Part]:
             "Our loop, which makes batches, validates and saves, beside the bare step: the same "
             "network and optimiser on one batch that is there.",
             partial(training.rows, device),
+        ),
+        Part(
+            "U-Nets channels last",
+            "Why `symbench.models.placing` lays their weights out anew on a processor.",
+            placing.rows,
         ),
         Part(
             "Charged particles",

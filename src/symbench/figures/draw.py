@@ -6,6 +6,7 @@ from typing import Final
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from symbench.config import registry
@@ -96,6 +97,9 @@ def draw_table(
             },
             "pdf": {"Subject": made_by},
         }
+        # A PDF holds a font once more for a ligature, which takes longer than to draw it.
+        for text in figure.findobj(Text):
+            text.set_fontfeatures(["-liga"])
         box = laid_out(figure)
         # matplotlib lays a figure that it has saved once out again, where this says so.
         with mpl.rc_context({LAYS_OUT: False}):
