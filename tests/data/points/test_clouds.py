@@ -87,6 +87,21 @@ def test_corruptions_do_what_they_say_and_always_the_same(clouds):
     assert float((free[..., 2] - clean[..., 2]).abs().max()) > 0.1
 
 
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_corrupted_cloud_does_not_depend_on_its_batch(clouds, name):
+    """Another batch size at evaluation gave other clouds, and other accuracies."""
+    split = clouds.test_sets()[name]
+    rows = np.arange(6)[:, None]
+    alone = [split.batch(row[None]).inputs for row in rows]
+    for parts in (1, 2, 4):
+        together = [split.batch(part).inputs for part in np.array_split(rows, parts)]
+        torch.testing.assert_close(torch.cat(together), torch.cat(alone))
+    clean = clouds.split("test").batch(rows[:2]).inputs
+    if clean.shape == alone[0].shape:
+        changes = torch.cat(alone[:2]) - clean
+        assert not torch.allclose(changes[0], changes[1])
+
+
 def test_a_network_of_many_neighbours_sees_clouds_of_few_points(clouds):
     """Twenty neighbours of 32 points, half of them dropped: all 16 are neighbours then."""
     torch.manual_seed(0)

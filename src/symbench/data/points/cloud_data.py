@@ -63,9 +63,12 @@ class CloudSplit(ShapeSplit):
         self.corruption = corruption
 
     def batch(self, rows: Array, generator: torch.Generator | None = None) -> Batch[Tensor]:
-        """Some clouds."""
+        """Some clouds, each corrupted on its own, so that the others of a batch change nothing."""
         batch = super().batch(rows)
         if self.corruption is None:
             return batch
-        chosen = torch.Generator().manual_seed(int(rows[0, 0]))
-        return replace(batch, inputs=self.corruption(batch.inputs, chosen))
+        corrupted = [
+            self.corruption(cloud, torch.Generator().manual_seed(int(row)))
+            for row, cloud in zip(rows[:, 0], batch.inputs.split(1), strict=True)
+        ]
+        return replace(batch, inputs=torch.cat(corrupted))
