@@ -132,10 +132,13 @@ clean:
 	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # An environment knows the folder that it was made in: one that was moved or copied with the checkout is made anew.
+# The lock file names all that is needed, and modules are compiled when they are first imported: most never are.
 MOVED := $(shell [ -e $(VENV)/installed ] && [ "$$(cat $(VENV)/installed)" != '$(CURDIR)' ] && echo moved)
 .PHONY: moved
 $(VENV)/installed: requirements.lock pyproject.toml $(MOVED)
 	$(PYTHON) -m venv $(if $(MOVED),--clear) $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --no-compile \
+		--requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	@echo '$(CURDIR)' > $@
