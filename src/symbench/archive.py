@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from symbench.config.read import Configuration, read_as_run
-from symbench.errors import ConfigError, DataError
+from symbench.errors import ConfigError, DataError, SymBenchError
 from symbench.files import refuse_filled, refuse_foreign, write_whole
 from symbench.layout import Layout
 from symbench.provenance import describe
@@ -87,18 +87,27 @@ def open_archive(path: Path, folder: Path) -> Configuration:
                 _refuse_unless_plain(member)
                 archive.extract(member, folder)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        # All of it was unpacked here, since the folder was empty.
-        for unpacked in folder.iterdir() if folder.is_dir() else ():
-            shutil.rmtree(unpacked) if unpacked.is_dir() else unpacked.unlink()
+        _remove_unpacked(folder)
         raise DataError(f"{path} is no archive of results: {error}.") from None
-    configuration = _read(folder, path)
+    try:
+        configuration = _read(folder, path)
+    except SymBenchError:
+        _remove_unpacked(folder)
+        raise
     if configuration is None:
-        made = json.loads((folder / INDEX).read_text())["made"]
+        commit = json.loads((folder / INDEX).read_text()).get("made", {}).get("commit", "unknown")
+        _remove_unpacked(folder)
         raise DataError(
-            f"{path} was made by other code, commit {made['commit']}: its numbers can be read by "
-            "that commit alone."
+            f"{path} was made by other code, commit {commit}: its numbers can be read by that "
+            "commit alone."
         )
     return replace(configuration, layout=Layout(folder / "data", folder / "results"))
+
+
+def _remove_unpacked(folder: Path) -> None:
+    """Remove all of a folder that was empty before."""
+    for unpacked in folder.iterdir() if folder.is_dir() else ():
+        shutil.rmtree(unpacked) if unpacked.is_dir() else unpacked.unlink()
 
 
 def _refuse_unless_plain(member: tarfile.TarInfo) -> None:
@@ -142,5 +151,5 @@ def _result_files(configuration: Configuration) -> Iterator[Path]:
         for file in sorted((results / name).rglob("*")):
             inner = file.relative_to(results).parts[1:-1]
             left_out = any(file.name.endswith(lost) or lost in file.name for lost in _LEFT_OUT)
-            if file.is_file() and not left_out and not set(inner) & set(_FOLDERS_LEFT_OUT):
+            if file.is_file() and not left_out and not set(inner[:1]) & set(_FOLDERS_LEFT_OUT):
                 yield file

@@ -90,7 +90,8 @@ def judge(claim: Claim, study: str, groups: Sequence[RunGroup]) -> Iterator[Row]
     }
     outcome = UNDECIDED if lacking and found.whole != expected.unmet else found.whole
     # Nothing is said of the whole where it is not known for each of its cases.
-    most = float(np.max([*needed.values()])) if needed and outcome == UNDECIDED else NAN
+    known = needed and outcome == UNDECIDED and not lacking
+    most = float(np.max([*needed.values()])) if known else NAN
     summary = _summary(claim, [case.estimate for case in judged] or estimates)
     told = "; ".join(filter(None, (lacking, _unmet_cases(verdicts, expected, summary))))
     whole = Case("", summary, told)

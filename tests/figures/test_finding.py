@@ -115,7 +115,7 @@ ROWS = {
         [{"evaluation": "plain", "seed": 0, "oracle_auc": 0.9}],
         (0.6, 0.8),
         "from 0.6 (fno on flow) to 0.8 (egnn on flow)",
-        "Oracle: 0.9; chance: 0.5.",
+        "Oracle: 0.9 on flow; chance: 0.5.",
     ),
     "multipliers": (
         "value",
@@ -245,9 +245,26 @@ def test_of_what_is_not_finite_nothing_is_told(name, value):
     assert FIGURES[name].tell(table.iloc[:0]) == NOTHING
 
 
-def test_one_network_that_diverged_is_left_out():
+def test_networks_that_diverged_are_counted():
     text = FIGURES["cost"].tell(made("cost", (2.0, np.inf)))
-    assert text == "Time of inference over the plain one: 2 (fno, averaged on flow)."
+    assert text == (
+        "Time of inference over the plain one: 2 (fno, averaged on flow); 1 more is not finite."
+    )
+    row = {"task": "flow", "metric": "mse", "better": "lower", "evaluation": "plain"}
+    scores = {"a": 0.1, "b": 0.2, "c": np.inf, "d": np.inf}
+    rows = [row | {"model": model, "score": score} for model, score in scores.items()]
+    assert best_and_worst(pd.DataFrame(rows)) == (
+        "On flow the best mse is 0.1 (a), the worst 0.2 (b). Of all scores 2 more are not finite."
+    )
+
+
+def test_each_task_has_its_oracle_and_a_trial_that_failed_counts():
+    rows = [
+        {"task": task, "label": "gcn", "evaluation": "plain", "auc": auc, "oracle_auc": oracle}
+        for task, auc, oracle in [("er", 0.5, 0.97), ("ba", 0.6, 0.62), ("ba", np.nan, 0.62)]
+    ]
+    text = FIGURES["link_auc"].tell(pd.DataFrame(rows))
+    assert text == "Mean AUC: 0.5 (gcn on er). Oracle: 0.97 on er, 0.62 on ba; chance: 0.5."
 
 
 def test_images_and_circuits_are_told():

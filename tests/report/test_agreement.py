@@ -5,7 +5,7 @@ import pytest
 
 from symbench.errors import DataError
 from symbench.figures.results import StudyResults
-from symbench.report.agreement import agreement, read_claims
+from symbench.report.agreement import agreement, judged_alone, read_claims
 from symbench.report.claims import judged_claims
 from tests.figures import studies
 from tests.report.test_report import made
@@ -31,15 +31,27 @@ def claims(value, low, high, verdict="reproduced", case=""):
         # A check measures nothing.
         ((-5.0, NAN, NAN, "passed"), (-4.0, NAN, NAN, "passed"), "agrees", False),
         ((-5.0, NAN, NAN, "passed"), (4.0, NAN, NAN, "failed"), "differs", True),
+        ((0.0, -0.5, 0.5, "inconclusive"), (0.1, -0.2, 0.4, "passed"), "cannot be compared", False),
+        # The interval of the largest of many reaches far to one side, away from the other value.
+        ((-0.19, -0.6, -0.18), (-0.02, -0.03, -0.01), "differs", False),
     ],
 )
 def test_values_agree_within_their_intervals(ours, theirs, agrees, opposed):
     [row] = agreement(claims(*ours), claims(*theirs)).to_dict("records")
     assert (row["agrees"], row["opposed"]) == (agrees, opposed)
+    [turned] = agreement(claims(*theirs), claims(*ours)).to_dict("records")
+    assert (turned["agrees"], turned["opposed"]) == (agrees, opposed)
 
 
 def test_only_what_both_have_is_compared():
     assert agreement(claims(1, 0, 2, case="a"), claims(1, 0, 2, case="b")).empty
+
+
+def test_what_one_run_alone_has_judged_is_counted():
+    ours = pd.concat([claims(1, 0, 2, case="a"), claims(1, 0, 2, case="b")])
+    ours = pd.concat([ours, claims(NAN, NAN, NAN, "not run", case="c")])
+    theirs = claims(1, 0, 2, case="a")
+    assert (judged_alone(ours, theirs), judged_alone(theirs, ours)) == (1, 0)
 
 
 def test_folders_without_claims_are_refused(tmp_path):

@@ -41,6 +41,12 @@ def test_the_largest_run_speaks_and_others_are_named(tmp_path):
     assert "never" not in book(tmp_path)
 
 
+def test_a_claim_without_unit_and_with_two_lines_has_one_row(tmp_path):
+    write(tmp_path / "run", CLAIM | {"statement": "Averaging\ngains", "unit": None})
+    [line] = [line for line in book(tmp_path).splitlines() if line.startswith("| Averaging")]
+    assert line.startswith("| Averaging gains | ours | -0.1 [-0.2, -0.05] | 3, 8 |")
+
+
 def test_a_folder_without_tables_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no"):
         book(tmp_path)

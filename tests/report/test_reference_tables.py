@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from symbench.config.read import read_configuration
 from symbench.errors import ConfigError, DataError
+from symbench.figures.draw import FINDING
 from symbench.figures.results import StudyResults
 from symbench.layout import Layout
 from symbench.report.agreement import KEY, OPPOSITES, read_claims
@@ -58,6 +60,20 @@ def test_figures_and_report_are_made_of_reference_tables(name, study, figures, t
     page = configuration.layout.report.read_text()
     assert "made from reference tables" in page
     assert page.count("<figure") >= len(kept)
+
+
+def test_lead_times_of_reference_tables_are_numbers(tmp_path):
+    """As texts, 9 came after 30: the last lead time was the ninth."""
+    tables = REFERENCE / "laptop"
+    configuration = configuration_of(tables, tmp_path / "made", ["group_averaging"])
+    results = StudyResults(configuration.study("group_averaging"), configuration.layout)
+    made_of_tables(results, tables, only=["lead_time"])
+    kept = pd.read_csv(tables / "group_averaging/figures/lead_time.csv")
+    plain = kept[(kept.operator == "plain") & (kept.lead_time == 30)].dropna(subset="median")
+    with Image.open(configuration.layout.figure("group_averaging", "lead_time")) as image:
+        told = image.info[FINDING]
+    assert f"plain: from {plain['median'].min():.3g}" in told
+    assert f"to {plain['median'].max():.3g}" in told
 
 
 def test_folders_without_tables_or_config_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Figures and the report from results alone: of a run, or of an archive of it elsewhere."""
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -66,11 +67,27 @@ def test_a_cut_archive_and_a_foreign_one_are_refused(symbench, tmp_path):
     assert "is no archive of results" in sentence(result)
     assert "is there already, and is left as it is" in sentence(symbench("archive", path))
     index = tmp_path / "archive.json"
-    index.write_text("{}")
+    foreign = tmp_path / "foreign"
     with tarfile.open(path, "w:gz") as archive:
+        index.write_text("{}")
         archive.add(index, index.name)
-    result = symbench("figures", "--results", path, "--output", tmp_path / "foreign")
-    assert "is no archive of results" in sentence(result)
+    for _ in range(2):
+        result = symbench("figures", "--results", path, "--output", foreign)
+        assert "is no archive of results" in sentence(result)
+    # Of other code, and what is said of it is gone.
+    path.write_bytes(whole)
+    with tarfile.open(path) as archive:
+        archive.extractall(foreign, filter="data")
+    said = json.loads((foreign / index.name).read_text())
+    said["compared"] = dict.fromkeys(said["compared"], "other")
+    del said["made"]
+    (foreign / index.name).write_text(json.dumps(said))
+    with tarfile.open(path, "w:gz") as archive:
+        for part in sorted(foreign.iterdir()):
+            archive.add(part, part.name)
+    for _ in range(2):
+        result = symbench("figures", "--results", path, "--output", tmp_path / "new")
+        assert "was made by other code, commit unknown" in sentence(result)
 
 
 def test_what_an_archive_would_leave_out_is_refused(symbench, checkout, tmp_path):

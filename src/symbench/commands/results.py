@@ -173,13 +173,16 @@ def compare_with(
     output: Annotated[Path | None, typer.Option(help="A CSV file to write.")] = None,
 ) -> None:
     """Compare a run with another one, claim by claim; exit code 1 if one differs."""
-    from symbench.report.agreement import AGREES, APART, agreement, read_claims
+    from symbench.report.agreement import AGREES, APART, agreement, judged_alone, read_claims
 
     if output:
         refuse_existing(output)
     configuration = read(config, overrides, study)
-    ours = read_claims(configuration.layout.results)
-    found = agreement(ours[ours.study.isin(list(configuration.studies))], read_claims(other))
+    ours, theirs = (
+        claims[claims.study.isin(list(configuration.studies))]
+        for claims in (read_claims(configuration.layout.results), read_claims(other))
+    )
+    found = agreement(ours, theirs)
     if found.empty:
         raise SymBenchError(f"{other} and {configuration.layout.results} share no claim.")
     if output:
@@ -190,6 +193,9 @@ def compare_with(
     counts = found.agrees.value_counts()
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
     print(f"{len(found)} claims and cases: {told}; {found.opposed.sum()} verdicts are opposed")
+    for whose, alone in ("this run", (ours, theirs)), ("the other", (theirs, ours)):
+        if count := judged_alone(*alone):
+            print(f"Not compared: {count} claims and cases that {whose} alone has judged.")
     if (found.agrees == APART).any() or found.opposed.any():
         sys.exit(1)
 

@@ -30,7 +30,9 @@ def times_measured_alone(study: Study, layout: Layout) -> Times:
     refuse_damaged(path)
     if not path.is_file():
         return {}
-    table = pd.read_csv(path, dtype={"config": str})
+    # Names are texts, also where they look like numbers, or like none.
+    texts = dict.fromkeys([*COLUMNS[:-1], "config"], str)
+    table = pd.read_csv(path, dtype=texts, keep_default_na=False).astype({"seed": int})
     found = {
         names: rows.seconds_per_sample.tolist()
         for names, rows in table.groupby(COLUMNS[:-1], sort=False)

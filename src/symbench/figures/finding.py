@@ -28,7 +28,8 @@ def smallest_and_largest(
 ) -> str:
     """The smallest and the largest finite value of a column, whose they are, and the median.
 
-    They stand without intervals, which do not know that the values were chosen for their size.
+    How many are not finite is said behind. They stand without intervals, which do not know that the
+    values were chosen for their size.
 
     Args:
         what: the values are.
@@ -47,9 +48,10 @@ def smallest_and_largest(
         f"{_value(row, column)} ({called(row, names)})"
         for row in rows.iloc[[0, -1]].to_dict("records")
     )
+    lost = _not_finite(table, column)
     if len(rows) == 1:
-        return f"{what}: {first}."
-    return f"{what}: from {first} to {last}, in the median {rows[column].median():.3g}."
+        return f"{what}: {first}{lost}."
+    return f"{what}: from {first} to {last}, in the median {rows[column].median():.3g}{lost}."
 
 
 def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
@@ -60,8 +62,8 @@ def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
         column: of the scores.
 
     Returns:
-        Two sentences: how many tasks there are, and the one where most is won; `NOTHING` if no
-        score is finite.
+        Two sentences: how many tasks there are, and the one where most is won, and a third if some
+        scores are not finite; `NOTHING` if no score is.
 
     """
     leads = []
@@ -77,9 +79,20 @@ def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
     if not leads:
         return NOTHING
     widest = max(leads, key=lambda lead: lead[0])[1]
+    if lost := _not_finite(table, column):
+        widest += f" Of all scores{lost.removeprefix(';')}."
     if len(leads) == 1:
         return widest
     return f"Of {len(leads)} tasks, networks lie farthest apart on one. {widest}"
+
+
+def _not_finite(table: pd.DataFrame, column: str) -> str:
+    """How many infinite values a column has, behind what is told of the others.
+
+    An empty cell is what was not evaluated.
+    """
+    count = int(np.isinf(table[column].to_numpy(dtype=float)).sum())
+    return f"; {count} more {'is' if count == 1 else 'are'} not finite" if count else ""
 
 
 def called(row: Mapping[Hashable, object], names: Sequence[str] = (), task: bool = True) -> str:

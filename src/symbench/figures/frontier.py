@@ -33,7 +33,7 @@ def table(results: StudyResults) -> pd.DataFrame:
 
     Costs are over those of plain training and of its plain evaluation.
     """
-    order = list(dict.fromkeys(run.treatment for run in results.study.runs))
+    order = results.treatments
     rows = []
     for plain in results.plainly_trained:
         alike = [g for g in results.groups if (g.task, g.model) == (plain.task, plain.model)]

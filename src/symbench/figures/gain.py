@@ -114,14 +114,15 @@ def _treatments(markers: dict[str, str]) -> list[Line2D]:
 
 def tell(table: Table) -> str:
     """For how many networks averaging lowers or raises the score, and for which most."""
-    shown = finite_rows(rows_of(table), "percent")
+    everything = rows_of(table)
+    shown = finite_rows(everything, "percent")
     if shown.empty:
         return NOTHING
     changed = shown[shown[["low", "high"]].abs().max(axis=1) >= 100 * UNCHANGED]
     lower, higher = int((changed.high < 0).sum()), int((changed.low > 0).sum())
-    changes = smallest_and_largest("Change in %", shown, "percent")
+    changes = smallest_and_largest("Change in %", everything, "percent")
     return (
-        f"Averaging lowers the score of {lower} of {len(shown)} networks and raises that of "
+        f"Averaging lowers the score of {lower} of {len(everything)} networks and raises that of "
         f"{higher}, with intervals that leave out zero. {changes}"
     )
 

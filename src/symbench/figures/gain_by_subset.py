@@ -24,6 +24,8 @@ from symbench.figures.style import (
 from symbench.statistics import kept_gain
 
 METRIC = "nmse"
+# The part of the shares that is shown; some subgroups make errors several times larger.
+SHARES = (-0.35, 1.15)
 PATTERNS = {"subset": r"^subset(\d+)$", "subgroup": r"^subgroup\d+_order(\d+)$"}
 COLUMNS = ["task", "model", "number", "part", "name", "elements", METRIC, "share"]
 
@@ -100,12 +102,16 @@ def draw(table: Table) -> Figure:
         axis.plot(theory.elements, theory.share, color="black", linestyle="--")
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.set_ylim(-0.35, 1.15)
+        axis.set_ylim(*SHARES)
         axis.set(title=task, xlabel="elements averaged")
     axes[0].set_ylabel("share of the gain kept")
     if without:
         note(figure, f"Averaging gains nothing that could be shared out: {', '.join(without)}.")
-    note_not_finite(figure, shown[shown.part != "theory"][METRIC])
+    measured = shown[shown.part != "theory"]
+    note_not_finite(figure, measured[METRIC])
+    outside = int((np.isfinite(measured.share) & ~measured.share.between(*SHARES)).sum())
+    if outside:
+        note(figure, f"{outside} of {len(measured)} shares lie outside of the panels.")
     theory_line = Line2D([], [], color="black", linestyle="--", label="theory")
     legend_below(figure, axes, 5, last=[theory_line])
     return figure

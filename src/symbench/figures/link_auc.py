@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from symbench.figures.drawing import Drawing, Table, rows_of
-from symbench.figures.finding import NOTHING, smallest_and_largest
+from symbench.figures.finding import NOTHING, finite_rows, smallest_and_largest
 from symbench.figures.results import StudyResults, label
 from symbench.figures.style import (
     EVALUATIONS,
@@ -72,12 +72,14 @@ def draw(table: Table) -> Figure:
 def tell(table: Table) -> str:
     """The smallest and the largest mean AUC, beside that of the oracle."""
     shown = rows_of(table)
-    means = shown.groupby(["task", "label", "evaluation"], sort=False)[METRIC].mean()
+    keys = ["task", "label", "evaluation"]
+    means = shown.groupby(keys, sort=False)[METRIC].apply(lambda each: each.mean(skipna=False))
     told = smallest_and_largest("Mean AUC", means.reset_index(), METRIC)
-    oracle = finite(shown[ORACLE])
-    if told == NOTHING or np.isnan(oracle).all():
+    oracles = finite_rows(shown, ORACLE).groupby("task", sort=False)[ORACLE].mean()
+    if told == NOTHING or oracles.empty:
         return told
-    return f"{told} Oracle: {np.nanmean(oracle):.3g}; chance: 0.5."
+    each = ", ".join(f"{oracle:.3g} on {task}" for task, oracle in oracles.items())
+    return f"{told} Oracle: {each}; chance: 0.5."
 
 
 FIGURE = Drawing(table, draw, tell)

@@ -13,6 +13,7 @@ from symbench.numbers import interval
 from symbench.statistics import NOT_RUN
 
 KEY = ["study", "claim", "case"]
+TEXTS = ("case", "paper_value", "unit")
 AGREES, APART, UNKNOWN = "agrees", "differs", "cannot be compared"
 CHECKED = ("passed", "failed")
 OPPOSITES = (
@@ -38,7 +39,7 @@ def read_claims(folder: Path) -> pd.DataFrame:
     tables = []
     for path in paths:
         try:
-            table = pd.read_csv(path, dtype={"case": str, "paper_value": str})
+            table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
         except ValueError as error:
             raise DataError(f"{path} cannot be read: {error}.") from None
         if missing := [
@@ -52,14 +53,15 @@ def read_claims(folder: Path) -> pd.DataFrame:
         if table.duplicated(KEY).any():
             raise DataError(f"{path} has claims or cases twice.")
         tables.append(table)
-    return pd.concat(tables, ignore_index=True).fillna({"case": ""})
+    return pd.concat(tables, ignore_index=True).fillna({"case": "", "unit": ""})
 
 
 def agreement(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """A row for each claim and case that both runs have.
 
-    Values agree if they lie no farther apart than the halves of their intervals, added in
-    quadrature: each run draws its own networks or samples. Of checks only verdicts are compared.
+    Values agree if they lie no farther apart than the sides of their intervals that face each
+    other, added in quadrature: each run draws its own networks or samples. Of checks only verdicts
+    are compared.
 
     Returns:
         Study, claim, case, both values with their intervals and both verdicts in words; `agrees`:
@@ -86,6 +88,13 @@ def agreement(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def judged_alone(claims: pd.DataFrame, others: pd.DataFrame) -> int:
+    """Number of claims and cases that one run has judged, and of which the other has nothing."""
+    judged = claims[claims.verdict != NOT_RUN]
+    known = pd.MultiIndex.from_frame(others[KEY])
+    return int((~pd.MultiIndex.from_frame(judged[KEY]).isin(known)).sum())
+
+
 def _numbers(row: Mapping[object, object], side: str) -> tuple[float, float, float]:
     value, low, high = (float(str(row[f"{key}_{side}"])) for key in ("value", "low", "high"))
     return value, low, high
@@ -98,16 +107,19 @@ def _told(row: Mapping[object, object], side: str) -> str:
 def _agrees(row: Mapping[object, object]) -> str:
     if NOT_RUN in (row["verdict_ours"], row["verdict_theirs"]):
         return UNKNOWN
-    if row["verdict_ours"] in CHECKED:
+    if checks := {row["verdict_ours"], row["verdict_theirs"]}.intersection(CHECKED):
         # What cannot fail is no measurement.
-        return AGREES if row["verdict_ours"] == row["verdict_theirs"] else APART
+        if row["verdict_ours"] == row["verdict_theirs"]:
+            return AGREES
+        return APART if len(checks) == len(CHECKED) else UNKNOWN
     ours, theirs = _numbers(row, "ours"), _numbers(row, "theirs")
     if not (math.isfinite(ours[0]) and math.isfinite(theirs[0])):
         return UNKNOWN
     # Written with six digits.
     if np.isclose(ours[0], theirs[0], rtol=2e-6, atol=0):
         return AGREES
-    halves = [(high - low) / 2 for _, low, high in (ours, theirs)]
-    if any(math.isnan(half) for half in halves):
+    below, above = sorted((ours, theirs))
+    sides = below[2] - below[0], above[0] - above[1]
+    if any(math.isnan(side) for side in sides):
         return UNKNOWN
-    return AGREES if abs(ours[0] - theirs[0]) <= math.hypot(*halves) else APART
+    return AGREES if above[0] - below[0] <= math.hypot(*sides) else APART

@@ -49,7 +49,7 @@ def _line(same: pd.DataFrame) -> str:
     cells = (
         first.statement,
         first.origin,
-        f"{value} {first.unit}",
+        f"{value} {first.unit}".strip(),
         f"{first.seeds:.0f}, {first.samples:.0f}",
         first.verdict,
         first.run,
@@ -57,4 +57,4 @@ def _line(same: pd.DataFrame) -> str:
             f"{run}: {verdict}" for run, verdict in zip(others.run, others.verdict, strict=True)
         ),
     )
-    return f"| {' | '.join(str(cell).replace('|', '∣') for cell in cells)} |"
+    return f"| {' | '.join(' '.join(str(cell).split()).replace('|', '∣') for cell in cells)} |"

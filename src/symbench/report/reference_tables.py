@@ -132,6 +132,13 @@ def _has_tables(kept: Layout, study: str) -> bool:
     return kept.table(study, NETWORKS).is_file()
 
 
+def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of a figure, whose lead times are numbers unless they are windows, as 13:30."""
+    if "lead_time" in table and table.lead_time.str.fullmatch(r"\d+").all():
+        return table.astype({"lead_time": int})
+    return table
+
+
 def made_of_tables(results: StudyResults, tables: Path, only: Collection[str] = ()) -> Part:
     """Draw the figures of a study from reference tables, and make its part of the report.
 
@@ -156,7 +163,8 @@ def made_of_tables(results: StudyResults, tables: Path, only: Collection[str] = 
             lost.append(figure.name)
             continue
         try:
-            draw_table(drawing(study, figure.name), read_table(path), study, layout, figure.name)
+            table = _with_numbers(read_table(path))
+            draw_table(drawing(study, figure.name), table, study, layout, figure.name)
         except (LookupError, AttributeError) as error:
             raise DataError(
                 f"{path} has other columns than this code draws ({error!r}): make it anew by make "

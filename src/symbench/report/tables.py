@@ -149,6 +149,9 @@ def _improved(group: RunGroup) -> str:
     plain, averaged = (
         _per_sample(group.open(evaluation)[name]) for evaluation in ("plain", "average")
     )
+    if averaged.ndim < 2:
+        # A number for each network, and none for a sample.
+        return ""
     better = averaged < plain if group.score.better == "lower" else averaged > plain
     return f"{int(better.sum())} of {averaged.size}"
 
