@@ -264,8 +264,11 @@ def test_dimensions_compare_times_with_the_sign_equivariant_network(tmp_path):
     }
     expected = seconds["d6/frames/none"] / seconds["d6/sign_equivariant/none"]
     assert only(table, model="frames", dimension=6).time_ratio == pytest.approx(expected)
-    # Two epochs are too few for errors to say anything.
+    # Two epochs are too few for errors to say anything, and of which tasks is said.
     assert table.score.isna().all()
+    table.loc[table.task == "d3", ["epochs", "score", "low", "high"]] = (9, 0.1, 0.05, 0.2)
+    said = [text.get_text() for text in dimensions.draw(table).texts]
+    assert "No errors are shown of what was not trained for 5 epochs: d6." in said
 
 
 def test_eigengap_has_a_row_for_each_sample(tmp_path):

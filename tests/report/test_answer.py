@@ -180,3 +180,17 @@ def test_damaged_evaluations_are_told(tmp_path, damage, said):
     page = tmp_path / "report.html"
     build(configured(results.study, layout=results.layout, folder=tmp_path), page)
     assert said in page.read_text()
+
+
+def test_a_median_that_is_not_finite_is_no_percentage():
+    cells = [
+        Cell(Way("none", "average"), change, change, change, -change, verdict, 1.0, 8.0)
+        for change, verdict in [(-0.5, "pays"), (-0.4, "pays"), (np.inf, "open"), (np.inf, "open")]
+    ]
+    networks = [
+        Network("made", f"t{n}", "points", "O(3)", True, "gnn", "mse", 1.0, 3, (cell,))
+        for n, cell in enumerate(cells)
+    ]
+    [told] = Answer(tuple(networks)).advice
+    assert "It paid for 2 of 4 networks" in told
+    assert "In the median the score was not finite, with 1 times" in told

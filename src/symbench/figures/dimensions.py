@@ -106,8 +106,11 @@ def draw(table: Table) -> Figure:
         note(figure, "Times cannot be compared: no sign-equivariant network is among the runs.")
     if shown.score.isna().all():
         right.set_visible(False)
-        note(figure, f"No errors are shown: nothing was trained for {ENOUGH_EPOCHS} epochs.")
-    note_not_finite(figure, shown.score.dropna())
+    trained = shown.epochs >= ENOUGH_EPOCHS
+    if untrained := list(dict.fromkeys(shown[~trained].task)):
+        few = f"not trained for {ENOUGH_EPOCHS} epochs"
+        note(figure, f"No errors are shown of what was {few}: {', '.join(untrained)}.")
+    note_not_finite(figure, shown[trained].score)
     legend_below(figure, (left,), 5)
     return figure
 

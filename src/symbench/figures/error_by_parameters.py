@@ -111,7 +111,7 @@ def tell(table: Table) -> str:
         smallest_and_largest(f"Test {metric}", rows, "score", ["parameters"])
         for metric, rows in rows_of(table).groupby("metric", sort=False)
     ]
-    return " ".join(parts[:3]) or NOTHING
+    return " ".join(part for part in parts if part != NOTHING) or NOTHING
 
 
 FIGURE = Drawing(table, draw, tell)

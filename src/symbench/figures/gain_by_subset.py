@@ -123,8 +123,10 @@ def tell(table: Table) -> str:
     most = shown.groupby("task").elements.transform("max")
     half = finite_rows(shown[2 * shown.elements == most], "share")
     kept = half[half.part == "subset"].share
-    if kept.empty:
+    if kept.empty and finite_rows(shown, "share").empty:
         return NOTHING
+    if kept.empty:
+        return "No average over half of the elements has a finite share of the gain."
     told = f"Half of the elements keep {kept.median():.3g} of the gain in the median."
     subgroups = smallest_and_largest(
         "Share that subgroups of half of the elements keep", half[half.part == "subgroup"], "share"

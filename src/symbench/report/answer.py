@@ -230,13 +230,14 @@ def _advised(where: str, records: Sequence[Record]) -> str:
             "network as it is."
         )
     care = " Ask validation data first: symbench advise." if best.harmed else ""
-    better = "better" if best.gain >= 0 else "worse"
+    better = f"{'better' if best.gain >= 0 else 'worse'} by {abs(best.gain):.1%}"
+    found = better if np.isfinite(best.gain) else "not finite"
     rest = best.networks - best.paid - best.harmed
     open_for = f"; for {rest} it changed nothing or is not decided" if rest else ""
     return (
         f"Where {where}: {best.way}. It paid for {best.paid} of {best.networks} networks and "
-        f"harmed {best.harmed or 'none'}{open_for}. In the median the score was {better} by "
-        f"{abs(best.gain):.1%}, with {_times(best.training)} the time of training and "
+        f"harmed {best.harmed or 'none'}{open_for}. In the median the score was {found}, "
+        f"with {_times(best.training)} the time of training and "
         f"{_times(best.inference)} that of inference.{care}"
     )
 
