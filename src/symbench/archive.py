@@ -81,33 +81,31 @@ def open_archive(path: Path, folder: Path) -> Configuration:
     """
     refuse_filled(folder)
     try:
+        _unpack(path, folder)
+        configuration = _read(folder, path)
+        if configuration is None:
+            made = json.loads((folder / INDEX).read_text()).get("made", {})
+            raise DataError(
+                f"{path} was made by other code, commit {made.get('commit', 'unknown')}: its "
+                "numbers can be read by that commit alone."
+            )
+    except SymBenchError:
+        # All of it was unpacked here, since the folder was empty.
+        for unpacked in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(unpacked) if unpacked.is_dir() else unpacked.unlink()
+        raise
+    return replace(configuration, layout=Layout(folder / "data", folder / "results"))
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    try:
         # One pass: to decompress takes longer than to write.
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 _refuse_unless_plain(member)
                 archive.extract(member, folder)
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
-        _remove_unpacked(folder)
         raise DataError(f"{path} is no archive of results: {error}.") from None
-    try:
-        configuration = _read(folder, path)
-    except SymBenchError:
-        _remove_unpacked(folder)
-        raise
-    if configuration is None:
-        commit = json.loads((folder / INDEX).read_text()).get("made", {}).get("commit", "unknown")
-        _remove_unpacked(folder)
-        raise DataError(
-            f"{path} was made by other code, commit {commit}: its numbers can be read by that "
-            "commit alone."
-        )
-    return replace(configuration, layout=Layout(folder / "data", folder / "results"))
-
-
-def _remove_unpacked(folder: Path) -> None:
-    """Remove all of a folder that was empty before."""
-    for unpacked in folder.iterdir() if folder.is_dir() else ():
-        shutil.rmtree(unpacked) if unpacked.is_dir() else unpacked.unlink()
 
 
 def _refuse_unless_plain(member: tarfile.TarInfo) -> None:

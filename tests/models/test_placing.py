@@ -1,6 +1,7 @@
 """Networks on their device."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -13,45 +14,31 @@ from symbench.models.weights import load_weights, save_weights
 CPU = torch.device("cpu")
 
 
-def unet(dimension, *, pad=False):
+def made(build, dimension=2, **settings):
     torch.manual_seed(0)
-    return the_well.unet_classic(
+    return build(
         dim_in=3,
         dim_out=2,
         n_spatial_dims=dimension,
         spatial_resolution=(16,) * dimension,
-        init_features=4,
-        pad=pad,
-    ).double()
+        **settings,
+    )
 
 
-def convnext():
-    torch.manual_seed(0)
-    return the_well.unet_convnext(
-        dim_in=3,
-        dim_out=2,
-        n_spatial_dims=2,
-        spatial_resolution=(16, 16),
-        init_features=4,
-        stages=2,
-        blocks_per_stage=1,
-        blocks_at_neck=1,
-    ).double()
-
-
+CONVNEXT = {"init_features": 4, "stages": 2, "blocks_per_stage": 1, "blocks_at_neck": 1}
 NETWORKS = {
-    "1-D": lambda: unet(1),
-    "2-D": lambda: unet(2),
-    "3-D": lambda: unet(3),
-    "padded": lambda: unet(2, pad=True),
-    "ConvNeXt": convnext,
+    "1-D": partial(made, the_well.unet_classic, 1, init_features=4),
+    "2-D": partial(made, the_well.unet_classic, 2, init_features=4),
+    "3-D": partial(made, the_well.unet_classic, 3, init_features=4),
+    "padded": partial(made, the_well.unet_classic, 2, init_features=4, pad=True),
+    "ConvNeXt": partial(made, the_well.unet_convnext, **CONVNEXT),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_unets_compute_the_same_channels_last(name, tmp_path):
     """Outputs, gradients and what is saved are those of the network as it was built."""
-    network = NETWORKS[name]()
+    network = NETWORKS[name]().double()
     on_processor = placed(copy.deepcopy(network), CPU)
     wide = [weights for weights in on_processor.parameters() if weights.ndim > 3]
     assert not wide or not all(weights.is_contiguous() for weights in wide)
@@ -68,7 +55,7 @@ def test_unets_compute_the_same_channels_last(name, tmp_path):
     for first, second in pairs:
         torch.testing.assert_close(second.grad, first.grad, rtol=1e-7, atol=1e-7)
     save_weights(tmp_path / "weights.safetensors", on_processor.state_dict())
-    again = NETWORKS[name]()
+    again = NETWORKS[name]().double()
     with torch.no_grad():
         for weights in again.parameters():
             weights.zero_()
@@ -86,12 +73,5 @@ def test_networks_of_others_keep_their_memory():
 
 
 def test_neural_operators_keep_space_last():
-    network = the_well.fno(
-        dim_in=3,
-        dim_out=2,
-        n_spatial_dims=2,
-        spatial_resolution=(16, 16),
-        modes=4,
-        hidden_channels=4,
-    )
+    network = made(the_well.fno, modes=4, hidden_channels=4)
     assert all(weights.is_contiguous() for weights in placed(network, CPU).parameters())

@@ -48,10 +48,12 @@ def smallest_and_largest(
         f"{_value(row, column)} ({called(row, names)})"
         for row in rows.iloc[[0, -1]].to_dict("records")
     )
-    lost = _not_finite(table, column)
-    if len(rows) == 1:
-        return f"{what}: {first}{lost}."
-    return f"{what}: from {first} to {last}, in the median {rows[column].median():.3g}{lost}."
+    told = first
+    if len(rows) > 1:
+        told = f"from {first} to {last}, in the median {rows[column].median():.3g}"
+    if lost := _not_finite(table, column):
+        told += f"; {lost}"
+    return f"{what}: {told}."
 
 
 def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
@@ -80,19 +82,16 @@ def best_and_worst(table: pd.DataFrame, column: str = "score") -> str:
         return NOTHING
     widest = max(leads, key=lambda lead: lead[0])[1]
     if lost := _not_finite(table, column):
-        widest += f" Of all scores{lost.removeprefix(';')}."
+        widest += f" Of all scores {lost}."
     if len(leads) == 1:
         return widest
     return f"Of {len(leads)} tasks, networks lie farthest apart on one. {widest}"
 
 
 def _not_finite(table: pd.DataFrame, column: str) -> str:
-    """How many infinite values a column has, behind what is told of the others.
-
-    An empty cell is what was not evaluated.
-    """
+    """How many infinite values a column has beside others; an empty cell was not evaluated."""
     count = int(np.isinf(table[column].to_numpy(dtype=float)).sum())
-    return f"; {count} more {'is' if count == 1 else 'are'} not finite" if count else ""
+    return f"{count} more {'is' if count == 1 else 'are'} not finite" if count else ""
 
 
 def called(row: Mapping[Hashable, object], names: Sequence[str] = (), task: bool = True) -> str:

@@ -43,7 +43,7 @@ def keep(results: StudyResults, output: Path) -> None:
     _refuse_other_files(kept, study.name)
     for name in ("metrics", "claims"):
         refuse_damaged(layout.table(study.name, name))
-    metrics = pd.read_csv(layout.table(study.name, "metrics"), dtype={"lead_time": str})
+    metrics = read_table(layout.table(study.name, "metrics"))
     chosen = metrics[metrics.metric.isin(study.settings.reference_metrics or metrics.metric)]
     chosen = chosen.query("field == 'mean' and lead_time in ('1', '6:12', '13:30')")
     chosen = chosen[~chosen.evaluation.str.contains("subset|subgroup|element")]
